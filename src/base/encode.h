@@ -1,0 +1,17 @@
+/* Base64 (RFC 4648 §4) and hexadecimal. */
+#ifndef BASE_ENCODE_H
+#define BASE_ENCODE_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+
+/* Appends without line breaks, with padding. */
+void base64_encode(struct buf *out, struct slice bytes);
+/* Strict: canonical alphabet, whole quartets, padding only at the end, no blanks, spare bits zero. ERR_SYNTAX else. For SASL;
+ * mail bodies use the lenient decoder in message/. On failure out may hold a part. */
+enum err MUST_USE base64_decode(struct buf *out, struct slice text);
+/* Lower case. */
+void hex_encode(struct buf *out, struct slice bytes);
+enum err MUST_USE hex_decode(struct slice text, void *out, size_t out_len);
+
+#endif

@@ -1,0 +1,60 @@
+/* Every limit that a peer can run into, with its reason. A test goes one over each (CODE §7).
+ * Sizes in bytes unless the name says otherwise; times in milliseconds (_ms) or seconds (_s). */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+/* ---- any protocol ---- */
+#define LINE_BYTES_MAX_PRELOGIN    8192u             /* a login line with a long SASL token fits; nothing else needs more */
+#define SASL_TOKEN_BYTES_MAX       12288u            /* base64 of the longest OAuth token seen */
+#define USER_NAME_BYTES_MAX        320u              /* 64 + "@" + 255, RFC 5321 §4.5.3.1 */
+#define PASSWORD_BYTES_MAX         1024u             /* argon2id takes any length; this bounds the copy */
+#define MESSAGE_BYTES_MAX          (50u << 20)       /* default of message_bytes_max in barid.conf */
+#define DEADLINE_PRELOGIN_MS       60000             /* from accept to a finished login */
+#define DEADLINE_TLS_MS            30000             /* handshake in all */
+#define DEADLINE_WRITE_MS          60000             /* a client that does not take its answer */
+#define BAD_COMMANDS_MAX_PRELOGIN  10u               /* then the connection is dropped */
+#define BAD_COMMANDS_MAX           50u
+#define COMMAND_ARENA_BYTES_MAX    (64u << 20)       /* memory one command may use besides its bodies */
+#define BLOB_MEMORY_BYTES_MAX      (128u << 10)      /* a body up to this is kept in memory and in the database */
+
+/* ---- IMAP ---- */
+#define IMAP_LINE_BYTES_MAX        (64u << 10)       /* a command without its literals, after login; sets of 10,000 ranges fit */
+#define IMAP_LITERAL_BYTES_MAX     (64u << 10)       /* literal of any command but APPEND */
+#define IMAP_LITERALS_MAX          1100u             /* literals in one command; MULTIAPPEND of 1,000 fits */
+#define IMAP_DEADLINE_IDLE_MS      (30 * 60 * 1000)  /* RFC 3501 §5.4: at least 30 minutes after login */
+#define IMAP_SET_RANGES_MAX        10000u            /* ranges in one sequence-set */
+#define IMAP_PAREN_DEPTH_MAX       50u               /* SEARCH keys in parentheses, NOT, OR; lists in lists */
+#define IMAP_SEARCH_KEYS_MAX       1000u
+#define IMAP_FETCH_ITEMS_MAX       200u
+#define IMAP_HEADER_FIELDS_MAX     500u              /* names in one HEADER.FIELDS list */
+#define IMAP_SECTION_DEPTH_MAX     100u              /* numbers in BODY[1.2.3] */
+#define IMAP_FLAGS_MAX             100u              /* flags in one list */
+#define IMAP_LIST_PATTERNS_MAX     100u
+
+/* ---- mailboxes ---- */
+#define MAILBOX_NAME_BYTES_MAX     1000u             /* modified UTF-7 as sent */
+#define MAILBOX_LEVELS_MAX         50u
+#define MAILBOXES_MAX              20000u            /* in one account */
+#define KEYWORD_BYTES_MAX          100u
+#define KEYWORDS_MAX               55u               /* in one account: bits 8 to 62 of entry.flags */
+
+/* ---- POP3 ---- */
+#define POP_LINE_BYTES_MAX         255u              /* RFC 2449 §4 */
+#define POP_DEADLINE_IDLE_MS       (10 * 60 * 1000)  /* RFC 1939 §3: at least 10 minutes */
+
+/* ---- SMTP, submission, LMTP ---- */
+#define SMTP_LINE_BYTES_MAX        2048u             /* RFC 5321 §4.5.3.1.4: 512 plus what the extensions add */
+#define SMTP_RCPTS_MAX             1000u
+#define SMTP_RECEIVED_MAX          100u              /* Received fields before a message counts as looping; RFC 5321 §6.3 */
+#define SMTP_DEADLINE_IDLE_MS      (5 * 60 * 1000)   /* RFC 5321 §4.5.3.2.7 */
+#define SMTP_HEADER_BYTES_MAX      (1u << 20)        /* whole header section of a message from outside */
+
+/* ---- MIME ---- */
+#define MIME_DEPTH_MAX             100u              /* past it the rest is one opaque leaf */
+#define MIME_PARTS_MAX             10000u
+#define MIME_HEADER_BYTES_MAX      (1u << 20)        /* one field; longer ones are cut */
+#define MIME_HEADERS_BYTES_MAX     (10u << 20)       /* all header sections of one message */
+#define MIME_PARAMETERS_MAX        1000u             /* per field */
+#define MIME_ADDRESSES_MAX         10000u            /* per ENVELOPE */
+
+#endif

@@ -1,0 +1,39 @@
+/* cmocka with what our unit tests share. Included by *_test.c only, before anything else of cmocka. */
+#ifndef BASE_TEST_H
+#define BASE_TEST_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#define assert_err(expected, expr)                                                                 \
+    do {                                                                                           \
+        enum err got_ = (expr);                                                                    \
+        if (got_ != (expected))                                                                    \
+            fail_msg("%s: got %s, wanted %s", #expr, err_name(got_), err_name(expected));          \
+    } while (0)
+#define assert_ok(expr) assert_err(ERR_OK, expr)
+
+/* Compares bytes; prints both on failure. row names the table row. */
+#define assert_slice(row, got, wanted)                                                             \
+    do {                                                                                           \
+        struct slice got_ = (got), want_ = (wanted);                                               \
+        if (!slice_eq(got_, want_))                                                                \
+            fail_msg("%s: got <%.*s>, wanted <%.*s>", (row), SLICE_FMT(got_), SLICE_FMT(want_));   \
+    } while (0)
+
+#define TEST_MAIN(...)                                                                             \
+    int main(void)                                                                                 \
+    {                                                                                              \
+        const struct CMUnitTest tests[] = { __VA_ARGS__ };                                         \
+        return cmocka_run_group_tests(tests, NULL, NULL);                                          \
+    }
+
+#endif

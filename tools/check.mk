@@ -1,0 +1,39 @@
+# Targets that run tools/: checks, demo, formatting. Each is a script, so that it can also be run by hand.
+deps:
+	@tools/deps
+
+demo: deps
+	@$(MAKE) --no-print-directory barid
+	@./barid demo
+
+check: deps
+	@tools/check
+
+test: unit tidy dialog
+
+tidy:
+	@tools/tidy
+
+dialog: barid
+	@tools/dialog tests/dialog/*.txt
+
+clients: barid
+	@python3 -m pytest -q tests/clients
+
+check-corpus: barid
+	@tests/check-corpus
+
+check-crash: barid
+	@tests/check-crash
+
+fresh-check:
+	@tools/fresh-check
+
+fuzz-run: fuzzers
+	@tools/fuzz-run
+
+format:
+	@clang-format -i $$(git ls-files '*.c' '*.h')
+
+compile_commands.json:
+	@tools/compile-commands > $@
