@@ -1,0 +1,39 @@
+/* From bytes on the wire to text that a person searches: transfer encodings, charsets, encoded-words, folding. Lenient: damaged input gives
+ * the readable rest, never an error. */
+#ifndef MESSAGE_TEXT_H
+#define MESSAGE_TEXT_H
+
+#include "base/buf.h"
+#include "base/slice.h"
+#include "message/source.h"
+#include "message/summary.h"
+
+/* Lenient base64 and quoted-printable of a whole part (RFC 2045 §6.7, §6.8). */
+void msg_decode_base64(struct slice text, struct buf *out);
+void msg_decode_qp(struct slice text, struct buf *out);
+/* By name of Content-Transfer-Encoding ("base64", "quoted-printable", all else copied). */
+void msg_decode_transfer(struct slice encoding, struct slice text, struct buf *out);
+
+/* True for a charset we convert; an allow-list of iconv's plus WHATWG labels. */
+bool charset_known(struct slice name);
+/* Appends UTF-8. Unknown charset: ERR_NOT_FOUND and nothing appended. Bytes that do not fit become U+FFFD. */
+enum err MUST_USE charset_to_utf8(struct slice name, struct slice bytes, struct buf *out);
+
+/* Encoded-words (RFC 2047) and raw 8-bit of a header value to UTF-8, unfolded. */
+void msg_decode_words(struct slice value, struct buf *out);
+
+/* The one folding for query and text: NFKC, case, marks of Arabic and Latin (tashkeel, tatweel, alef and hamza forms, ya and alef
+ * maqsura, ta marbuta, Persian kaf and ya), both digit sets to ASCII, runs of blanks to one. Input UTF-8. */
+void text_fold(struct slice utf8, struct buf *out);
+
+/* SEARCH BODY / TEXT: whether the folded needle occurs in the decoded, folded text of the message (text parts, names of attachments;
+ * with headers: also every decoded header field, of nested messages too). Reads the parts it needs through source. */
+enum err MUST_USE msg_text_contains(const struct msg_summary *summary, const struct msg_source *source,
+        struct slice folded_needle, bool with_headers, bool *out_found);
+
+/* SEARCH HEADER name, SUBJECT, FROM, TO ...: whether a field of that name holds the folded needle after decoding and folding;
+ * an empty needle matches when the field is there. Uses the summary's kept fields, else reads the header. */
+enum err MUST_USE msg_field_contains(const struct msg_summary *summary, const struct msg_source *source,
+        struct slice name, struct slice folded_needle, bool *out_found);
+
+#endif

@@ -1,0 +1,31 @@
+/* A blocking client connection for dialogues that read top to bottom: self tests, probes, later the client half.
+ * One thread at a time. Every call is bounded by the timeout given to dial_open. */
+#ifndef NET_DIAL_H
+#define NET_DIAL_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct dial;
+
+enum dial_tls {
+    DIAL_PLAIN,
+    DIAL_TLS,          /* certificate must fit host and chain to a trusted root (or ca_file) */
+    DIAL_TLS_UNVERIFIED, /* tests on loopback only */
+};
+
+/* host may be a name, an address or "/path" of a Unix socket. ca_file may be NULL (system roots). */
+enum err MUST_USE dial_open(const char *host, int port, enum dial_tls tls, const char *ca_file, int timeout_ms,
+        struct dial **out_dial, struct err_note *note);
+/* Upgrades after the peer's go-ahead; bytes already received make it fail with ERR_DENIED. */
+enum err MUST_USE dial_starttls(struct dial *dial, enum dial_tls tls, struct err_note *note);
+void dial_close(struct dial *dial);
+
+enum err MUST_USE dial_send(struct dial *dial, struct slice bytes);
+enum err MUST_USE dial_sendf(struct dial *dial, const char *format, ...) PRINTF(2, 3);
+/* One line without its CRLF; borrowed until the next call. ERR_LIMIT over 64 KiB, ERR_SYNTAX for a bare LF. */
+enum err MUST_USE dial_line(struct dial *dial, struct slice *out_line);
+/* Exactly len bytes appended to out. */
+enum err MUST_USE dial_bytes(struct dial *dial, size_t len, struct buf *out);
+
+#endif
