@@ -1,0 +1,364 @@
+/* The store of one node: a folder of accounts, each one SQLite database with its small bodies inside and its big ones beside it.
+ * docs/store.md has the formats and the truths S-1 to S-9 that the code cites.
+ *
+ *     ROOT/accounts/ID/mail.db   ROOT/accounts/ID/big/GUID   ROOT/incoming/ (bodies on their way in; swept at start)
+ *
+ * Ordinary blocking C: every function may wait for the disk and for the account's lock. Thread-safe unless said otherwise.
+ * Knows no protocol word: mailbox names are UTF-8 with '/' between levels, "INBOX" in capitals. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/uidset.h"
+#include "message/source.h"
+
+struct store;
+struct account;
+
+struct store_options {
+    const char *root;           /* data directory; made when missing, 0700 */
+    size_t accounts_open_max;   /* idle ones beyond it are closed, least recently used first; 0 = 1000 */
+    size_t body_row_bytes_max;  /* larger bodies are files; 0 = BLOB_MEMORY_BYTES_MAX */
+    unsigned checkpoint_pages;  /* WAL pages after which a checkpoint is due, off the answer's path; 0 = 200 */
+};
+
+enum err MUST_USE store_open(const struct store_options *options, struct store **out_store, struct err_note *note);
+/* All accounts must be unreferenced. Checkpoints and closes. */
+void store_close(struct store *store);
+
+struct store_stats {
+    size_t accounts_open;
+    unsigned long long commits, requests, checkpoints; /* requests / commits = how well writers combine */
+};
+struct store_stats store_stats(struct store *store);
+
+/* id: 1 to 64 of [a-z0-9-]; directory.db gives it out. With create, an account that is not there is made with an INBOX and the
+ * special-use mailboxes Drafts, Sent, Archive, Junk, Trash (RFC 6154), all subscribed. ERR_NOT_FOUND, ERR_CORRUPT, ERR_BUSY (opened by another
+ * process). The reference is released with account_unref. Opening an open account costs a hash lookup. */
+enum err MUST_USE store_account(struct store *store, struct slice id, bool create, struct account **out_account);
+struct account *account_ref(struct account *account);
+void account_unref(struct account *account);
+struct slice account_id(const struct account *account); /* borrowed */
+/* Removes the folder; ERR_BUSY while referenced. */
+enum err MUST_USE store_account_remove(struct store *store, struct slice id);
+
+/* Bytes and messages that appends may reach; 0 = no limit. Kept in memory: set it after opening. */
+void account_quota_set(struct account *account, uint64_t bytes_max, uint64_t messages_max);
+
+/* After a failed write or sync the account is read-only until it is reopened and checked (S-8). */
+bool account_readonly(struct account *account);
+
+/* ---- bodies on their way in ---- */
+
+/* Collects the bytes of one message: memory up to body_row_bytes_max, then a file in ROOT/incoming. Scans while it collects. One thread. */
+struct blob;
+
+enum err MUST_USE blob_new(struct store *store, uint64_t bytes_max, struct blob **out_blob);
+/* ERR_LIMIT over bytes_max, ERR_NO_SPACE, ERR_IO; the blob is then useless. */
+enum err MUST_USE blob_write(struct blob *blob, struct slice bytes);
+uint64_t blob_size(const struct blob *blob);
+/* No more bytes: makes the summary; syncs a file and its directory entry (S-2). Required before append. Idempotent. */
+enum err MUST_USE blob_finish(struct blob *blob);
+/* Readable after blob_finish; borrowed while the blob lives. */
+struct msg_source blob_source(struct blob *blob);
+struct slice blob_summary(const struct blob *blob);
+/* Counted: one body may be filed in many accounts and read by many. */
+struct blob *blob_ref(struct blob *blob);
+void blob_unref(struct blob *blob);
+
+/* ---- flags ---- */
+
+enum store_flag {
+    STORE_SEEN     = 1 << 0,
+    STORE_ANSWERED = 1 << 1,
+    STORE_FLAGGED  = 1 << 2,
+    STORE_DELETED  = 1 << 3,
+    STORE_DRAFT    = 1 << 4,
+    /* bits 8 .. 62 are the account's keywords, numbered as they first came (KEYWORDS_MAX); a number never changes its meaning */
+};
+#define STORE_KEYWORD_BIT_FIRST 8
+#define STORE_SYSTEM_FLAGS      0x1Fu
+
+/* What a caller asks for: system bits and keywords by name. */
+struct store_flags {
+    unsigned system;
+    const struct slice *keywords; /* borrowed */
+    size_t keyword_count;
+};
+
+/* Names of all keywords; out_names[i] belongs to bit STORE_KEYWORD_BIT_FIRST + i. In the arena. */
+enum err MUST_USE account_keywords(struct account *account, struct arena *arena, struct slice **out_names,
+        size_t *out_count);
+
+/* ---- mailboxes ---- */
+
+enum store_special_use { /* RFC 6154 */
+    STORE_USE_NONE,
+    STORE_USE_ARCHIVE,
+    STORE_USE_DRAFTS,
+    STORE_USE_JUNK,
+    STORE_USE_SENT,
+    STORE_USE_TRASH,
+    STORE_USE_FLAGGED, /* \Flagged, \All are never given by the store, only kept for later */
+    STORE_USE_ALL,
+};
+
+struct mailbox {
+    int64_t id;
+    struct slice name; /* UTF-8 */
+    uint32_t uidvalidity, uidnext;
+    uint64_t modseq_max; /* HIGHESTMODSEQ, RFC 7162 */
+    uint64_t messages, unseen, deleted, bytes;
+    uint64_t recent; /* messages that no session has been told of as recent */
+    enum store_special_use use;
+    bool subscribed;
+    bool noselect;     /* a name that only holds children */
+    bool exists;       /* false: only subscribed (RFC 3501 §6.3.9), id 0 */
+    bool has_children;
+};
+
+/* All of them ordered by name (INBOX first), with counts; names that are only subscribed come with exists = false. One short read. */
+enum err MUST_USE account_mailboxes(struct account *account, struct arena *arena, struct mailbox **out_list,
+        size_t *out_count);
+/* By name; "inbox" in any case is INBOX. The row's name lives in the arena. ERR_NOT_FOUND. */
+enum err MUST_USE account_mailbox(struct account *account, struct slice name, struct arena *arena,
+        struct mailbox *out_mailbox);
+enum err MUST_USE account_mailbox_by_id(struct account *account, int64_t id, struct arena *arena,
+        struct mailbox *out_mailbox);
+enum err MUST_USE account_mailbox_by_use(struct account *account, enum store_special_use use, struct arena *arena,
+        struct mailbox *out_mailbox);
+
+/* Missing parents are made too (RFC 3501 §6.3.3). ERR_EXISTS; ERR_LIMIT (MAILBOXES_MAX, MAILBOX_LEVELS_MAX,
+ * MAILBOX_NAME_BYTES_MAX); ERR_SYNTAX for a name that is not UTF-8, holds controls, or has an empty level. */
+enum err MUST_USE mailbox_create(struct account *account, struct slice name, enum store_special_use use,
+        int64_t *out_id);
+/* With children: becomes \Noselect (RFC 3501 §6.3.4). ERR_NOT_FOUND; ERR_DENIED for INBOX and for a \Noselect name. */
+enum err MUST_USE mailbox_delete(struct account *account, struct slice name);
+/* Children move along. Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty (RFC 3501 §6.3.5). */
+enum err MUST_USE mailbox_rename(struct account *account, struct slice from, struct slice to);
+enum err MUST_USE mailbox_subscribe(struct account *account, struct slice name, bool subscribed);
+
+/* ---- reading messages ---- */
+
+enum store_need { /* what account_read fetches beside uid, flags, modseq */
+    STORE_NEED_EMAIL   = 1, /* email, guid, size, received */
+    STORE_NEED_SUMMARY = 2, /* implies EMAIL */
+    STORE_NEED_BODY    = 4, /* implies EMAIL; body for rows whose bytes lie in the database */
+};
+
+struct store_row {
+    uint32_t uid;
+    uint64_t flags, modseq;
+    int64_t email;
+    unsigned char guid[16];
+    uint64_t size;
+    int64_t received_s;   /* INTERNALDATE, seconds UTC */
+    int32_t received_tz_min; /* its zone as given by APPEND; 0 for deliveries */
+    struct slice summary; /* in the arena */
+    struct slice body;    /* in the arena; ptr NULL when it is a file: use account_body */
+};
+
+struct store_rows {
+    struct store_row *at; /* in the arena, ascending uid */
+    size_t count;
+    uint32_t next_uid; /* 0: nothing more; else ask again with from_uid = next_uid */
+};
+
+struct store_read_args {
+    int64_t mailbox;
+    const struct uidset *uids; /* NULL = all */
+    uint32_t from_uid;         /* skip lower ones */
+    unsigned need;
+    uint64_t flags_all, flags_none; /* only rows with all / none of these bits; 0 = any */
+    uint64_t modseq_above;          /* only rows changed after it; 0 = any */
+    size_t rows_max;                /* 0 = 10,000 */
+    size_t bytes_max;               /* stop after about so many bytes of summaries and bodies (at least one row); 0 = 4 MiB */
+};
+
+/* Committed rows (S-1). The account's lock is not held afterwards. UIDs that are gone are simply not there. */
+enum err MUST_USE account_read(struct account *account, const struct store_read_args *args, struct arena *arena,
+        struct store_rows *out_rows);
+
+/* A handle on one body, small or big; stays readable after an expunge. */
+struct store_body;
+enum err MUST_USE account_body(struct account *account, int64_t email, struct store_body **out_body);
+struct msg_source store_body_source(struct store_body *body); /* borrowed; one thread */
+void store_body_close(struct store_body *body);
+
+/* ---- views: what an IMAP session's client knows of a mailbox ---- */
+
+struct store_view {
+    int64_t mailbox;
+    uint32_t uidvalidity;
+    uint32_t uidnext;
+    struct uidset uids;   /* sequence number n is uidset_at(&uids, n) */
+    struct uidset recent; /* \Recent in this session */
+    uint64_t modseq;      /* additions and flags up to here are known */
+    uint64_t gone_modseq; /* expunges up to here are known */
+};
+
+/* Reads the UIDs. claim_recent: this session becomes the one that is told \Recent (SELECT; not EXAMINE or STATUS). */
+enum err MUST_USE store_view_open(struct account *account, int64_t mailbox, bool claim_recent,
+        struct store_view *out_view);
+void store_view_done(struct store_view *view);
+
+struct store_view_changes {
+    struct uidset vanished;  /* in the view before, gone now; still removed from view->uids when expunges were allowed */
+    struct uidset added;     /* now in view->uids */
+    struct store_row *changed; /* in the arena: rows whose flags or modseq changed, added ones not included */
+    size_t changed_count;
+    bool mailbox_gone; /* deleted, or renamed away with a new UIDVALIDITY: nothing else is set */
+};
+/* Brings the view up to date. expunges false: vanished stays empty and gone messages stay in view->uids until a call with true
+ * (RFC 3501 §7.4.1). The sets in out are initialised by the call; release with store_view_changes_done. Costs one small query when nothing changed. */
+enum err MUST_USE store_view_update(struct account *account, struct store_view *view, bool expunges,
+        bool claim_recent, struct arena *arena, struct store_view_changes *out_changes);
+void store_view_changes_done(struct store_view_changes *changes);
+
+/* UIDs expunged after modseq, for QRESYNC (RFC 7162 §3.2.5.2). May name more than really existed when history is short. */
+enum err MUST_USE account_vanished(struct account *account, int64_t mailbox, uint64_t modseq_above,
+        struct uidset *out_uids);
+
+/* ---- changes ---- */
+
+struct store_append {
+    struct blob *blob; /* finished; borrowed */
+    struct store_flags flags;
+    int64_t received_s;
+    int32_t received_tz_min;
+    const unsigned char *guid; /* 16 bytes, or NULL for a new one; an existing guid in the account gives ERR_EXISTS (idempotent delivery) */
+};
+
+struct store_append_result {
+    uint32_t uidvalidity;
+    uint32_t uid_first; /* the messages got consecutive UIDs */
+    bool over_quota;    /* ERR_NO_SPACE came from the quota, not from the disk */
+};
+
+/* All or nothing, in one transaction (S-2, S-4). ERR_NOT_FOUND when the mailbox is gone, ERR_NO_SPACE. Big files are hard-linked from the blob. */
+enum err MUST_USE account_append(struct account *account, int64_t mailbox, const struct store_append *items,
+        size_t count, struct store_append_result *out_result);
+
+enum store_flags_how {
+    STORE_FLAGS_SET, /* system flags and keywords become exactly these */
+    STORE_FLAGS_ADD,
+    STORE_FLAGS_REMOVE,
+};
+
+struct store_flags_args {
+    int64_t mailbox;
+    const struct uidset *uids;
+    enum store_flags_how how;
+    struct store_flags flags;
+    bool has_unchangedsince; /* RFC 7162 §3.1.3 */
+    uint64_t unchangedsince;
+};
+
+struct store_flags_result {
+    struct uidset done;     /* rows there and not refused by UNCHANGEDSINCE, whether or not a bit changed */
+    struct uidset modified; /* refused by UNCHANGEDSINCE */
+    uint64_t modseq;        /* of the change; 0 when no row changed */
+    bool keywords_full;     /* some keyword could not be stored: KEYWORDS_MAX reached */
+};
+/* A row whose flags do not change keeps its modseq. Release the sets with uidset_done. */
+enum err MUST_USE account_flags(struct account *account, const struct store_flags_args *args,
+        struct store_flags_result *out_result);
+
+struct store_expunge_args {
+    int64_t mailbox;
+    const struct uidset *uids; /* NULL = all */
+    bool deleted_only;         /* only those with STORE_DELETED */
+};
+/* out_gone (may be NULL) is set to what was removed; the caller has initialised it. */
+enum err MUST_USE account_expunge(struct account *account, const struct store_expunge_args *args,
+        struct uidset *out_gone);
+
+struct store_copy_args {
+    int64_t from, to;
+    const struct uidset *uids;
+    bool move; /* RFC 6851: one transaction (I4: never in both or none) */
+};
+struct store_copy_result {
+    uint32_t uidvalidity;          /* of the target */
+    struct uidset source, target; /* the nth member of one became the nth of the other */
+    bool over_quota;
+};
+/* ERR_NOT_FOUND when the target is gone. Nothing to copy: ERR_OK and empty sets. Release the sets with uidset_done. */
+enum err MUST_USE account_copy(struct account *account, const struct store_copy_args *args,
+        struct store_copy_result *out_result);
+
+/* ---- outgoing mail (S-9) ---- */
+
+struct store_outgoing {
+    int64_t id;
+    unsigned char guid[16]; /* unique per recipient: the guid the message gets in the recipient's account */
+    int64_t email;          /* its bytes: account_body */
+    struct slice sender;    /* envelope; "" for bounces */
+    struct slice recipient;
+    struct slice status;    /* text of the last failure; "" at first */
+    int64_t created_s, next_s;
+    unsigned attempts;
+};
+
+struct store_submit {
+    struct blob *blob;   /* finished */
+    int64_t sent_mailbox; /* filed there as \Seen; 0 = not filed */
+    struct slice sender;
+    const struct slice *recipients;
+    size_t recipient_count;
+    int64_t received_s;
+};
+/* One transaction: the message in Sent and one outgoing row per recipient. A message with the same Message-ID and body already in Sent
+ * is not filed again, and an account_append of it to Sent within the next 5 minutes gives back the UID it has. */
+enum err MUST_USE account_submit(struct account *account, const struct store_submit *submit, bool *out_over_quota);
+/* Rows with next_s <= due_s, oldest first, in the arena. */
+enum err MUST_USE account_outgoing(struct account *account, int64_t due_s, size_t count_max, struct arena *arena,
+        struct store_outgoing **out_list, size_t *out_count);
+/* Earliest next_s; INT64_MAX when none waits. */
+enum err MUST_USE account_outgoing_next(struct account *account, int64_t *out_next_s);
+/* Ended (delivered, or bounced by a message filed in the same call when bounce is given, into INBOX). */
+enum err MUST_USE account_outgoing_done(struct account *account, const int64_t *ids, size_t count,
+        const struct store_append *bounce);
+enum err MUST_USE account_outgoing_retry(struct account *account, int64_t id, int64_t next_s, struct slice status);
+
+/* ---- changes as values: what woke whom ---- */
+
+enum store_change_kind {
+    STORE_CHANGE_ADD,     /* uids added to mailbox */
+    STORE_CHANGE_FLAGS,
+    STORE_CHANGE_EXPUNGE,
+    STORE_CHANGE_MAILBOX, /* created, renamed, deleted, subscribed */
+    STORE_CHANGE_OUTGOING,
+};
+
+struct store_change {
+    enum store_change_kind kind;
+    int64_t mailbox;
+    uint64_t modseq;
+    struct uidset uids; /* owned by the list */
+};
+
+/* Called after the commit, on the writer's thread, without the account's lock; must be quick and call no account function. The list is borrowed. */
+typedef void store_watch_fn(void *watch_arg, const struct store_change *changes, size_t count);
+struct store_watch;
+struct store_watch *account_watch(struct account *account, store_watch_fn *fn, void *watch_arg);
+/* When it returns, fn is not running and will not be called again. NULL is allowed. */
+void account_unwatch(struct store_watch *watch);
+
+/* ---- whole accounts ---- */
+
+struct account_usage {
+    uint64_t bytes, messages;
+};
+enum err MUST_USE account_usage(struct account *account, struct account_usage *out_usage);
+
+/* Checks every truth that can be checked (docs/store.md lists them). Each finding is one call of tell; with repair, what can be repaired is, and the
+ * text says so. Returns ERR_OK when it could look at everything, whatever it found. */
+typedef void account_finding_fn(void *tell_arg, const char *text, bool repaired);
+enum err MUST_USE account_fsck(struct account *account, bool repair, account_finding_fn *tell, void *tell_arg);
+/* Makes anew what is derived: summaries, counts (S-7). out_changed = rows that differed. */
+enum err MUST_USE account_rebuild(struct account *account, uint64_t *out_changed);
+
+#endif
