@@ -2,11 +2,16 @@
 deps:
 	@tools/deps
 
+deps-check:
+	@tools/deps check
+
+.PHONY: deps-check
+
 demo: deps
 	@$(MAKE) --no-print-directory barid
 	@./barid demo
 
-check: deps
+check: deps-check
 	@tools/check
 
 test: unit tidy dialog
