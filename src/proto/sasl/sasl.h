@@ -1,0 +1,66 @@
+/* SASL mechanisms as pure functions (RFC 4422, RFC 4616, RFC 5802, RFC 7677): bytes in, bytes out. No I/O, no lookups, no clock.
+ * Messages here are the decoded ones; base64 is the protocols' wrapping. */
+#ifndef PROTO_SASL_SASL_H
+#define PROTO_SASL_SASL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+/* PLAIN: [authzid] NUL authcid NUL password. Borrowed slices. ERR_SYNTAX; ERR_LIMIT over USER_NAME_BYTES_MAX, PASSWORD_BYTES_MAX. */
+struct sasl_plain {
+    struct slice authzid, authcid, password;
+};
+enum err MUST_USE sasl_plain_parse(struct slice message, struct sasl_plain *out_plain);
+void sasl_plain_write(const struct sasl_plain *plain, struct buf *out);
+
+#define SCRAM_KEY_BYTES       32
+#define SCRAM_SALT_BYTES      16
+#define SCRAM_ITERATIONS      4096u     /* stored for new passwords: RFC 7677 §4 minimum; argon2id guards the stored hash */
+#define SCRAM_ITERATIONS_MAX  10000000u /* what a client accepts from a server */
+#define SCRAM_NONCE_BYTES_MAX 128
+
+/* What the directory keeps for SCRAM-SHA-256; from it the password cannot be had back cheaply, and it is as secret as a hash. */
+struct scram_secret {
+    unsigned char salt[SCRAM_SALT_BYTES];
+    unsigned iterations;
+    unsigned char stored_key[SCRAM_KEY_BYTES], server_key[SCRAM_KEY_BYTES];
+};
+/* password: UTF-8; prepared by SASLprep's successor (OpaqueString: NFC, other spaces to space) inside. ERR_SYNTAX for one with controls. */
+enum err MUST_USE scram_secret_make(struct slice password, const unsigned char salt[SCRAM_SALT_BYTES],
+        unsigned iterations, struct scram_secret *out_secret);
+
+/* Server side, SCRAM-SHA-256 and -PLUS. */
+struct scram_server {
+    bool plus;                /* mechanism name ended in -PLUS */
+    bool plus_offered;        /* we advertise -PLUS: a client saying "y" was tampered with (RFC 5802 §6) */
+    struct buf client_first_bare, server_first, gs2_header, user; /* owned */
+    struct buf binding_name;  /* "tls-exporter", ... of a "p=" header */
+    char nonce[64 + SCRAM_NONCE_BYTES_MAX];
+};
+void scram_server_init(struct scram_server *scram, bool plus, bool plus_offered);
+void scram_server_done(struct scram_server *scram);
+/* Parses client-first. Afterwards scram->user and binding_name are known and the caller looks up the secret. server_nonce: printable
+ * ASCII without a comma. */
+enum err MUST_USE scram_server_first(struct scram_server *scram, struct slice client_first, const char *server_nonce);
+/* Appends server-first for that secret. */
+void scram_server_challenge(struct scram_server *scram, const struct scram_secret *secret, struct buf *out);
+/* Checks client-final; channel_binding is the connection's data of that kind (empty for none). ERR_AUTH for a wrong proof; appends "v=..." else. */
+enum err MUST_USE scram_server_final(struct scram_server *scram, const struct scram_secret *secret,
+        struct slice client_final, struct slice channel_binding, struct buf *out);
+
+/* Client side. binding_name empty = "n" (or "y" when the client could but the server does not offer it). */
+struct scram_client {
+    struct buf client_first_bare, gs2_header, auth_message; /* owned */
+    unsigned char server_key[SCRAM_KEY_BYTES];
+    char nonce[SCRAM_NONCE_BYTES_MAX];
+};
+void scram_client_init(struct scram_client *scram);
+void scram_client_done(struct scram_client *scram);
+enum err MUST_USE scram_client_first(struct scram_client *scram, struct slice user, struct slice binding_name,
+        bool could_bind, const char *client_nonce, struct buf *out);
+enum err MUST_USE scram_client_final(struct scram_client *scram, struct slice server_first, struct slice password,
+        struct slice channel_binding, struct buf *out);
+enum err MUST_USE scram_client_verify(struct scram_client *scram, struct slice server_final);
+
+#endif

@@ -1,0 +1,43 @@
+/* What all sessions share: configuration, store, directory, login, counters, and the list of sessions. */
+#ifndef SERVER_CORE_SERVER_H
+#define SERVER_CORE_SERVER_H
+
+#include "auth/auth.h"
+#include "net/net.h"
+#include "server/core/config.h"
+#include "store/store.h"
+
+#include <stdatomic.h>
+
+struct outbox; /* deliver/outbox.h */
+
+struct server_counters {
+    atomic_ullong logins, logins_failed, messages_in, messages_delivered, messages_submitted, messages_refused;
+};
+
+struct server {
+    struct store *store;
+    struct directory *directory;
+    struct auth *auth;
+    struct net *net;
+    struct outbox *outbox;
+    struct server_counters counters;
+    int64_t started_s;
+    /* private to server.c */
+    struct server_private *private;
+};
+
+/* The configuration of this moment, with a reference (SIGHUP may replace it). */
+struct config *server_config(struct server *server);
+
+/* Opens the user's account and sets its quota. The reference is the caller's. */
+enum err MUST_USE server_account(struct server *server, const struct user *user, struct account **out_account);
+
+/* A logged-in session, for `barid status` and for ending sessions of a user who was disabled, removed or got another password.
+ * Registered after login, removed before the session is freed. */
+struct server_session;
+struct server_session *server_session_add(struct server *server, struct conn *conn, enum protocol protocol,
+        const struct user *user);
+void server_session_remove(struct server_session *session);
+
+#endif
