@@ -62,8 +62,8 @@ enum err MUST_USE conn_send(struct conn *conn, struct slice bytes);
 
 /* From now, in milliseconds, for the current step; replaces the last one. Enforced while parked. */
 void conn_deadline(struct conn *conn, int64_t in_ms);
-/* Holds everything back: what is in conn_out goes out, and input is called only after in_ms, bytes or not, up to 5 minutes. Takes effect on
- * CONN_PARK; costs no thread. For the growing delay after a wrong password. The deadline of the step starts afterwards. */
+/* Holds everything back: when the session returns CONN_PARK (or CONN_CLOSE), conn_out is sent and input is called (or the connection closed) only
+ * after in_ms, at most 5 minutes, whatever arrives. Costs no thread. For the growing delay after a wrong password. */
 void conn_pause(struct conn *conn, int in_ms);
 /* Makes `input` run soon with conn_woken true. Any thread; takes no lock that a session may hold; cheap when repeated. */
 void conn_wake(struct conn *conn);
