@@ -1,0 +1,49 @@
+/* The catalogue: two rows of text with the same numbers. */
+#include "bin/catalogue.h"
+
+#include "base/slice.h"
+
+static const char *const texts[2][MSG_COUNT] = {
+    [LANG_EN] = {
+#define M(id, en, ar) [MSG_##id] = (en),
+#include "bin/catalogue_main.inc"
+#include "bin/catalogue_user.inc"
+#undef M
+    },
+    [LANG_AR] = {
+#define M(id, en, ar) [MSG_##id] = (ar),
+#include "bin/catalogue_main.inc"
+#include "bin/catalogue_user.inc"
+#undef M
+    },
+};
+
+static enum lang current = LANG_EN; /* set once by main, before any thread */
+
+const char *tr(enum message_id id)
+{
+    return texts[current][id];
+}
+
+const char *tr_in(enum lang lang, enum message_id id)
+{
+    return texts[lang][id];
+}
+
+void lang_set(enum lang lang)
+{
+    current = lang;
+}
+
+enum lang lang_get(void)
+{
+    return current;
+}
+
+enum lang lang_from_text(const char *text)
+{
+    struct slice s = slice_of(text);
+    bool arabic = slice_starts_nocase(s, SLICE("ar")) &&
+                  (s.len == 2 || s.ptr[2] == '_' || s.ptr[2] == '-' || s.ptr[2] == '.' || s.ptr[2] == '@');
+    return arabic ? LANG_AR : LANG_EN;
+}

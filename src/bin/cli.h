@@ -1,0 +1,33 @@
+/* What the verbs of the command line share: options before the verb, texts, exit codes, the way to a running server. */
+#ifndef BIN_CLI_H
+#define BIN_CLI_H
+
+#include "base/err.h"
+#include "bin/catalogue.h"
+#include "server/core/config.h"
+
+#include <sysexits.h>
+
+struct cli {
+    const char *config_file; /* -c FILE; NULL: /etc/barid/barid.conf when it exists, else the built-in values */
+    bool json;               /* --json */
+};
+
+/* Loads the configuration; on failure the message has been printed: return EX_CONFIG. The reference is the caller's. */
+enum err MUST_USE cli_config(const struct cli *cli, struct config **out_config);
+
+/* One line on standard output / "barid: ..." on standard error, in the person's language. The arguments must fit the message. */
+void cli_say(enum message_id id, ...);
+void cli_error(enum message_id id, ...);
+/* Prints text that comes from elsewhere (an err_note) after "barid: ". */
+void cli_error_text(const char *text);
+
+/* Sends one line to the control socket of a running server and prints nothing. True when a server took it and answered "ok". */
+bool cli_notify_server(const struct config *config, const char *line);
+/* Sends one line and copies the answer to standard output. False when no server runs. *out_ok = its last line was "ok". */
+bool cli_ask_server(const struct config *config, const char *line, bool *out_ok);
+
+/* Exit code that fits an error kind. */
+int cli_exit_code(enum err e);
+
+#endif
