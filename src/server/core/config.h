@@ -19,6 +19,7 @@ enum protocol {
 const char *protocol_name(enum protocol protocol);
 
 #define LISTENERS_MAX 32
+#define LISTEN_KEYS   8
 
 struct listener {
     enum protocol protocol;
@@ -38,9 +39,15 @@ struct config {
     bool plain_login_on_loopback; /* [login] plain_on_loopback */
     uint64_t message_bytes_max;   /* [limits] message_bytes */
     unsigned connections_per_address_max, connections_max, threads, accounts_open_max;
+    char listen_text[LISTEN_KEYS][256]; /* the listen keys as written; listeners[] is made from them */
+    unsigned char set_by_file[64];      /* per key of the table in config.c */
+    char file[512];                     /* where it was read from; "" for built-in values */
     bool test_addresses; /* never from a file: `barid demo` only; user+tempfail@, +permfail@, +slow@ behave as named */
     int slow_ms;         /* how long +slow waits */
 };
+
+/* Makes listeners[] anew from listen_text. For the demo, which sets them itself. */
+enum err MUST_USE config_parse_listeners(struct config *config, struct err_note *note);
 
 /* NULL file: built-in defaults (what `barid demo` starts from). note has the sentence for the person. */
 enum err MUST_USE config_load(const char *file, struct config **out_config, struct err_note *note);
