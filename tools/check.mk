@@ -42,3 +42,11 @@ format:
 
 compile_commands.json:
 	@tools/compile-commands > $@
+
+# The sample mail is embedded by the assembler, which no dependency file names.
+$(OUT)/obj/bin/demo_mail.o: data/demo/all.txt
+
+demo-mail:
+	@tools/demo-pack
+
+.PHONY: demo-mail
