@@ -9,7 +9,9 @@ struct net_options {
     unsigned threads;             /* 0 = 64 */
     size_t connections_max;       /* over it new ones are closed at once; 0 = 19000 */
     size_t connections_per_address_max; /* loopback is exempt; 0 = 200 */
-    int linger_ms; /* how long a thread waits for the next frame before it parks; adaptive up to this; default 1 */
+    int linger_ms; /* how long a thread waits for the next frame before it parks; adaptive up to this; 0 = 1, negative = not at all */
+    int write_ms;     /* how long a flush waits without progress; 0 = DEADLINE_WRITE_MS */
+    int handshake_ms; /* a TLS handshake in all; 0 = DEADLINE_TLS_MS */
 };
 
 struct net_stats {
@@ -44,7 +46,9 @@ void net_set_tls(struct net *net, struct tls_server *tls);
 
 /* Starts the threads; returns. */
 enum err MUST_USE net_start(struct net *net);
-/* Stops accepting, calls `shutdown` of every parked session, lets running ones finish at most drain_ms, joins the threads. */
+/* Stops accepting, calls `shutdown` of every parked session and, when its current input returns, of every running one (its
+ * conn_woken is true meanwhile). After drain_ms all sockets are cut, so that no flush and no peer holds it up; then it
+ * only waits for sessions to return, and joins the threads. Calling it again does nothing. A stopped net does not start again. */
 void net_stop(struct net *net, int drain_ms);
 void net_free(struct net *net);
 

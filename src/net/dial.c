@@ -1,0 +1,394 @@
+/* The blocking client: a non-blocking descriptor and poll, so that every call has an end. */
+#include "net/dial.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "net/tls_int.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define DIAL_LINE_BYTES_MAX (64u << 10)
+#define DIAL_READ_BYTES     16384u
+
+struct dial {
+    int fd;
+    int timeout_ms;
+    char *host;    /* owned */
+    char *ca_file; /* owned; NULL: the system's roots */
+    SSL *ssl;      /* owned; NULL without TLS */
+    struct buf in;
+    size_t line_bytes; /* of the line handed out last; consumed by the next call */
+    /* What later calls return. Kept apart: a peer that refuses to listen may have said why. */
+    enum err send_broken, receive_broken;
+};
+
+static enum err wait_ready(struct dial *dial, short events, int64_t until_ms)
+{
+    struct pollfd wait = { .fd = dial->fd, .events = events };
+    for (;;) {
+        int64_t left_ms = until_ms - clock_mono_ms();
+        if (left_ms <= 0)
+            return ERR_TIMEOUT;
+        int ready = poll(&wait, 1, (int)left_ms);
+        if (ready > 0)
+            return ERR_OK;
+        if (ready < 0 && errno != EINTR)
+            return ERR_IO;
+    }
+}
+
+/* ---- connecting ---- */
+
+static enum err connect_to(
+    struct dial *dial, const struct sockaddr *address, socklen_t len, int64_t until_ms)
+{
+    dial->fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (dial->fd < 0)
+        return err_from_errno(errno);
+    enum err e = ERR_OK;
+    if (connect(dial->fd, address, len) < 0) {
+        int failed = errno;
+        socklen_t size = sizeof failed;
+        if (failed == EINPROGRESS) {
+            failed = 0;
+            e = wait_ready(dial, POLLOUT, until_ms);
+            if (e == ERR_OK && getsockopt(dial->fd, SOL_SOCKET, SO_ERROR, &failed, &size) < 0)
+                failed = errno;
+        }
+        if (e == ERR_OK && failed)
+            e = failed == ECONNREFUSED ? ERR_CLOSED : err_from_errno(failed);
+    }
+    if (e != ERR_OK) {
+        close(dial->fd);
+        dial->fd = -1;
+        return e;
+    }
+    int one = 1;
+    if (address->sa_family != AF_UNIX)
+        (void)setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    return ERR_OK;
+}
+
+static enum err connect_path(struct dial *dial, const char *path, int64_t until_ms)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    size_t len = strlen(path);
+    if (len >= sizeof address.sun_path)
+        return ERR_LIMIT;
+    memcpy(address.sun_path, path, len + 1);
+    return connect_to(dial, (const struct sockaddr *)&address, sizeof address, until_ms);
+}
+
+/* Every address of the name in the order of the resolver, the first that answers. */
+static enum err connect_name(
+    struct dial *dial, const char *host, int port, int64_t until_ms, struct err_note *note)
+{
+    char service[16];
+    snprintf(service, sizeof service, "%d", port);
+    struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    int failed = getaddrinfo(host, service, &hints, &found);
+    if (failed)
+        return err_noted(note, ERR_NOT_FOUND, "%s: %s", host, gai_strerror(failed));
+    enum err e = ERR_NOT_FOUND;
+    for (struct addrinfo *one = found; one; one = one->ai_next) {
+        e = connect_to(dial, one->ai_addr, one->ai_addrlen, until_ms);
+        if (e == ERR_OK || e == ERR_TIMEOUT)
+            break;
+    }
+    freeaddrinfo(found);
+    return e;
+}
+
+/* ---- TLS ---- */
+
+static bool is_address(const char *host)
+{
+    unsigned char binary[16];
+    return inet_pton(AF_INET, host, binary) == 1 || inet_pton(AF_INET6, host, binary) == 1;
+}
+
+static bool expect_host(struct dial *dial)
+{
+    if (is_address(dial->host))
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(dial->ssl), dial->host) == 1;
+    SSL_set_hostflags(dial->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return SSL_set1_host(dial->ssl, dial->host) == 1;
+}
+
+static bool tls_prepare(struct dial *dial, enum dial_tls tls)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+    if (!context)
+        return false;
+    bool ok = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    if (tls == DIAL_TLS) {
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        ok = ok && (dial->ca_file ? SSL_CTX_load_verify_file(context, dial->ca_file)
+                                  : SSL_CTX_set_default_verify_paths(context)) == 1;
+    }
+    dial->ssl = ok ? SSL_new(context) : NULL;
+    SSL_CTX_free(context);
+    if (!dial->ssl)
+        return false;
+    ok = SSL_set_fd(dial->ssl, dial->fd) == 1 && (tls != DIAL_TLS || expect_host(dial));
+    if (!is_address(dial->host) && dial->host[0] != '/') /* RFC 6066 §3: names only */
+        ok = ok && SSL_set_tlsext_host_name(dial->ssl, dial->host) == 1;
+    SSL_set_connect_state(dial->ssl);
+    return ok;
+}
+
+/* After an SSL call that returned <= 0: waits, or tells why not. */
+static enum err tls_wait(struct dial *dial, int result, int64_t until_ms)
+{
+    switch (SSL_get_error(dial->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        return wait_ready(dial, POLLIN, until_ms);
+    case SSL_ERROR_WANT_WRITE:
+        return wait_ready(dial, POLLOUT, until_ms);
+    default:
+        return ERR_CLOSED;
+    }
+}
+
+static enum err tls_start(struct dial *dial, enum dial_tls tls, struct err_note *note)
+{
+    char text[128];
+    ERR_clear_error();
+    if (!tls_prepare(dial, tls))
+        return err_noted(note, ERR_IO, "TLS cannot start: %s", tls_error_text(text, sizeof text));
+    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    for (;;) {
+        ERR_clear_error();
+        int done = SSL_do_handshake(dial->ssl);
+        if (done == 1)
+            return ERR_OK;
+        enum err e = tls_wait(dial, done, until_ms);
+        if (e == ERR_OK)
+            continue;
+        if (e == ERR_TIMEOUT)
+            return err_noted(note, e, "the TLS handshake with %s took too long", dial->host);
+        long verified = SSL_get_verify_result(dial->ssl);
+        if (tls == DIAL_TLS && verified != X509_V_OK) {
+            ERR_clear_error();
+            return err_noted(note, ERR_DENIED, "the certificate of %s is not trusted: %s",
+                dial->host, X509_verify_cert_error_string(verified));
+        }
+        return err_noted(note, e, "the TLS handshake with %s failed: %s", dial->host,
+            tls_error_text(text, sizeof text));
+    }
+}
+
+/* ---- life ---- */
+
+enum err dial_open(const char *host, int port, enum dial_tls tls, const char *ca_file,
+    int timeout_ms, struct dial **out_dial, struct err_note *note)
+{
+    net_ignore_sigpipe();
+    struct dial *dial = mem_zalloc(1, sizeof *dial);
+    dial->fd = -1;
+    dial->timeout_ms = timeout_ms;
+    dial->host = mem_strdup(host);
+    dial->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
+    buf_init(&dial->in, 0);
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    if (note)
+        note->text[0] = '\0';
+    enum err e = host[0] == '/' ? connect_path(dial, host, until_ms)
+                                : connect_name(dial, host, port, until_ms, note);
+    if (e != ERR_OK && note && !note->text[0])
+        (void)err_noted(note, e, "cannot connect to %s port %d: %s", host, port, err_name(e));
+    if (e == ERR_OK && tls != DIAL_PLAIN)
+        e = tls_start(dial, tls, note);
+    if (e != ERR_OK) {
+        dial_close(dial);
+        return e;
+    }
+    *out_dial = dial;
+    return ERR_OK;
+}
+
+static void drop_last_line(struct dial *dial)
+{
+    buf_consume(&dial->in, dial->line_bytes);
+    dial->line_bytes = 0;
+}
+
+enum err dial_starttls(struct dial *dial, enum dial_tls tls, struct err_note *note)
+{
+    assert(!dial->ssl);
+    assert(tls != DIAL_PLAIN);
+    drop_last_line(dial);
+    char peeked;
+    /* What the peer said before TLS could be somebody else's words (NO STARTTLS, response injection). */
+    if (buf_len(&dial->in) || recv(dial->fd, &peeked, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+        dial->send_broken = dial->receive_broken = ERR_DENIED;
+        return err_noted(
+            note, ERR_DENIED, "%s sent more than its answer before TLS began", dial->host);
+    }
+    enum err e = tls_start(dial, tls, note);
+    if (e != ERR_OK)
+        dial->send_broken = dial->receive_broken = e;
+    return e;
+}
+
+void dial_close(struct dial *dial)
+{
+    if (!dial)
+        return;
+    if (dial->ssl) {
+        ERR_clear_error();
+        if (dial->send_broken == ERR_OK && dial->receive_broken == ERR_OK &&
+            SSL_is_init_finished(dial->ssl))
+            (void)SSL_shutdown(dial->ssl);
+        SSL_free(dial->ssl);
+        ERR_clear_error();
+    }
+    if (dial->fd >= 0)
+        close(dial->fd);
+    buf_done(&dial->in);
+    free(dial->host);
+    free(dial->ca_file);
+    free(dial);
+}
+
+/* ---- moving bytes ---- */
+
+/* One step of sending or receiving; ERR_OK with *out_len 0 means "waited, try again". */
+static enum err send_step(struct dial *dial, struct slice bytes, int64_t until_ms, size_t *out_len)
+{
+    *out_len = 0;
+    if (dial->ssl) {
+        ERR_clear_error();
+        int done = SSL_write_ex(dial->ssl, bytes.ptr, bytes.len, out_len);
+        return done == 1 ? ERR_OK : tls_wait(dial, done, until_ms);
+    }
+    ssize_t sent = send(dial->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0)
+        *out_len = (size_t)sent;
+    else if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return wait_ready(dial, POLLOUT, until_ms);
+    else if (errno != EINTR)
+        return ERR_CLOSED;
+    return ERR_OK;
+}
+
+enum err dial_send(struct dial *dial, struct slice bytes)
+{
+    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    while (dial->send_broken == ERR_OK && bytes.len) {
+        size_t sent;
+        enum err e = send_step(dial, bytes, until_ms, &sent);
+        if (e != ERR_OK)
+            dial->send_broken = e;
+        else
+            bytes = slice_from_index(bytes, sent);
+    }
+    return dial->send_broken;
+}
+
+enum err dial_sendf(struct dial *dial, const char *format, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    int len = vasprintf(&text, format, args);
+    va_end(args);
+    if (len < 0)
+        return ERR_LIMIT;
+    enum err e = dial_send(dial, slice_from(text, (size_t)len));
+    free(text);
+    return e;
+}
+
+/* Appends what comes next to dial->in. */
+static enum err receive(struct dial *dial, int64_t until_ms)
+{
+    while (dial->receive_broken == ERR_OK) {
+        char *to = buf_room(&dial->in, DIAL_READ_BYTES);
+        assert(to);
+        size_t got = 0;
+        enum err e = ERR_OK;
+        if (dial->ssl) {
+            ERR_clear_error();
+            int done = SSL_read_ex(dial->ssl, to, DIAL_READ_BYTES, &got);
+            if (done != 1)
+                e = tls_wait(dial, done, until_ms);
+        } else {
+            ssize_t count = recv(dial->fd, to, DIAL_READ_BYTES, MSG_DONTWAIT);
+            if (count > 0)
+                got = (size_t)count;
+            else if (count == 0)
+                e = ERR_CLOSED;
+            else if (errno == EAGAIN || errno == EWOULDBLOCK)
+                e = wait_ready(dial, POLLIN, until_ms);
+            else if (errno != EINTR)
+                e = ERR_CLOSED;
+        }
+        if (e != ERR_OK)
+            dial->receive_broken = e;
+        if (got) {
+            buf_wrote(&dial->in, got);
+            return ERR_OK;
+        }
+    }
+    return dial->receive_broken;
+}
+
+enum err dial_line(struct dial *dial, struct slice *out_line)
+{
+    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    drop_last_line(dial);
+    for (size_t searched = 0;;) {
+        struct slice have = buf_slice(&dial->in);
+        size_t at = searched + slice_index(slice_from_index(have, searched), '\n');
+        if (at < have.len) {
+            if (at == 0 || have.ptr[at - 1] != '\r')
+                return ERR_SYNTAX;
+            if (at + 1 > DIAL_LINE_BYTES_MAX)
+                return ERR_LIMIT;
+            dial->line_bytes = at + 1;
+            *out_line = slice_sub(have, 0, at - 1);
+            return ERR_OK;
+        }
+        if (have.len > DIAL_LINE_BYTES_MAX)
+            return ERR_LIMIT;
+        searched = have.len;
+        TRY(receive(dial, until_ms));
+    }
+}
+
+enum err dial_bytes(struct dial *dial, size_t len, struct buf *out)
+{
+    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    drop_last_line(dial);
+    while (len) {
+        struct slice have = slice_sub(buf_slice(&dial->in), 0, len);
+        if (have.len == 0) {
+            TRY(receive(dial, until_ms));
+            continue;
+        }
+        buf_add(out, have);
+        TRY(buf_err(out));
+        buf_consume(&dial->in, have.len);
+        len -= have.len;
+    }
+    return ERR_OK;
+}
