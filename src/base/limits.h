@@ -56,5 +56,12 @@
 #define MIME_HEADERS_BYTES_MAX     (10u << 20)       /* all header sections of one message */
 #define MIME_PARAMETERS_MAX        1000u             /* per field */
 #define MIME_ADDRESSES_MAX         10000u            /* per ENVELOPE */
+#define MIME_BOUNDARY_BYTES_MAX    1024u             /* RFC 2046 §5.1.1 has 70; of a longer one the first bytes are compared */
+#define MIME_ARENA_BYTES_MAX       (32u << 20)       /* to take one header section apart */
+#define SUMMARY_STRINGS_BYTES_MAX  (4u << 20)        /* what BODYSTRUCTURE and ENVELOPE say; past it parts are opaque */
+#define SUMMARY_FIELDS_BYTES_MAX   (64u << 10)       /* header fields kept; with more the header is read from the message */
+#define SUMMARY_TEXT_BYTES_MAX     8192u             /* one field value for SEARCH and SORT */
+#define SAMPLE_PLAIN_BYTES_MAX     4096u             /* start of the text that makes the preview */
+#define SAMPLE_HTML_BYTES_MAX      16384u            /* HTML mail begins with long style sheets */
 
 #endif

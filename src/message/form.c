@@ -1,0 +1,212 @@
+/* Strings go out quoted whenever RFC 3501 §9 "quoted" lets them: 7-bit, no CR, LF or NUL. All else is a literal. */
+#include "message/form.h"
+
+#include "base/limits.h"
+#include "message/address.h"
+#include "message/header.h"
+#include "message/lex.h"
+
+#include <string.h>
+
+static void form_literal(struct buf *out, struct slice text)
+{
+    size_t nuls = 0;
+    for (size_t i = 0; i < text.len; i++)
+        nuls += text.ptr[i] == 0;
+    buf_addf(out, "{%zu}\r\n", text.len - nuls);
+    if (!nuls) {
+        buf_add(out, text);
+        return;
+    }
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i])
+            buf_addc(out, text.ptr[i]);
+    }
+}
+
+void form_nstring(struct buf *out, struct slice text)
+{
+    if (!text.ptr) {
+        buf_add(out, SLICE("NIL"));
+        return;
+    }
+    size_t escapes = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = slice_at(text, i);
+        if (c >= 0x80 || c == 0 || c == '\r' || c == '\n') {
+            form_literal(out, text);
+            return;
+        }
+        escapes += c == '"' || c == '\\';
+    }
+    char *room = buf_room(out, text.len + escapes + 2);
+    if (!room)
+        return;
+    size_t at = 0;
+    room[at++] = '"';
+    if (!escapes) {
+        if (text.len)
+            memcpy(room + at, text.ptr, text.len);
+        at += text.len;
+    } else {
+        for (size_t i = 0; i < text.len; i++) {
+            if (text.ptr[i] == '"' || text.ptr[i] == '\\')
+                room[at++] = '\\';
+            room[at++] = text.ptr[i];
+        }
+    }
+    room[at++] = '"';
+    buf_wrote(out, at);
+}
+
+enum err form_text(struct arena *arena, struct buf *out, struct slice raw)
+{
+    if (raw.ptr) {
+        raw = slice_trim(raw);
+        if (memchr(raw.ptr, '\n', raw.len)) {
+            struct buf unfolded;
+            buf_init(&unfolded, 0);
+            msg_unfold(raw, &unfolded);
+            raw = slice_dup(arena, buf_slice(&unfolded));
+            buf_done(&unfolded);
+            if (!raw.ptr)
+                return ERR_LIMIT;
+        }
+    }
+    form_nstring(out, raw);
+    return ERR_OK;
+}
+
+/* ---- ENVELOPE ---- */
+
+/* address = "(" name route mailbox host ")". Host NIL marks a group, so a lost host gets a name that says so. */
+static void form_address(struct buf *out, const struct msg_address *address)
+{
+    struct slice mailbox = address->mailbox, host = address->host;
+    if (host.ptr && !host.len)
+        host = SLICE("MISSING_DOMAIN");
+    if (host.ptr && !mailbox.len)
+        mailbox = SLICE("MISSING_MAILBOX");
+    buf_addc(out, '(');
+    form_nstring(out, address->name);
+    buf_addc(out, ' ');
+    form_nstring(out, address->route);
+    buf_addc(out, ' ');
+    form_nstring(out, mailbox);
+    buf_addc(out, ' ');
+    form_nstring(out, host);
+    buf_addc(out, ')');
+}
+
+/* Appends the list and says whether there was anything; *left counts down the addresses that ENVELOPE may still give. */
+static enum err form_addresses(struct arena *arena, const struct head_values *values, size_t *left,
+    struct buf *out, bool *out_any)
+{
+    size_t start = buf_len(out);
+    bool any = false;
+    for (size_t i = 0; i < values->count && *left; i++) {
+        struct msg_address *list;
+        size_t count;
+        TRY(msg_addresses(arena, values->at[i], *left, &list, &count));
+        for (size_t k = 0; k < count; k++) {
+            if (!any)
+                buf_addc(out, '(');
+            any = true;
+            form_address(out, &list[k]);
+        }
+        *left -= count;
+    }
+    if (any)
+        buf_addc(out, ')');
+    else
+        buf_truncate(out, start);
+    *out_any = any;
+    return ERR_OK;
+}
+
+enum err form_envelope(struct arena *arena, const struct head *head, struct buf *out)
+{
+    size_t left = MIME_ADDRESSES_MAX;
+    buf_addc(out, '(');
+    TRY(form_text(arena, out, head->texts[HEAD_DATE]));
+    buf_addc(out, ' ');
+    TRY(form_text(arena, out, head->texts[HEAD_SUBJECT]));
+    buf_addc(out, ' ');
+    size_t from_start = buf_len(out);
+    size_t from_len = 0;
+    for (int i = HEAD_FROM; i < HEAD_LISTS; i++) {
+        bool any;
+        TRY(form_addresses(arena, &head->lists[i], &left, out, &any));
+        if (!any &&
+            (i == HEAD_SENDER || i == HEAD_REPLY_TO)) { /* RFC 3501 §7.4.2: From stands in */
+            char *room = buf_room(out, from_len);
+            if (room) {
+                memcpy(room, buf_slice(out).ptr + from_start, from_len);
+                buf_wrote(out, from_len);
+            }
+        } else if (!any) {
+            buf_add(out, SLICE("NIL"));
+        }
+        if (i == HEAD_FROM)
+            from_len = buf_len(out) - from_start;
+        buf_addc(out, ' ');
+    }
+    TRY(form_text(arena, out, head->texts[HEAD_IN_REPLY_TO]));
+    buf_addc(out, ' ');
+    TRY(form_text(arena, out, head->texts[HEAD_MESSAGE_ID]));
+    buf_addc(out, ')');
+    return buf_err(out);
+}
+
+/* ---- BODYSTRUCTURE ---- */
+
+void form_params(struct buf *out, const struct mime_value *value)
+{
+    if (!value->count) {
+        buf_add(out, SLICE("NIL"));
+        return;
+    }
+    for (size_t i = 0; i < value->count; i++) {
+        buf_addc(out, i ? ' ' : '(');
+        form_nstring(out, value->params[i].name);
+        buf_addc(out, ' ');
+        form_nstring(out, value->params[i].value);
+    }
+    buf_addc(out, ')');
+}
+
+void form_disposition(struct buf *out, const struct mime_value *value)
+{
+    buf_addc(out, '(');
+    form_nstring(out, value->type);
+    buf_addc(out, ' ');
+    form_params(out, value);
+    buf_addc(out, ')');
+}
+
+void form_language(struct buf *out, struct slice raw)
+{
+    struct lex lex = { .rest = raw };
+    bool any = false;
+    for (;;) {
+        lex_cfws(&lex, NULL);
+        if (lex_end(&lex))
+            break;
+        size_t len = 0;
+        while (len < lex.rest.len && lex.rest.ptr[len] != ',' && lex.rest.ptr[len] != '(' &&
+               !lex_is_blank(lex.rest.ptr[len]))
+            len++;
+        if (len) {
+            buf_addc(out, any ? ' ' : '(');
+            form_nstring(out, slice_sub(lex.rest, 0, len));
+            any = true;
+        }
+        lex_skip(&lex, len);
+        if (lex_peek(&lex) == ',')
+            lex_skip(&lex, 1);
+    }
+    if (any)
+        buf_addc(out, ')');
+    else
+        buf_add(out, SLICE("NIL"));
+}

@@ -1,0 +1,67 @@
+/* Decoding the first bytes of one part for a person to see in a list. */
+#include "message/preview.h"
+
+#include "base/utf8.h"
+#include "message/text_int.h"
+
+/* Body to UTF-8 text. */
+static void decode(
+    struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out)
+{
+    struct buf bytes;
+    struct buf utf8;
+    buf_init(&bytes, 0);
+    buf_init(&utf8, 0);
+    msg_decode_transfer(encoding, body, &bytes);
+    struct charset_stream stream;
+    if (charset_open(&stream, charset) != ERR_OK)
+        charset_open_guess(&stream);
+    charset_feed(&stream, buf_slice(&bytes), is_html ? &utf8 : out);
+    charset_end(&stream, is_html ? &utf8 : out);
+    if (is_html) {
+        struct html html;
+        html_init(&html);
+        html_feed(&html, buf_slice(&utf8), out);
+    }
+    buf_done(&bytes);
+    buf_done(&utf8);
+}
+
+static bool is_blank(uint32_t c)
+{
+    return c <= ' ' || c == 0x7f || (c >= 0x80 && c <= 0xa0) || c == 0x2028 || c == 0x2029 ||
+           c == 0x3000 || c == 0xfeff;
+}
+
+void preview_make(
+    struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    decode(body, encoding, charset, is_html, &text);
+    struct slice all = buf_slice(&text);
+    bool gap = false;
+    size_t chars = 0, len = 0;
+    for (size_t at = 0; at < all.len && chars < PREVIEW_CHARS_MAX; at += len) {
+        uint32_t c;
+        len = utf8_decode(all, at, &c);
+        if (!len) {
+            len = 1;
+            continue;
+        }
+        if (is_blank(c)) {
+            gap = chars > 0;
+            continue;
+        }
+        if (gap) {
+            if (chars + 2 > PREVIEW_CHARS_MAX)
+                break;
+            buf_addc(out, ' ');
+            chars++;
+            gap = false;
+        }
+        buf_add(out, slice_sub(all, at, len));
+        chars++;
+    }
+    buf_done(&text);
+}

@@ -1,0 +1,245 @@
+/* Searching a message that no index knows: its parts go through transfer decoding, charset, HTML and folding as streams, in
+ * windows of WINDOW_BYTES, so that memory does not grow with the message. */
+#include "message/text_int.h"
+
+#include "message/head.h"
+#include "message/header.h"
+
+#include <string.h>
+
+#define WINDOW_BYTES (64u << 10)
+
+/* Folded text, piece by piece, and the needle. What could be the start of the needle is carried over. */
+struct finder {
+    struct slice needle;
+    struct buf text;   /* UTF-8 not yet folded */
+    struct buf folded; /* tail of what was searched, and the new piece */
+    bool found;
+};
+
+static void finder_init(struct finder *finder, struct slice needle)
+{
+    *finder = (struct finder){ .needle = needle };
+    buf_init(&finder->text, 0);
+    buf_init(&finder->folded, 0);
+}
+
+static void finder_done(struct finder *finder)
+{
+    buf_done(&finder->text);
+    buf_done(&finder->folded);
+}
+
+/* Folds and searches a piece that ends between two words. */
+static void finder_take(struct finder *finder, struct slice utf8)
+{
+    size_t tail = buf_len(&finder->folded);
+    text_fold(utf8, &finder->folded);
+    struct slice all = buf_slice(&finder->folded);
+    /* a run of blanks that was cut in two is still one blank */
+    if (tail && tail < all.len && all.ptr[tail - 1] == ' ' && all.ptr[tail] == ' ') {
+        memmove(finder->folded.mem + finder->folded.start + tail,
+            finder->folded.mem + finder->folded.start + tail + 1, all.len - tail - 1);
+        buf_truncate(&finder->folded, all.len - 1);
+        all = buf_slice(&finder->folded);
+    }
+    finder->found = finder->found || slice_find(all, finder->needle) != SIZE_MAX;
+    size_t keep = finder->needle.len > 1 ? finder->needle.len - 1 : 1;
+    if (all.len > keep)
+        buf_consume(&finder->folded, all.len - keep);
+}
+
+/* Where text may be cut: after the last blank, else between two characters. */
+static size_t cut_place(struct slice text)
+{
+    for (size_t i = text.len; i > text.len / 2; i--) {
+        if (text.ptr[i - 1] == ' ' || text.ptr[i - 1] == '\n')
+            return i;
+    }
+    size_t i = text.len;
+    while (i > 1 && (slice_at(text, i - 1) & 0xc0) == 0x80)
+        i--;
+    return i > 1 ? i - 1 : text.len;
+}
+
+static void finder_flush(struct finder *finder, bool final)
+{
+    struct slice text = buf_slice(&finder->text);
+    if (!final && text.len < WINDOW_BYTES)
+        return;
+    size_t len = final ? text.len : cut_place(text);
+    finder_take(finder, slice_sub(text, 0, len));
+    buf_consume(&finder->text, len);
+    if (final) {
+        buf_clear(&finder->text);
+        buf_clear(&finder->folded);
+    }
+}
+
+static bool finder_text(struct finder *finder, struct slice utf8)
+{
+    buf_add(&finder->text, utf8);
+    finder_flush(finder, true);
+    return finder->found;
+}
+
+/* ---- one part ---- */
+
+static bool is_searched(const struct msg_part *part)
+{
+    return slice_eq(part->type, SLICE("text")) ||
+           (slice_eq(part->type, SLICE("message")) &&
+               (slice_eq(part->subtype, SLICE("delivery-status")) ||
+                   slice_eq(part->subtype, SLICE("disposition-notification"))));
+}
+
+struct stages {
+    struct transfer transfer;
+    struct charset_stream charset;
+    struct html html;
+    bool is_html;
+    struct buf raw, bytes, utf8;
+};
+
+static void stages_run(struct stages *stages, bool final, struct finder *finder)
+{
+    buf_clear(&stages->bytes);
+    transfer_feed(&stages->transfer, buf_slice(&stages->raw), &stages->bytes);
+    if (final)
+        transfer_end(&stages->transfer, &stages->bytes);
+    buf_clear(&stages->utf8);
+    struct buf *text = stages->is_html ? &stages->utf8 : &finder->text;
+    charset_feed(&stages->charset, buf_slice(&stages->bytes), text);
+    if (final)
+        charset_end(&stages->charset, text);
+    if (stages->is_html) {
+        html_feed(&stages->html, buf_slice(&stages->utf8), &finder->text);
+        if (final)
+            html_end(&stages->html, &finder->text);
+    }
+    finder_flush(finder, final);
+}
+
+static enum err part_search(
+    const struct msg_source *source, const struct msg_part *part, struct finder *finder)
+{
+    struct stages stages = { .is_html = slice_eq(part->subtype, SLICE("html")) };
+    transfer_init(&stages.transfer, part->encoding);
+    if (charset_open(&stages.charset, part->charset) != ERR_OK)
+        charset_open_guess(&stages.charset);
+    html_init(&stages.html);
+    buf_init(&stages.raw, 0);
+    buf_init(&stages.bytes, 0);
+    buf_init(&stages.utf8, 0);
+    enum err e = ERR_OK;
+    uint64_t done = 0;
+    bool final = false;
+    while (!final && e == ERR_OK) {
+        uint64_t left = part->body_len - done;
+        size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
+        final = len == left || finder->found;
+        buf_clear(&stages.raw);
+        if (!finder->found)
+            e = msg_source_read(source, part->body_offset + done, len, &stages.raw);
+        stages_run(&stages, final || e != ERR_OK, finder);
+        done += len;
+    }
+    buf_done(&stages.raw);
+    buf_done(&stages.bytes);
+    buf_done(&stages.utf8);
+    return e;
+}
+
+/* ---- headers ---- */
+
+static bool field_search(struct finder *finder, struct slice value)
+{
+    struct buf decoded;
+    buf_init(&decoded, 0);
+    msg_decode_words(value, &decoded);
+    bool found = finder_text(finder, buf_slice(&decoded));
+    buf_done(&decoded);
+    return found;
+}
+
+static enum err header_search(
+    const struct msg_source *source, const struct msg_part *part, struct finder *finder)
+{
+    struct buf header;
+    buf_init(&header, 0);
+    enum err e = msg_source_read(source, part->header_offset, (size_t)part->header_len, &header);
+    struct slice rest = buf_slice(&header);
+    struct msg_field field;
+    while (e == ERR_OK && !finder->found && msg_field_next(&rest, &field)) {
+        if (!field_search(finder, field.name))
+            field_search(finder, field.value);
+    }
+    buf_done(&header);
+    return e;
+}
+
+static bool is_message(const struct msg_part *part)
+{
+    return slice_eq(part->type, SLICE("message")) && slice_eq(part->subtype, SLICE("rfc822"));
+}
+
+enum err msg_text_contains(const struct msg_summary *summary, const struct msg_source *source,
+    struct slice folded_needle, bool with_headers, bool *out_found)
+{
+    if (!folded_needle.len) {
+        *out_found = true;
+        return ERR_OK;
+    }
+    struct finder finder;
+    finder_init(&finder, folded_needle);
+    enum err e = ERR_OK;
+    size_t cursor = 0;
+    struct msg_part part;
+    bool whole_message = true; /* the next part is a message with a header of its own */
+    while (e == ERR_OK && !finder.found && msg_part_next(summary, &cursor, &part)) {
+        if (with_headers && whole_message)
+            e = header_search(source, &part, &finder);
+        whole_message = is_message(&part);
+        if (e == ERR_OK && !finder.found && part.filename.len)
+            finder_text(&finder, part.filename);
+        if (e == ERR_OK && !finder.found && is_searched(&part))
+            e = part_search(source, &part, &finder);
+    }
+    finder_done(&finder);
+    TRY(e);
+    *out_found = finder.found;
+    return ERR_OK;
+}
+
+enum err msg_field_contains(const struct msg_summary *summary, const struct msg_source *source,
+    struct slice name, struct slice folded_needle, bool *out_found)
+{
+    struct buf header;
+    buf_init(&header, 0);
+    enum err e = ERR_OK;
+    if (!msg_summary_fields(summary, &name, 1, &header)) {
+        size_t cursor = 0;
+        struct msg_part message;
+        if (msg_part_next(summary, &cursor, &message))
+            e = msg_source_read(source, 0, (size_t)message.header_len, &header);
+        else
+            e = ERR_CORRUPT;
+    }
+    struct finder finder;
+    finder_init(&finder, folded_needle);
+    struct slice rest = buf_slice(&header);
+    struct msg_field field;
+    while (e == ERR_OK && !finder.found && msg_field_next(&rest, &field)) {
+        if (!slice_eq_nocase(field.name, name))
+            continue;
+        if (folded_needle.len)
+            field_search(&finder, field.value);
+        else
+            finder.found = true;
+    }
+    finder_done(&finder);
+    buf_done(&header);
+    TRY(e);
+    *out_found = finder.found;
+    return ERR_OK;
+}

@@ -1,0 +1,74 @@
+/* What the text functions share: each step also as a stream, so that a part of any size is searched in bounded memory.
+ * Private to message/. */
+#ifndef MESSAGE_TEXT_INT_H
+#define MESSAGE_TEXT_INT_H
+
+#include "message/text.h"
+
+#include <iconv.h>
+
+/* value of RFC 2231 §4: charset'language'percent-encoded, to UTF-8. Without the two quotes it is percent-encoded UTF-8. */
+void msg_decode_extended(struct slice value, struct buf *out);
+
+/* Appends bytes as UTF-8: as they stand where all are UTF-8, else as Windows-1252 (what unlabelled 8-bit mail mostly is). */
+void text_guess_utf8(struct slice bytes, struct buf *out);
+
+/* ---- transfer encodings ---- */
+
+struct transfer {
+    enum {
+        TRANSFER_IDENTITY,
+        TRANSFER_BASE64,
+        TRANSFER_QP,
+    } kind;
+    uint32_t bits; /* base64: not yet a byte */
+    unsigned bits_count;
+    char held[64]; /* qp: blanks or a "=" whose meaning the next bytes decide */
+    size_t held_len;
+};
+
+void transfer_init(struct transfer *transfer, struct slice encoding);
+void transfer_feed(struct transfer *transfer, struct slice bytes, struct buf *out);
+void transfer_end(struct transfer *transfer, struct buf *out);
+
+/* ---- charsets ---- */
+
+struct charset_stream {
+    int kind;             /* private to charset.c */
+    const uint16_t *high; /* of a single-byte charset: 0x80 to 0xff */
+    iconv_t cd;
+    char held[16]; /* the start of a character */
+    size_t held_len;
+};
+
+/* ERR_NOT_FOUND for a charset we do not convert. Every opened stream is ended once. */
+enum err MUST_USE charset_open(struct charset_stream *stream, struct slice name);
+/* For text that says nothing, or nothing known, about its charset: UTF-8 where it is, byte by byte Windows-1252 where it is not. */
+void charset_open_guess(struct charset_stream *stream);
+void charset_feed(struct charset_stream *stream, struct slice bytes, struct buf *out);
+void charset_end(struct charset_stream *stream, struct buf *out);
+
+/* ---- HTML ---- */
+
+#define HTML_NAME_BYTES_MAX 12u
+
+struct html {
+    int state; /* private to html.c */
+    char quote;
+    char name[HTML_NAME_BYTES_MAX]; /* of the tag or entity being read, lower case for tags */
+    size_t name_len;
+    bool closing;
+    bool name_done;
+    const char *skip; /* element whose text is left out: "style", "script" ... */
+    char last[2];
+};
+
+void html_init(struct html *html);
+/* Appends the text of a piece of HTML: no tags, entities decoded, block elements as line ends. Input and output UTF-8. */
+void html_feed(struct html *html, struct slice utf8, struct buf *out);
+void html_end(struct html *html, struct buf *out);
+
+/* Appends c as UTF-8; U+FFFD when it is no scalar value. */
+void text_add_char(struct buf *out, uint32_t c);
+
+#endif
