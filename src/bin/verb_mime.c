@@ -32,18 +32,18 @@ static bool read_file(const char *path, struct buf *out)
     return ok;
 }
 
-/* As a message would come by IMAP: CRLF line ends, no NUL. */
+/* As a message would come by IMAP: CRLF line ends, no NUL. A lone CR ends no line and stays. */
 static void canonical(struct slice raw, struct buf *out)
 {
+    char before = 0;
     for (size_t i = 0; i < raw.len; i++) {
         char c = raw.ptr[i];
-        if (c == '\r' || c == '\n') {
-            buf_add(out, SLICE("\r\n"));
-            if (c == '\r' && i + 1 < raw.len && raw.ptr[i + 1] == '\n')
-                i++;
-        } else if (c) {
-            buf_addc(out, c);
-        }
+        if (!c)
+            continue;
+        if (c == '\n' && before != '\r')
+            buf_addc(out, '\r');
+        buf_addc(out, c);
+        before = c;
     }
 }
 

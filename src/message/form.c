@@ -3,7 +3,6 @@
 
 #include "base/limits.h"
 #include "message/address.h"
-#include "message/header.h"
 #include "message/lex.h"
 
 #include <string.h>
@@ -59,19 +58,16 @@ void form_nstring(struct buf *out, struct slice text)
     buf_wrote(out, at);
 }
 
+/* Only the blanks between the colon and the text are no part of the value; blanks at the end, and those of a fold right after
+ * the colon, are. Dovecot and Cyrus give them so. */
 enum err form_text(struct arena *arena, struct buf *out, struct slice raw)
 {
     if (raw.ptr) {
-        raw = slice_trim(raw);
-        if (memchr(raw.ptr, '\n', raw.len)) {
-            struct buf unfolded;
-            buf_init(&unfolded, 0);
-            msg_unfold(raw, &unfolded);
-            raw = slice_dup(arena, buf_slice(&unfolded));
-            buf_done(&unfolded);
-            if (!raw.ptr)
-                return ERR_LIMIT;
-        }
+        while (raw.len && (raw.ptr[0] == ' ' || raw.ptr[0] == '\t'))
+            raw = slice_from_index(raw, 1);
+        raw = lex_unfold(arena, raw);
+        if (!raw.ptr)
+            return ERR_LIMIT;
     }
     form_nstring(out, raw);
     return ERR_OK;

@@ -82,6 +82,21 @@ struct slice lex_unquote(struct arena *arena, struct slice raw)
     return slice_from(out, len);
 }
 
+struct slice lex_unfold(struct arena *arena, struct slice raw)
+{
+    if (!memchr(raw.ptr, '\n', raw.len) && !memchr(raw.ptr, '\r', raw.len))
+        return raw;
+    char *out = arena_alloc(arena, raw.len + 1);
+    if (!out)
+        return (struct slice){ 0 };
+    size_t len = 0;
+    for (size_t i = 0; i < raw.len; i++) {
+        if (raw.ptr[i] != '\r' && raw.ptr[i] != '\n')
+            out[len++] = raw.ptr[i];
+    }
+    return slice_from(out, len);
+}
+
 struct slice lex_text(struct arena *arena, struct slice raw)
 {
     struct slice text = lex_unquote(arena, raw);

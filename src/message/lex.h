@@ -42,6 +42,8 @@ struct slice lex_quoted(struct lex *lex);
 /* Without backslashes of quoted pairs and without folding. Borrowed from raw when there is nothing to take out, else in the arena.
  * ptr NULL only over the arena's budget. */
 struct slice lex_unquote(struct arena *arena, struct slice raw);
+/* Without line ends. Same rules. */
+struct slice lex_unfold(struct arena *arena, struct slice raw);
 /* A comment's or phrase's inside as text: also without folding, blanks trimmed. */
 struct slice lex_text(struct arena *arena, struct slice raw);
 

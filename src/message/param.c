@@ -27,7 +27,9 @@ struct slice mime_token(struct slice raw)
 {
     struct lex lex = { .rest = raw };
     lex_cfws(&lex, NULL);
-    return read_token(&lex, ';');
+    struct slice token = read_token(&lex, '/');
+    lex_cfws(&lex, NULL);
+    return lex_end(&lex) ? token : SLICE_EMPTY;
 }
 
 static void skip_to_semicolon(struct lex *lex)

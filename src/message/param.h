@@ -26,7 +26,7 @@ enum err MUST_USE mime_value_parse(
 /* The value of the first parameter of that name, plain or extended. NULL when it is not there. */
 const struct mime_param *mime_param_find(const struct mime_value *value, struct slice name);
 
-/* Content-Transfer-Encoding and the like: the first token, without comments. "" when there is none. */
+/* Content-Transfer-Encoding: the token, without comments. "" when there is none or more than one. */
 struct slice mime_token(struct slice raw);
 
 #endif

@@ -214,6 +214,12 @@ static void parts_close(struct msg_scan *scan, size_t depth, uint64_t end, uint6
 {
     while (scan->in_header) /* twice when a message/rfc822 ends in its header */
         header_finish(scan);
+    const struct part *innermost = scan->open_count ? part_current(scan) : NULL;
+    if (innermost &&
+        end < innermost->body_offset) { /* a header took the line end in front of the boundary */
+        end = innermost->body_offset;
+        lines = innermost->lines;
+    }
     while (scan->open_count > depth) {
         struct open *open = &scan->open[--scan->open_count];
         struct part *part = &scan->parts[open->part];
@@ -432,21 +438,12 @@ static void choose_sample(struct msg_scan *scan, const struct mime *mime)
 
 static void boundary_open(struct msg_scan *scan, struct slice boundary)
 {
-    /* RFC 2046 §5.1.1: 1 to 70 characters that do not end in a blank. A longer one is compared by its first
-     * MIME_BOUNDARY_BYTES_MAX bytes. */
-    while (boundary.len && lex_is_blank(boundary.ptr[boundary.len - 1]))
-        boundary.len--;
+    /* a longer one is compared by its first bytes */
     boundary = slice_sub(boundary, 0, MIME_BOUNDARY_BYTES_MAX);
     struct open *open = &scan->open[scan->open_count - 1];
     open->boundary = mem_strndup(boundary.ptr, boundary.len);
     open->boundary_len = boundary.len;
     scan->boundaries++;
-}
-
-static bool is_identity(struct slice encoding)
-{
-    return slice_eq(encoding, SLICE("7bit")) || slice_eq(encoding, SLICE("8bit")) ||
-           slice_eq(encoding, SLICE("binary"));
 }
 
 /* What the part is, by its type, and whether it has to be passed over as an opaque leaf. */
@@ -463,7 +460,9 @@ static enum node_kind kind_of(
         return NODE_LEAF;
     if (depth < MIME_DEPTH_MAX && is_multipart && boundary.len)
         return NODE_MULTIPART;
-    if (depth < MIME_DEPTH_MAX && is_message && is_identity(mime->encoding))
+    /* RFC 2045 §6.4 has no base64 around a message. Where it is there all the same, the message in it has no readable header,
+     * but the type is still given, as Dovecot and Cyrus do. */
+    if (depth < MIME_DEPTH_MAX && is_message)
         return NODE_MESSAGE;
     *out_opaque = true;
     return NODE_LEAF;
@@ -623,6 +622,15 @@ static void line_ended(struct msg_scan *scan, bool crlf)
     scan->state = STATE_LINE_START;
 }
 
+/* The end of a boundary line is that line's own: a boundary right after it does not take it away (Dovecot and Cyrus agree). */
+static void boundary_ended(struct msg_scan *scan)
+{
+    line_ended(scan, false);
+    scan->eol_len = 0;
+    if (scan->part_pending)
+        part_start(scan);
+}
+
 /* The gathered line is whole, or long enough to know. */
 static void dashes_decide(struct msg_scan *scan)
 {
@@ -637,9 +645,7 @@ static void dashes_decide(struct msg_scan *scan)
         scan->part_pending = scan->open[index].boundary != NULL;
         scan->state = STATE_SKIP_LINE;
         if (whole)
-            line_ended(scan, crlf);
-        if (whole && scan->part_pending)
-            part_start(scan);
+            boundary_ended(scan);
         return;
     }
     scan->state = STATE_IN_LINE;
@@ -670,16 +676,13 @@ static size_t feed_dashes(struct msg_scan *scan, struct slice bytes)
     return piece.len;
 }
 
-static size_t feed_skip(struct msg_scan *scan, struct slice bytes, char before)
+static size_t feed_skip(struct msg_scan *scan, struct slice bytes)
 {
     const char *lf = memchr(bytes.ptr, '\n', bytes.len);
     size_t len = lf ? (size_t)(lf - bytes.ptr) + 1 : bytes.len;
     scan->offset += len;
-    if (lf) {
-        line_ended(scan, (lf > bytes.ptr ? lf[-1] : before) == '\r');
-        if (scan->part_pending)
-            part_start(scan);
-    }
+    if (lf)
+        boundary_ended(scan);
     return len;
 }
 
@@ -738,7 +741,7 @@ void msg_scan_feed(struct msg_scan *scan, struct slice bytes)
         if (scan->state == STATE_DASHES)
             len = feed_dashes(scan, bytes);
         else if (scan->state == STATE_SKIP_LINE)
-            len = feed_skip(scan, bytes, before);
+            len = feed_skip(scan, bytes);
         else if (scan->in_header)
             len = feed_header(scan, bytes, before);
         else
