@@ -35,6 +35,8 @@ uint64_t directory_version(struct directory *directory);
 /* Canonical form of an address: local part NFKC + case folded, domain lower case as U-label (IDNA 2008, libidn2), both checked.
  * out has USER_NAME_BYTES_MAX + 1 bytes. ERR_SYNTAX (also for controls, blanks, NUL, quotes that hold them), ERR_LIMIT. */
 enum err MUST_USE address_canonical(struct slice address, char *out);
+/* The domain alone. out has USER_NAME_BYTES_MAX + 1 bytes. */
+enum err MUST_USE domain_canonical(struct slice domain, char *out);
 
 enum err MUST_USE directory_domain_add(struct directory *directory, struct slice domain, struct err_note *note);
 /* ERR_BUSY while users or aliases are in it. */
@@ -50,9 +52,13 @@ struct user_new {
     unsigned services;
     uint64_t quota_bytes, quota_messages;
 };
-/* Many in one transaction: all or none; on failure note names the line. Hashing uses as many threads as there are cores. */
+/* Many in one transaction: all or none; on failure note names the row, counted from 1. ERR_NOT_FOUND: its domain is not ours; ERR_EXISTS: there
+ * is such a user or alias, or twice in the list; ERR_SYNTAX: the address, the password or the imported hash; ERR_LIMIT. Hashing uses as many threads as there are cores. */
 enum err MUST_USE directory_users_add(struct directory *directory, const struct user_new *users, size_t count,
         struct err_note *note);
+/* The same; out_failed (may be NULL) is the index of the row that failed, or count when the trouble lies elsewhere. */
+enum err MUST_USE directory_users_add_rows(struct directory *directory, const struct user_new *users, size_t count,
+        size_t *out_failed);
 enum err MUST_USE directory_user(struct directory *directory, struct slice address, struct user *out_user);
 enum err MUST_USE directory_user_by_id(struct directory *directory, struct slice id, struct user *out_user);
 enum err MUST_USE directory_users(struct directory *directory, struct slice domain /* empty = all */, struct arena *arena,
@@ -63,9 +69,11 @@ enum err MUST_USE directory_user_password(struct directory *directory, struct sl
 /* The row goes; the store's folder is the caller's to remove. Aliases to it go too. */
 enum err MUST_USE directory_user_remove(struct directory *directory, struct slice address, struct user *out_user);
 
-/* alias → one or more targets, each a local user or alias. */
+/* alias → one or more targets, each a local user or alias. ERR_NOT_FOUND: the target is neither; ERR_DENIED: the alias's domain is not
+ * ours; ERR_EXISTS: a user of that name, or the pair is there already. */
 enum err MUST_USE directory_alias_add(struct directory *directory, struct slice alias, struct slice target,
         struct err_note *note);
+/* An alias left without a target goes too. ERR_NOT_FOUND. */
 enum err MUST_USE directory_alias_remove(struct directory *directory, struct slice alias, struct slice target /* empty = all */);
 struct alias {
     struct slice alias, target;

@@ -1,0 +1,90 @@
+/* What the directory's files share, and what auth.c needs of it beyond directory.h. Private to auth. */
+#ifndef AUTH_DIRECTORY_INT_H
+#define AUTH_DIRECTORY_INT_H
+
+#include "auth/directory.h"
+#include "auth/password.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+enum directory_sql {
+    SQL_BEGIN_READ,
+    SQL_BEGIN_WRITE,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_VERSION,
+    SQL_DOMAIN,
+    SQL_DOMAINS,
+    SQL_DOMAIN_IN_USE,
+    SQL_DOMAIN_INSERT,
+    SQL_DOMAIN_DELETE,
+    SQL_USER,
+    SQL_USER_BY_ID,
+    SQL_USER_OLDEST,
+    SQL_USERS,
+    SQL_USER_INSERT,
+    SQL_USER_SET,
+    SQL_USER_PASSWORD,
+    SQL_USER_UPGRADE,
+    SQL_USER_DELETE,
+    SQL_ALIAS_TARGETS,
+    SQL_ALIASES,
+    SQL_ALIAS_INSERT,
+    SQL_ALIAS_DELETE,
+    SQL_ALIAS_DELETE_DANGLING,
+    SQL_META,
+    SQL_COUNT
+};
+
+/* One connection to the file. Its statements are prepared at first use and used under its lock only. */
+struct directory_link {
+    sqlite3 *db;
+    pthread_mutex_t lock;
+    sqlite3_stmt *statements[SQL_COUNT];
+};
+
+/* Two connections, so that a login never waits for a write that waits for the disk; WAL gives the reader what was committed last.
+ * Lock order: never both. */
+struct directory {
+    struct directory_link reader, writer;
+    unsigned char
+        name_key[32]; /* makes the invented salts of unknown users; the same after a restart */
+};
+
+enum err directory_sql_err(sqlite3 *db, int rc);
+/* The statement, reset and without bindings. */
+enum err MUST_USE directory_statement(
+    struct directory_link *link, enum directory_sql sql, sqlite3_stmt **out_statement);
+void directory_bind_text(sqlite3_stmt *statement, int index, struct slice text);
+/* Borrowed until the next step. */
+struct slice directory_column_text(sqlite3_stmt *statement, int index);
+/* Steps once and resets. out_row (may be NULL): whether a row came. */
+enum err MUST_USE directory_step_done(
+    struct directory_link *link, sqlite3_stmt *statement, bool *out_row);
+enum err MUST_USE directory_run(struct directory_link *link, enum directory_sql sql);
+/* Locks and begins; directory_write_end commits when e is ERR_OK, else rolls back, unlocks, and returns what came of it. */
+enum err MUST_USE directory_write_begin(struct directory *directory);
+enum err MUST_USE directory_write_end(struct directory *directory, enum err e);
+/* The same for several reads of one moment. Always to be ended. */
+enum err MUST_USE directory_read_begin(struct directory *directory);
+void directory_read_end(struct directory *directory);
+
+/* With the link's lock held; address is canonical. record may be NULL. ERR_NOT_FOUND. */
+enum err MUST_USE directory_find(struct directory_link *link, enum directory_sql sql,
+    struct slice key, struct user *out_user, struct password_record *out_record);
+enum err MUST_USE directory_find_domain(struct directory_link *link, struct slice domain);
+/* ERR_OK: there is such an alias. */
+enum err MUST_USE directory_find_alias(struct directory_link *link, struct slice alias);
+void directory_read_user(sqlite3_stmt *statement, struct user *out_user);
+
+/* For auth.c: the row and its secrets in one read. */
+enum err MUST_USE directory_secret(struct directory *directory, struct slice canonical,
+    struct user *out_user, struct password_record *out_record);
+/* Replaces the hash unless somebody changed it meanwhile. */
+enum err MUST_USE directory_upgrade(struct directory *directory, struct slice id,
+    const char *old_hash, const struct password_record *record);
+/* The only domain, for names without one. ERR_NOT_FOUND when there are none or several. */
+enum err MUST_USE directory_sole_domain(struct directory *directory, char *out);
+
+#endif
