@@ -147,19 +147,25 @@ static struct part *part_current(struct msg_scan *scan)
     return &scan->parts[scan->open[scan->open_count - 1].part];
 }
 
-/* A node about which nothing can be said any more: the summary has grown over its limit. */
-static void write_strings_opaque(struct buf *out)
+/* A node about which nothing more can be said: the summary has grown over its limit, or the part is opaque. */
+static void write_strings_opaque(struct buf *out, enum node_kind kind)
 {
-    for (int i = 0; i < NODE_STRINGS; i++) {
-        struct slice text = SLICE_EMPTY;
-        if (i == NODE_TYPE)
-            text = SLICE("application");
-        else if (i == NODE_SUBTYPE)
-            text = SLICE("octet-stream");
-        else if (i == NODE_ENCODING)
-            text = SLICE("7bit");
-        node_write_string(out, text);
-    }
+    static const struct {
+        struct slice type, subtype;
+    } names[NODE_KINDS] = {
+        [NODE_LEAF] = { SLICE_CONST("application"), SLICE_CONST("octet-stream") },
+        [NODE_TEXT] = { SLICE_CONST("text"), SLICE_CONST("plain") },
+        [NODE_MULTIPART] = { SLICE_CONST("multipart"), SLICE_CONST("mixed") },
+        [NODE_MESSAGE] = { SLICE_CONST("message"), SLICE_CONST("rfc822") },
+    };
+    size_t limit = out->limit;
+    out->limit = 0; /* short strings of at most MIME_PARTS_MAX parts */
+    node_write_string(out, names[kind].type);
+    node_write_string(out, names[kind].subtype);
+    node_write_string(out, SLICE("7bit"));
+    for (int i = NODE_ENCODING + 1; i < NODE_STRINGS; i++)
+        node_write_string(out, SLICE_EMPTY);
+    out->limit = limit;
 }
 
 /* The last part that may be: no header, and all the rest of the message is its body. */
@@ -173,9 +179,7 @@ static void part_opaque(struct msg_scan *scan)
     struct part *part = part_current(scan);
     part->kind = NODE_LEAF;
     part->strings_at = buf_len(&scan->strings);
-    scan->strings.limit = 0;
-    write_strings_opaque(&scan->strings);
-    scan->strings.limit = SUMMARY_STRINGS_BYTES_MAX;
+    write_strings_opaque(&scan->strings, part->kind);
     part->strings_len = buf_len(&scan->strings) - part->strings_at;
     scan->in_header = false;
 }
@@ -511,11 +515,7 @@ static void header_finish(struct msg_scan *scan)
     if (header_take(scan) != ERR_OK) {
         scan->strings.over = false;
         buf_truncate(&scan->strings, part->strings_at);
-        scan->strings.limit = 0; /* short strings of at most MIME_PARTS_MAX parts follow */
-        write_strings_opaque(&scan->strings);
-        scan->strings.limit = SUMMARY_STRINGS_BYTES_MAX;
-        if (part->kind == NODE_TEXT)
-            part->kind = NODE_LEAF;
+        write_strings_opaque(&scan->strings, part->kind);
     }
     part->strings_len = buf_len(&scan->strings) - part->strings_at;
     arena_reset(&scan->arena);
