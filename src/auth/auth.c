@@ -1,0 +1,475 @@
+/* Passwords checked for many connections at once.
+ *
+ *     A-1  An unknown name, a wrong password and a disabled user do the same work and get the same answer.
+ *     A-2  At most hash_threads hashes run at once, and a bounded number waits: more is ERR_BUSY, never a growing queue.
+ *     A-3  An attempt is counted before the password is looked at and given back when it was right, so that a thousand attempts
+ *          at once get no further than a thousand one after the other.
+ *     A-4  What is refused is keyed by address, or by user and address: nobody can lock a user out from elsewhere. Failures of a user
+ *          from everywhere only slow down further failures.
+ *     A-5  The cache holds keyed digests of (user, stored hash, password): no password can be had from it without the key, which lives
+ *          in this process only, and a changed hash matches nothing.
+ *
+ * Lock order: gate, throttle and cache locks are leaves; none is held while another is taken or while the directory is asked. */
+#include "auth/auth.h"
+
+#include "auth/directory_int.h"
+#include "auth/throttle.h"
+#include "base/clock.h"
+#include "base/rand.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CACHE_GROUPS        1024u /* of CACHE_GROUP_ENTRIES; 40 bytes each */
+#define CACHE_GROUP_ENTRIES 4u
+#define CACHE_S             300u
+#define FAILURES_FREE       5u
+#define ADDRESS_FAILURES_MAX                                                                       \
+    45.0                       /* beyond the free ones, then refused; offices share one address */
+#define USER_FAILURES_MAX 20.0 /* of one user from one address */
+#define EVERYWHERE_FREE                                                                            \
+    100.0 /* failures of one user from all addresses before they are slowed down */
+#define LOCAL_WEIGHT        0.005 /* a failure from loopback: a thousand before the first delay */
+#define DELAY_MS_MAX        15000
+#define DELAY_EVERYWHERE_MS 2000
+#define DELAY_REFUSED_MS    5000
+#define WAITING_PER_THREAD  64u /* about three seconds of work */
+#define TABLE_ENTRIES       32768u
+
+struct cache_entry {
+    unsigned char digest[32];
+    int64_t until_ms;
+};
+
+struct auth {
+    struct directory *directory; /* borrowed */
+    double failures_free;
+    int64_t cache_ms;
+    unsigned char digest_key[32], throttle_key[32];
+
+    pthread_mutex_t gate_lock;
+    pthread_cond_t gate_free;
+    unsigned gate_threads, gate_running, gate_waiting;
+
+    pthread_mutex_t throttle_lock;
+    struct throttle by_address, by_user_address, by_user;
+
+    pthread_mutex_t cache_lock;
+    struct cache_entry *cache;
+};
+
+struct auth *auth_new(struct directory *directory, const struct auth_options *options)
+{
+    struct auth *auth = mem_zalloc(1, sizeof *auth);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    auth->directory = directory;
+    auth->failures_free = options->failures_free ? options->failures_free : FAILURES_FREE;
+    auth->cache_ms = 1000 * (int64_t)(options->cache_s ? options->cache_s : CACHE_S);
+    auth->gate_threads = options->hash_threads ? options->hash_threads
+                         : cores > 1           ? (unsigned)cores
+                                               : 1;
+    rand_bytes(auth->digest_key, sizeof auth->digest_key);
+    rand_bytes(auth->throttle_key, sizeof auth->throttle_key);
+    pthread_mutex_init(&auth->gate_lock, NULL);
+    pthread_cond_init(&auth->gate_free, NULL);
+    pthread_mutex_init(&auth->throttle_lock, NULL);
+    pthread_mutex_init(&auth->cache_lock, NULL);
+    throttle_init(&auth->by_address, TABLE_ENTRIES, 30);
+    throttle_init(&auth->by_user_address, TABLE_ENTRIES, 30);
+    throttle_init(&auth->by_user, TABLE_ENTRIES, 10);
+    auth->cache = mem_zalloc((size_t)CACHE_GROUPS * CACHE_GROUP_ENTRIES, sizeof *auth->cache);
+    return auth;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (!auth)
+        return;
+    throttle_done(&auth->by_address);
+    throttle_done(&auth->by_user_address);
+    throttle_done(&auth->by_user);
+    sodium_memzero(auth->cache, (size_t)CACHE_GROUPS * CACHE_GROUP_ENTRIES * sizeof *auth->cache);
+    free(auth->cache);
+    pthread_mutex_destroy(&auth->gate_lock);
+    pthread_cond_destroy(&auth->gate_free);
+    pthread_mutex_destroy(&auth->throttle_lock);
+    pthread_mutex_destroy(&auth->cache_lock);
+    sodium_memzero(auth, sizeof *auth);
+    free(auth);
+}
+
+/* ---- names ---- */
+
+struct name {
+    char canonical[USER_NAME_BYTES_MAX + 1]; /* "" when the name can be nobody's */
+    struct slice key;                        /* what failures are counted under */
+};
+
+static void name_of(struct auth *auth, struct slice user_name, struct name *out)
+{
+    out->canonical[0] = '\0';
+    if (slice_index(user_name, '@') < user_name.len) {
+        if (address_canonical(user_name, out->canonical))
+            out->canonical[0] = '\0';
+    } else if (user_name.len <= USER_NAME_BYTES_MAX) {
+        char domain[USER_NAME_BYTES_MAX + 1], whole[USER_NAME_BYTES_MAX * 2 + 2];
+        if (directory_sole_domain(auth->directory, domain) == ERR_OK) {
+            int len = snprintf(whole, sizeof whole, "%.*s@%s", SLICE_FMT(user_name), domain);
+            /* a NUL in the name ends it early for snprintf: then it is nobody's */
+            if ((size_t)len != user_name.len + 1 + strlen(domain) ||
+                address_canonical(slice_from(whole, (size_t)len), out->canonical))
+                out->canonical[0] = '\0';
+        }
+    }
+    out->key =
+        out->canonical[0] ? slice_of(out->canonical) : slice_sub(user_name, 0, USER_NAME_BYTES_MAX);
+}
+
+/* ---- throttling ---- */
+
+struct attempt {
+    struct throttle_key address, user_address, user;
+    bool local;
+    double weight;
+};
+
+/* IPv4 address, or the /64 of an IPv6 one: whoever has one address of it has them all. */
+static size_t network_of(const struct auth_peer *peer, unsigned char out[64])
+{
+    unsigned char v6[16];
+    if (peer->local) {
+        memcpy(out, "local", 5);
+        return 5;
+    }
+    if (inet_pton(AF_INET, peer->address, out) == 1)
+        return 4;
+    if (inet_pton(AF_INET6, peer->address, v6) == 1) {
+        static const unsigned char mapped[12] = { [10] = 0xFF, [11] = 0xFF };
+        bool is_mapped = memcmp(v6, mapped, sizeof mapped) == 0;
+        memcpy(out, is_mapped ? v6 + 12 : v6, is_mapped ? 4 : 8);
+        return is_mapped ? 4 : 8;
+    }
+    size_t len = strnlen(peer->address, 64);
+    memcpy(out, peer->address, len);
+    return len;
+}
+
+static struct throttle_key key_of(const struct auth *auth, char kind, const unsigned char *network,
+    size_t network_len, struct slice user)
+{
+    struct throttle_key key;
+    unsigned char head[2] = { (unsigned char)kind, (unsigned char)network_len };
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, auth->throttle_key, sizeof auth->throttle_key, sizeof key);
+    crypto_generichash_update(&state, head, sizeof head);
+    crypto_generichash_update(&state, network, network_len);
+    crypto_generichash_update(&state, (const unsigned char *)user.ptr, user.len);
+    crypto_generichash_final(&state, (unsigned char *)&key, sizeof key);
+    return key;
+}
+
+static struct attempt attempt_of(
+    const struct auth *auth, const struct auth_peer *peer, struct slice user)
+{
+    unsigned char network[64];
+    size_t len = network_of(peer, network);
+    return (struct attempt){
+        .address = key_of(auth, 'a', network, len, SLICE_EMPTY),
+        .user_address = key_of(auth, 'b', network, len, user),
+        .user = key_of(auth, 'u', network, 0, user),
+        .local = peer->local,
+        .weight = peer->local ? LOCAL_WEIGHT : 1,
+    };
+}
+
+/* Whether one more attempt is let through. With `count`, it is counted as if it had failed. */
+static bool attempt_begin(
+    struct auth *auth, const struct attempt *attempt, bool count, int *out_delay_ms)
+{
+    int64_t now_ms = clock_mono_ms();
+    double free = auth->failures_free;
+    pthread_mutex_lock(&auth->throttle_lock);
+    bool pass = throttle_level(&auth->by_user_address, attempt->user_address, now_ms) <
+                free + USER_FAILURES_MAX;
+    if (pass && !attempt->local)
+        pass = throttle_level(&auth->by_address, attempt->address, now_ms) <
+               free + ADDRESS_FAILURES_MAX;
+    if (pass && count) {
+        throttle_add(&auth->by_user_address, attempt->user_address, attempt->weight, now_ms);
+        if (!attempt->local)
+            throttle_add(&auth->by_address, attempt->address, attempt->weight, now_ms);
+    }
+    pthread_mutex_unlock(&auth->throttle_lock);
+    if (!pass)
+        *out_delay_ms = attempt->local ? 0 : DELAY_REFUSED_MS;
+    return pass;
+}
+
+/* Takes the count back. right: the user is who he says; then what he mistyped before is forgotten too, but not what others did
+ * from his address: an account of one's own must not pay for guessing at others. */
+static void attempt_undo(struct auth *auth, const struct attempt *attempt, bool right)
+{
+    int64_t now_ms = clock_mono_ms();
+    pthread_mutex_lock(&auth->throttle_lock);
+    if (right)
+        throttle_clear(&auth->by_user_address, attempt->user_address);
+    else
+        throttle_add(&auth->by_user_address, attempt->user_address, -attempt->weight, now_ms);
+    if (!attempt->local)
+        throttle_add(&auth->by_address, attempt->address, -attempt->weight, now_ms);
+    pthread_mutex_unlock(&auth->throttle_lock);
+}
+
+static int longer(int a, int b)
+{
+    return a > b ? a : b;
+}
+
+static int attempt_failed(struct auth *auth, const struct attempt *attempt)
+{
+    int64_t now_ms = clock_mono_ms();
+    pthread_mutex_lock(&auth->throttle_lock);
+    double everywhere = throttle_add(&auth->by_user, attempt->user, attempt->weight, now_ms);
+    double pair = throttle_level(&auth->by_user_address, attempt->user_address, now_ms);
+    double address =
+        attempt->local ? 0 : throttle_level(&auth->by_address, attempt->address, now_ms);
+    pthread_mutex_unlock(&auth->throttle_lock);
+    int delay_ms = longer(throttle_delay_ms(pair, auth->failures_free, DELAY_MS_MAX),
+        throttle_delay_ms(address, auth->failures_free, DELAY_MS_MAX));
+    return longer(delay_ms, throttle_delay_ms(everywhere, EVERYWHERE_FREE, DELAY_EVERYWHERE_MS));
+}
+
+/* ---- the gate ---- */
+
+static bool gate_enter(struct auth *auth)
+{
+    pthread_mutex_lock(&auth->gate_lock);
+    bool pass = auth->gate_waiting < auth->gate_threads * WAITING_PER_THREAD;
+    if (pass) {
+        auth->gate_waiting++;
+        while (auth->gate_running >= auth->gate_threads)
+            pthread_cond_wait(&auth->gate_free, &auth->gate_lock);
+        auth->gate_waiting--;
+        auth->gate_running++;
+    }
+    pthread_mutex_unlock(&auth->gate_lock);
+    return pass;
+}
+
+static void gate_leave(struct auth *auth)
+{
+    pthread_mutex_lock(&auth->gate_lock);
+    auth->gate_running--;
+    pthread_cond_signal(&auth->gate_free);
+    pthread_mutex_unlock(&auth->gate_lock);
+}
+
+/* ---- the cache ---- */
+
+static void digest_of(const struct auth *auth, const char *id, const char *hash,
+    struct slice password, unsigned char out[32])
+{
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, auth->digest_key, sizeof auth->digest_key, 32);
+    /* with their NULs: no two triples give the same bytes */
+    crypto_generichash_update(&state, (const unsigned char *)id, strlen(id) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)hash, strlen(hash) + 1);
+    crypto_generichash_update(&state, (const unsigned char *)password.ptr, password.len);
+    crypto_generichash_final(&state, out, 32);
+    sodium_memzero(&state, sizeof state);
+}
+
+static struct cache_entry *cache_group(struct auth *auth, const unsigned char digest[32])
+{
+    uint32_t index;
+    memcpy(&index, digest, sizeof index);
+    return auth->cache + (index % CACHE_GROUPS) * CACHE_GROUP_ENTRIES;
+}
+
+static bool cache_has(struct auth *auth, const unsigned char digest[32])
+{
+    int64_t now_ms = clock_mono_ms();
+    bool found = false;
+    pthread_mutex_lock(&auth->cache_lock);
+    const struct cache_entry *group = cache_group(auth, digest);
+    for (size_t i = 0; i < CACHE_GROUP_ENTRIES; i++)
+        found |= group[i].until_ms > now_ms && sodium_memcmp(group[i].digest, digest, 32) == 0;
+    pthread_mutex_unlock(&auth->cache_lock);
+    return found;
+}
+
+static void cache_put(struct auth *auth, const unsigned char digest[32])
+{
+    pthread_mutex_lock(&auth->cache_lock);
+    struct cache_entry *group = cache_group(auth, digest), *oldest = group;
+    for (size_t i = 1; i < CACHE_GROUP_ENTRIES; i++)
+        if (group[i].until_ms < oldest->until_ms)
+            oldest = &group[i];
+    memcpy(oldest->digest, digest, 32);
+    oldest->until_ms = clock_mono_ms() + auth->cache_ms;
+    pthread_mutex_unlock(&auth->cache_lock);
+}
+
+/* ---- passwords ---- */
+
+/* Makes the hash anew, by today's costs, from the password that was just right. Failing costs nothing: the next login tries again. */
+static void upgrade(struct auth *auth, const struct user *user, struct slice password,
+    struct password_record *record)
+{
+    struct password_record made;
+    if (password_make(password, &made) == ERR_OK &&
+        directory_upgrade(auth->directory, slice_of(user->id), record->hash, &made) == ERR_OK)
+        *record = made;
+    sodium_memzero(&made, sizeof made);
+}
+
+/* The slow part: one hash, whoever it is. user NULL: nobody. */
+static enum err check_slowly(struct auth *auth, const struct user *user,
+    struct password_record *record, struct slice password, bool *out_right)
+{
+    if (!gate_enter(auth))
+        return ERR_BUSY;
+    enum err e = ERR_OK;
+    *out_right = false;
+    if (user)
+        e = password_check(record, password, out_right);
+    else
+        password_check_nobody(password);
+    if (!e && *out_right && password_is_dated(record))
+        upgrade(auth, user, password, record);
+    gate_leave(auth);
+    return e;
+}
+
+static enum err check(struct auth *auth, const struct user *user, struct password_record *record,
+    struct slice password, bool *out_right)
+{
+    unsigned char digest[32];
+    if (user) {
+        digest_of(auth, user->id, record->hash, password, digest);
+        if (cache_has(auth, digest)) {
+            *out_right = true;
+            return ERR_OK;
+        }
+    }
+    TRY(check_slowly(auth, user, record, password, out_right));
+    if (user && *out_right) {
+        digest_of(auth, user->id, record->hash, password, digest);
+        cache_put(auth, digest);
+    }
+    return ERR_OK;
+}
+
+enum err auth_password(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+    struct slice password, struct user *out_user, int *out_delay_ms)
+{
+    struct name name;
+    struct user user = { 0 };
+    struct password_record record = { 0 };
+    bool right = false;
+    *out_delay_ms = 0;
+    name_of(auth, user_name, &name);
+    struct attempt attempt = attempt_of(auth, peer, name.key);
+    if (!attempt_begin(auth, &attempt, true, out_delay_ms))
+        return ERR_BUSY;
+    enum err e = name.canonical[0]
+                     ? directory_secret(auth->directory, slice_of(name.canonical), &user, &record)
+                     : ERR_NOT_FOUND;
+    bool there = e == ERR_OK && !user.disabled;
+    if (e == ERR_OK || e == ERR_NOT_FOUND)
+        e = check(auth, there ? &user : NULL, &record, password, &right);
+    sodium_memzero(&record, sizeof record);
+    if (e) {
+        attempt_undo(auth, &attempt, false);
+        return e;
+    }
+    if (!right) {
+        *out_delay_ms = attempt_failed(auth, &attempt);
+        return ERR_AUTH;
+    }
+    attempt_undo(auth, &attempt, true);
+    if (!(user.services & peer->service))
+        return ERR_DENIED;
+    *out_user = user;
+    return ERR_OK;
+}
+
+/* ---- SCRAM ---- */
+
+/* The same for a name at any time, and like a real one in every way that can be seen. */
+static void invent(struct auth *auth, struct slice name, struct scram_secret *out)
+{
+    unsigned char bytes[crypto_generichash_BYTES_MAX];
+    crypto_generichash(bytes, sizeof bytes, (const unsigned char *)name.ptr, name.len,
+        auth->directory->name_key, sizeof auth->directory->name_key);
+    *out = (struct scram_secret){ .iterations = SCRAM_ITERATIONS };
+    memcpy(out->salt, bytes, SCRAM_SALT_BYTES);
+    /* nobody knows a key for these: they are not even made from a password */
+    rand_bytes(out->stored_key, sizeof out->stored_key);
+    rand_bytes(out->server_key, sizeof out->server_key);
+}
+
+enum err auth_scram_begin(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+    struct auth_scram *out_scram)
+{
+    struct name name;
+    struct password_record record = { 0 };
+    struct auth_scram scram = { 0 };
+    int delay_ms;
+    name_of(auth, user_name, &name);
+    struct attempt attempt = attempt_of(auth, peer, name.key);
+    if (!attempt_begin(auth, &attempt, false, &delay_ms))
+        return ERR_BUSY;
+    enum err e = name.canonical[0] ? directory_secret(auth->directory, slice_of(name.canonical),
+                                         &scram.user, &record)
+                                   : ERR_NOT_FOUND;
+    if (e && e != ERR_NOT_FOUND)
+        return e;
+    invent(auth, name.key, &scram.secret);
+    if (!e && record.has_scram && !scram.user.disabled) {
+        scram.exists = true;
+        scram.secret = record.scram;
+    }
+    sodium_memzero(&record, sizeof record);
+    *out_scram = scram;
+    sodium_memzero(&scram, sizeof scram);
+    return ERR_OK;
+}
+
+enum err auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+    const struct auth_scram *scram, bool proof_ok, int *out_delay_ms)
+{
+    struct name name;
+    struct user user = { 0 };
+    struct password_record record = { 0 };
+    *out_delay_ms = 0;
+    name_of(auth, user_name, &name);
+    struct attempt attempt = attempt_of(auth, peer, name.key);
+    /* counted here, not at the beginning, which may never have an end; refused here when others failed meanwhile */
+    if (!attempt_begin(auth, &attempt, true, out_delay_ms))
+        return ERR_BUSY;
+    bool right = proof_ok && scram->exists;
+    if (right) { /* the user may have been disabled, or got another password, since the exchange began */
+        enum err e =
+            directory_secret(auth->directory, slice_of(scram->user.address), &user, &record);
+        if (e && e != ERR_NOT_FOUND) {
+            attempt_undo(auth, &attempt, false);
+            return e;
+        }
+        right =
+            !e && !user.disabled && strcmp(user.id, scram->user.id) == 0 &&
+            sodium_memcmp(record.scram.stored_key, scram->secret.stored_key, SCRAM_KEY_BYTES) == 0;
+        sodium_memzero(&record, sizeof record);
+    }
+    if (!right) {
+        *out_delay_ms = attempt_failed(auth, &attempt);
+        return ERR_AUTH;
+    }
+    attempt_undo(auth, &attempt, true);
+    return user.services & peer->service ? ERR_OK : ERR_DENIED;
+}
