@@ -296,7 +296,7 @@ enum err charset_open(struct charset_stream *stream, struct slice name)
     const struct label *label = label_find(name);
     if (!label)
         return ERR_NOT_FOUND;
-    struct charset_stream opened = { .kind = label->kind, .high = label->high };
+    struct charset_stream opened = { .kind = (int)label->kind, .high = label->high };
     if (label->kind == KIND_ICONV) {
         opened.cd = iconv_open("UTF-8", label->iconv_name);
         if (opened.cd == (iconv_t)-1)
