@@ -1,0 +1,417 @@
+/* Exchanges as the protocols drive them, against the real directory; the connection and the configuration are made up here. */
+#include "base/test.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+#include "server/core/login.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct conn {
+    bool tls, local, binds;
+};
+
+static struct config config;
+
+bool conn_is_tls(const struct conn *conn)
+{
+    return conn->tls;
+}
+
+bool conn_is_local(const struct conn *conn)
+{
+    return conn->local;
+}
+
+const char *conn_peer(const struct conn *conn)
+{
+    return conn->local ? "127.0.0.1" : "192.0.2.7";
+}
+
+unsigned long long conn_id(const struct conn *conn)
+{
+    (void)conn;
+    return 7;
+}
+
+enum err conn_channel_binding(struct conn *conn, struct slice kind, struct buf *out)
+{
+    if (!conn->binds || !slice_eq(kind, SLICE("tls-exporter")))
+        return ERR_NOT_FOUND;
+    buf_adds(out, "binding of this connection");
+    return ERR_OK;
+}
+
+struct config *server_config(struct server *server)
+{
+    (void)server;
+    return &config;
+}
+
+void config_unref(struct config *c)
+{
+    assert_ptr_equal(c, &config);
+}
+
+const char *protocol_name(enum protocol protocol)
+{
+    return protocol == PROTOCOL_IMAP ? "imap" : protocol == PROTOCOL_POP3 ? "pop3" : "smtp";
+}
+
+static char folder[64], file[96];
+static struct server server;
+static struct conn tls_conn = { .tls = true, .local = true, .binds = true };
+
+static int setup(void **state)
+{
+    (void)state;
+    snprintf(folder, sizeof folder, "/tmp/barid-login-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(file, sizeof file, "%s/directory.db", folder);
+    assert_ok(directory_open(file, true, &server.directory, NULL));
+    assert_ok(directory_domain_add(server.directory, SLICE("barid.test"), NULL));
+    assert_ok(directory_domain_add(server.directory, SLICE("second.test"), NULL));
+    struct user_new user = {
+        .address = SLICE("omar@barid.test"), .password = SLICE("secret"), .services = USER_IMAP
+    };
+    assert_ok(directory_users_add(server.directory, &user, 1, NULL));
+    server.auth = auth_new(server.directory, &(struct auth_options){ 0 });
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    auth_free(server.auth);
+    directory_close(server.directory);
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    for (size_t i = 0; i < 3; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "%s%s", file, ends[i]);
+        unlink(name);
+    }
+    return rmdir(folder);
+}
+
+static const char *mechanisms_of(struct conn *conn, const char *prefix)
+{
+    static char text[256];
+    struct login *login = login_new(&server, conn, PROTOCOL_IMAP);
+    struct buf out;
+    buf_init(&out, 0);
+    login_mechanisms(login, prefix, &out);
+    snprintf(text, sizeof text, "%.*s", SLICE_FMT(buf_slice(&out)));
+    assert_true((buf_len(&out) > 0) == login_plain_allowed(login));
+    buf_done(&out);
+    login_free(login);
+    return text;
+}
+
+static void test_mechanisms(void **state)
+{
+    (void)state;
+    struct conn far_tls = { .tls = true }, far = { 0 }, near = { .local = true };
+    assert_string_equal(mechanisms_of(&tls_conn, "AUTH="),
+        "AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 AUTH=PLAIN AUTH=LOGIN");
+    assert_string_equal(mechanisms_of(&far_tls, ""), "SCRAM-SHA-256 PLAIN LOGIN");
+    config.plain_login_on_loopback = true;
+    assert_string_equal(mechanisms_of(&far, ""), "");
+    assert_string_equal(mechanisms_of(&near, ""), "SCRAM-SHA-256 PLAIN LOGIN");
+    config.plain_login_on_loopback = false;
+    assert_string_equal(mechanisms_of(&near, ""), "");
+    struct login *login = login_new(&server, &near, PROTOCOL_IMAP);
+    struct buf out;
+    buf_init(&out, 0);
+    static const char *const names[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS" };
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(
+            login_begin(login, slice_of(names[i]), (struct slice){ 0 }, &out), LOGIN_FAILED);
+        assert_int_equal(login_error(login), LOGIN_ERROR_NEEDS_TLS);
+    }
+    assert_int_equal(
+        login_password(login, SLICE("omar@barid.test"), SLICE("secret")), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_NEEDS_TLS);
+    assert_null(login_user(login));
+    login_free(login);
+    login = login_new(&server, &far_tls, PROTOCOL_IMAP);
+    assert_int_equal(
+        login_begin(login, SLICE("SCRAM-SHA-256-PLUS"), (struct slice){ 0 }, &out), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_MECHANISM);
+    login_free(login);
+    buf_done(&out);
+}
+
+/* One line of a script: what the client says (NULL ptr: no initial response) as it is before base64, unless raw. */
+struct step {
+    const char *text;
+    size_t len;
+    bool raw;
+};
+#define S(t)                                                                                       \
+    {                                                                                              \
+        (t), sizeof(t) - 1, false                                                                  \
+    }
+#define RAW(t)                                                                                     \
+    {                                                                                              \
+        (t), sizeof(t) - 1, true                                                                   \
+    }
+#define NONE                                                                                       \
+    {                                                                                              \
+        NULL, 0, false                                                                             \
+    }
+
+static const struct script {
+    const char *name, *mechanism;
+    enum protocol protocol;
+    struct step steps[4];
+    size_t count;
+    enum login_state wanted;
+    enum login_error error;
+} scripts[] = {
+    { "PLAIN", "PLAIN", PROTOCOL_IMAP, { S("\0omar@barid.test\0secret") }, 1, LOGIN_DONE, 0 },
+    { "PLAIN in small letters", "plain", PROTOCOL_IMAP, { S("\0omar@barid.test\0secret") }, 1,
+        LOGIN_DONE, 0 },
+    { "PLAIN in two steps", "PLAIN", PROTOCOL_IMAP, { NONE, S("\0omar@barid.test\0secret") }, 2,
+        LOGIN_DONE, 0 },
+    { "PLAIN as oneself", "PLAIN", PROTOCOL_IMAP, { S("OMAR@barid.test\0omar@barid.test\0secret") },
+        1, LOGIN_DONE, 0 },
+    { "PLAIN as another", "PLAIN", PROTOCOL_IMAP,
+        { S("salma@barid.test\0omar@barid.test\0secret") }, 1, LOGIN_FAILED,
+        LOGIN_ERROR_CREDENTIALS },
+    { "PLAIN wrong", "PLAIN", PROTOCOL_IMAP, { S("\0omar@barid.test\0Secret") }, 1, LOGIN_FAILED,
+        LOGIN_ERROR_CREDENTIALS },
+    { "PLAIN nobody", "PLAIN", PROTOCOL_IMAP, { S("\0nobody@barid.test\0secret") }, 1, LOGIN_FAILED,
+        LOGIN_ERROR_CREDENTIALS },
+    { "PLAIN service off", "PLAIN", PROTOCOL_POP3, { S("\0omar@barid.test\0secret") }, 1,
+        LOGIN_FAILED, LOGIN_ERROR_SERVICE_OFF },
+    { "PLAIN submission off", "PLAIN", PROTOCOL_SUBMISSION, { S("\0omar@barid.test\0secret") }, 1,
+        LOGIN_FAILED, LOGIN_ERROR_SERVICE_OFF },
+    { "PLAIN no message", "PLAIN", PROTOCOL_IMAP, { S("omar") }, 1, LOGIN_FAILED,
+        LOGIN_ERROR_SYNTAX },
+    { "PLAIN empty", "PLAIN", PROTOCOL_IMAP, { RAW("=") }, 1, LOGIN_FAILED, LOGIN_ERROR_SYNTAX },
+    { "PLAIN no base64", "PLAIN", PROTOCOL_IMAP, { RAW("!!!!") }, 1, LOGIN_FAILED,
+        LOGIN_ERROR_SYNTAX },
+    { "PLAIN half base64", "PLAIN", PROTOCOL_IMAP, { NONE, RAW("AG9") }, 2, LOGIN_FAILED,
+        LOGIN_ERROR_SYNTAX },
+    { "PLAIN canceled", "PLAIN", PROTOCOL_IMAP, { NONE, RAW("*") }, 2, LOGIN_FAILED,
+        LOGIN_ERROR_CANCELED },
+    { "PLAIN nothing", "PLAIN", PROTOCOL_IMAP, { NONE, RAW("") }, 2, LOGIN_FAILED,
+        LOGIN_ERROR_SYNTAX },
+    { "LOGIN", "LOGIN", PROTOCOL_IMAP, { NONE, S("omar@barid.test"), S("secret") }, 3, LOGIN_DONE,
+        0 },
+    { "LOGIN with the user at once", "LOGIN", PROTOCOL_IMAP, { S("omar@barid.test"), S("secret") },
+        2, LOGIN_DONE, 0 },
+    { "LOGIN wrong", "LOGIN", PROTOCOL_IMAP, { NONE, S("omar@barid.test"), S("x") }, 3,
+        LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+    { "LOGIN empty", "LOGIN", PROTOCOL_IMAP, { NONE, RAW(""), RAW("") }, 3, LOGIN_FAILED,
+        LOGIN_ERROR_CREDENTIALS },
+    { "LOGIN canceled", "LOGIN", PROTOCOL_IMAP, { NONE, S("omar@barid.test"), RAW("*") }, 3,
+        LOGIN_FAILED, LOGIN_ERROR_CANCELED },
+    { "unknown", "CRAM-MD5", PROTOCOL_IMAP, { NONE }, 1, LOGIN_FAILED, LOGIN_ERROR_MECHANISM },
+    { "empty mechanism", "", PROTOCOL_IMAP, { NONE }, 1, LOGIN_FAILED, LOGIN_ERROR_MECHANISM },
+    { "SCRAM noise", "SCRAM-SHA-256", PROTOCOL_IMAP, { NONE, S("hello") }, 2, LOGIN_FAILED,
+        LOGIN_ERROR_SYNTAX },
+    { "SCRAM downgrade", "SCRAM-SHA-256", PROTOCOL_IMAP, { S("y,,n=omar@barid.test,r=abc") }, 1,
+        LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+    { "SCRAM as another", "SCRAM-SHA-256", PROTOCOL_IMAP,
+        { S("n,a=salma,n=omar@barid.test,r=abc") }, 1, LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+    { "SCRAM final noise", "SCRAM-SHA-256", PROTOCOL_IMAP,
+        { S("n,,n=omar@barid.test,r=abc"), S("c=biws") }, 2, LOGIN_FAILED, LOGIN_ERROR_SYNTAX },
+    { "SCRAM final of another", "SCRAM-SHA-256", PROTOCOL_IMAP,
+        { S("n,,n=omar@barid.test,r=abc"),
+            S("c=biws,r=abc,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=") },
+        2, LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+    { "SCRAM canceled", "SCRAM-SHA-256", PROTOCOL_IMAP,
+        { S("n,,n=omar@barid.test,r=abc"), RAW("*") }, 2, LOGIN_FAILED, LOGIN_ERROR_CANCELED },
+};
+
+static enum login_state say(struct login *login, const char *mechanism, const struct step *step,
+    bool first, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    if (step->raw)
+        buf_add(&text, slice_from(step->text, step->len));
+    else if (step->text)
+        base64_encode(&text, slice_from(step->text, step->len));
+    struct slice line = step->text ? buf_slice(&text) : (struct slice){ 0 };
+    if (step->text && !line.ptr)
+        line = SLICE_EMPTY;
+    enum login_state state = first ? login_begin(login, slice_of(mechanism), line, out)
+                                   : login_continue(login, line, out);
+    buf_done(&text);
+    return state;
+}
+
+static void test_scripts(void **state)
+{
+    (void)state;
+    unsigned long long failures = server.counters.logins_failed;
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        const struct script *script = &scripts[i];
+        struct login *login = login_new(&server, &tls_conn, script->protocol);
+        struct buf out;
+        buf_init(&out, 0);
+        enum login_state got = LOGIN_CHALLENGE;
+        for (size_t k = 0; k < script->count; k++) {
+            if (got != LOGIN_CHALLENGE)
+                fail_msg("%s: over before step %zu", script->name, k);
+            buf_clear(&out);
+            got = say(login, script->mechanism, &script->steps[k], k == 0, &out);
+        }
+        if (got != script->wanted || login_error(login) != script->error)
+            fail_msg("%s: state %d error %d", script->name, (int)got, (int)login_error(login));
+        assert_true((login_user(login) != NULL) == (got == LOGIN_DONE));
+        assert_true(strlen(login_error_text(login)) > 0);
+        if (got == LOGIN_DONE)
+            assert_string_equal(login_user(login)->address, "omar@barid.test");
+        /* whatever happened, nothing is left over: a line without an exchange is an error, a new exchange works */
+        assert_int_equal(login_continue(login, SLICE("AAAA"), &out), LOGIN_FAILED);
+        if (script->protocol == PROTOCOL_IMAP)
+            assert_int_equal(
+                login_password(login, SLICE("omar@barid.test"), SLICE("secret")), LOGIN_DONE);
+        login_free(login);
+        buf_done(&out);
+    }
+    assert_true(server.counters.logins_failed > failures);
+    assert_true(server.counters.logins > 10);
+}
+
+static void test_too_long(void **state)
+{
+    (void)state;
+    static char line[SASL_TOKEN_BYTES_MAX + 4];
+    memset(line, 'A', sizeof line);
+    struct login *login = login_new(&server, &tls_conn, PROTOCOL_IMAP);
+    struct buf out;
+    buf_init(&out, 0);
+    assert_int_equal(
+        login_begin(login, SLICE("LOGIN"), slice_from(line, SASL_TOKEN_BYTES_MAX), &out),
+        LOGIN_CHALLENGE);
+    assert_int_equal(login_continue(login, slice_from(line, sizeof line), &out), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_SYNTAX);
+    /* a name nobody can have is told like a wrong password */
+    static char plain[4096];
+    memset(plain, 'x', sizeof plain);
+    plain[0] = plain[2000] = '\0';
+    const struct step step = { plain, sizeof plain, false };
+    assert_int_equal(say(login, "PLAIN", &step, true, &out), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_CREDENTIALS);
+    login_free(login);
+    buf_done(&out);
+}
+
+/* A whole SCRAM login; tampered: the client saw another connection. end: what it says to server-final. */
+static enum login_state scram(const char *mechanism, bool tampered, const char *password,
+    struct slice end, enum login_error *out_error)
+{
+    bool plus = strcmp(mechanism, "SCRAM-SHA-256-PLUS") == 0;
+    struct slice binding = !plus      ? SLICE_EMPTY
+                           : tampered ? SLICE("another connection")
+                                      : SLICE("binding of this connection");
+    struct login *login = login_new(&server, &tls_conn, PROTOCOL_IMAP);
+    struct scram_client client;
+    struct buf out, message, text;
+    buf_init(&out, 0), buf_init(&message, 0), buf_init(&text, 0);
+    scram_client_init(&client);
+    assert_ok(scram_client_first(&client, SLICE("omar@barid.test"),
+        plus ? SLICE("tls-exporter") : SLICE_EMPTY, false, "client", &message));
+    base64_encode(&text, buf_slice(&message));
+    enum login_state state = login_begin(login, slice_of(mechanism), buf_slice(&text), &out);
+    assert_int_equal(state, LOGIN_CHALLENGE);
+    buf_clear(&message), buf_clear(&text);
+    assert_ok(base64_decode(&message, buf_slice(&out)));
+    struct buf final;
+    buf_init(&final, 0);
+    assert_ok(
+        scram_client_final(&client, buf_slice(&message), slice_of(password), binding, &final));
+    base64_encode(&text, buf_slice(&final));
+    buf_clear(&out);
+    state = login_continue(login, buf_slice(&text), &out);
+    if (state == LOGIN_CHALLENGE) {
+        assert_null(
+            login_user(login)); /* not yet: the client has to be content with the server first */
+        buf_clear(&message);
+        assert_ok(base64_decode(&message, buf_slice(&out)));
+        assert_ok(scram_client_verify(&client, buf_slice(&message)));
+        state = login_continue(login, end, &out);
+    }
+    assert_true((login_user(login) != NULL) == (state == LOGIN_DONE));
+    *out_error = login_error(login);
+    scram_client_done(&client);
+    buf_done(&final), buf_done(&out), buf_done(&message), buf_done(&text);
+    login_free(login);
+    return state;
+}
+
+static void test_scram(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *mechanism, *password;
+        bool tampered;
+        struct slice end;
+        enum login_state wanted;
+        enum login_error error;
+    } rows[] = {
+        { "right", "SCRAM-SHA-256", "secret", false, SLICE_CONST(""), LOGIN_DONE, 0 },
+        { "right, bound", "SCRAM-SHA-256-PLUS", "secret", false, SLICE_CONST(""), LOGIN_DONE, 0 },
+        { "wrong", "SCRAM-SHA-256", "x", false, SLICE_CONST(""), LOGIN_FAILED,
+            LOGIN_ERROR_CREDENTIALS },
+        { "in the middle", "SCRAM-SHA-256-PLUS", "secret", true, SLICE_CONST(""), LOGIN_FAILED,
+            LOGIN_ERROR_CREDENTIALS },
+        { "client not content", "SCRAM-SHA-256", "secret", false, SLICE_CONST("*"), LOGIN_FAILED,
+            LOGIN_ERROR_CANCELED },
+        { "more than empty", "SCRAM-SHA-256", "secret", false, SLICE_CONST("AAAA"), LOGIN_FAILED,
+            LOGIN_ERROR_SYNTAX },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        enum login_error error;
+        enum login_state got =
+            scram(rows[i].mechanism, rows[i].tampered, rows[i].password, rows[i].end, &error);
+        if (got != rows[i].wanted || error != rows[i].error)
+            fail_msg("%s: state %d error %d", rows[i].name, (int)got, (int)error);
+    }
+}
+
+/* Neither password nor token is ever in the log; the name is, escaped. */
+static void test_log(void **state)
+{
+    (void)state;
+    char name[] = "/tmp/barid-login-log-XXXXXX", text[4096];
+    int fd = mkstemp(name);
+    log_set_fd(fd);
+    log_set_level(LOG_DEBUG);
+    struct login *login = login_new(&server, &tls_conn, PROTOCOL_IMAP);
+    struct buf out;
+    buf_init(&out, 0);
+    (void)login_password(login, SLICE("omar@barid.test"), SLICE("secret"));
+    (void)login_password(login, SLICE("eve \"\n level=error"), SLICE("hidden-one"));
+    const struct step step = S("\0omar@barid.test\0hidden-two");
+    (void)say(login, "PLAIN", &step, true, &out);
+    log_set_fd(2);
+    log_set_level(LOG_WARN);
+    ssize_t len = pread(fd, text, sizeof text - 1, 0);
+    assert_true(len > 0);
+    text[len] = '\0';
+    assert_non_null(strstr(text, "auth.ok"));
+    assert_non_null(strstr(text, "auth.failed"));
+    assert_non_null(strstr(text, "user=omar@barid.test"));
+    assert_null(strstr(text, "secret"));
+    assert_null(strstr(text, "hidden"));
+    size_t lines = 0;
+    for (const char *c = text; *c; c++)
+        lines += *c == '\n';
+    assert_int_equal(lines, 3);
+    close(fd);
+    unlink(name);
+    login_free(login);
+    buf_done(&out);
+}
+
+#define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+TEST_MAIN(WITH_SERVER(test_mechanisms), WITH_SERVER(test_scripts), WITH_SERVER(test_too_long),
+    WITH_SERVER(test_scram), WITH_SERVER(test_log))
