@@ -6,11 +6,12 @@
 
 /* All slices point into the program and live as long as it. */
 struct demo_mail {
-    struct slice account;  /* "salma" or "omar" */
-    struct slice folder;   /* UTF-8, '/' between levels, "INBOX" in capitals */
-    struct slice flags;    /* as IMAP writes them, one blank between: "\Seen \Flagged $Forwarded"; may be empty */
-    int64_t age_s;         /* how long ago it arrived, at the time of the demo */
-    struct slice message;  /* bytes with CRLF line ends */
+    struct slice account; /* "salma" or "omar" */
+    struct slice folder;  /* UTF-8, '/' between levels, "INBOX" in capitals */
+    struct slice
+        flags; /* as IMAP writes them, one blank between: "\Seen \Flagged $Forwarded"; may be empty */
+    int64_t age_s;        /* how long ago it arrived, at the time of the demo */
+    struct slice message; /* bytes with CRLF line ends */
 };
 
 /* Goes through all messages, oldest first in each folder: start with *cursor = 0. False at the end. */

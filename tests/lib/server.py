@@ -28,9 +28,13 @@ from collections import namedtuple
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("BARID_SHARED", os.path.join(TOP, "..", "shared"))
 DOMAIN = "barid.test"
-# listener name: (TLS from the first byte, may log in)
+# listener name: TLS from the first byte
 LISTENERS = {"imap": False, "imaps": True, "pop3": False, "pop3s": True, "smtp": False, "submission": False,
              "submissions": True, "lmtp": False}
+# where barid.conf says so
+KEYS = {"imap": "imap.listen", "imaps": "imap.listen_tls", "pop3": "pop3.listen", "pop3s": "pop3.listen_tls",
+        "smtp": "smtp.listen", "submission": "submission.listen", "submissions": "submission.listen_tls",
+        "lmtp": "lmtp.listen"}
 ALIASES = {"smtps": "submissions"}
 
 User = namedtuple("User", "address password")
@@ -137,13 +141,12 @@ class Server:
             "server.hostname": "mail.barid.test",
             "server.data": self.data,
             "server.user": "",
-            "tls.cert": self.ca,
+            "tls.certificate": self.ca,
             "tls.key": self.key,
-            "login.plain_on_loopback": "yes",
-            "limits.connections_per_address": "1000",
+            "login.plain_on_loopback": "on",
         }
         for name in LISTENERS:
-            values["listen." + name] = f"127.0.0.1:{self.ports[name]}"
+            values[KEYS[name]] = f"127.0.0.1:{self.ports[name]}"
         values.update(self.extra)
         sections = {}
         for key, value in values.items():
