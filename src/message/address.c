@@ -69,12 +69,12 @@ static void add_unquoted(struct words *words, struct slice quoted)
     }
 }
 
-/* The words of raw without quotes and comments: with one blank between them (a phrase) or none (a local part).
+/* The words of raw without quotes and comments, with one blank between them; not beside a dot unless it is a phrase.
  * ptr NULL over the arena's budget. */
-static struct slice join_words(struct arena *arena, struct slice raw, bool blanks)
+static struct slice join_words(struct arena *arena, struct slice raw, bool is_phrase)
 {
     raw = slice_trim(raw);
-    if (blanks && is_simple(raw))
+    if (is_phrase && is_simple(raw))
         return raw;
     struct words words = { .out = arena_alloc(arena, raw.len + 1) };
     if (!words.out)
@@ -88,7 +88,8 @@ static struct slice join_words(struct arena *arena, struct slice raw, bool blank
             gap = true;
             continue;
         }
-        if (gap && blanks && words.len)
+        bool beside_dot = c == '.' || (words.len && words.out[words.len - 1] == '.');
+        if (gap && words.len && (is_phrase || !beside_dot))
             words.out[words.len++] = ' ';
         gap = false;
         if (c == '"') {

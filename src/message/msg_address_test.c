@@ -61,6 +61,8 @@ static void addresses(void **state)
         { "no domain", "root", "--[root][];" },
         { "no domain in angles", "R <root>", "[R]-[root][];" },
         { "empty angles", "<>", "--[][];" },
+        { "blanks in a local part", "Two Words@b, <Three Words>",
+            "--[Two Words][b];--[Three Words][];" },
         { "no end of angles", "A <a@b", "[A]-[a][b];" },
         { "no end of quotes", "\"A <a@b", "--[A <a@b][];" },
         { "no end of comment", "a@b (x", "[x]-[a][b];" },

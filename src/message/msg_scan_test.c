@@ -53,7 +53,7 @@ static const struct row {
         "0 multipart/mixed h0+45 b45+12\n1 text/plain h50+2 b52+5\n" },
     { "no boundary at all", MIXED "one\r\n", "0 multipart/mixed h0+45 b45+5\n" },
     { "multipart without the parameter", "Content-Type: multipart/mixed\r\n\r\n--b\r\n",
-        "0 application/octet-stream h0+33 b33+5\n" },
+        "0 text/plain h0+33 b33+5\n" },
     { "header that ends at a boundary", MIXED "--b\r\nA: b\r\n--b\r\n\r\ntwo\r\n--b--\r\n",
         "0 multipart/mixed h0+45 b45+30\n1 text/plain h50+6 b56+0\n1 text/plain h61+2 b63+3\n" },
     { "end boundary only starts none", MIXED "--b--\r\n--b\r\n\r\none\r\n",

@@ -245,7 +245,7 @@ static void parts_close(struct msg_scan *scan, size_t depth, uint64_t end, uint6
 /* ---- one header section ---- */
 
 struct mime {
-    struct slice type, subtype, encoding;
+    struct slice type, subtype, encoding, boundary;
     struct mime_value content, disposition;
     bool has_type; /* a Content-Type that could be read */
     bool has_disposition;
@@ -275,15 +275,19 @@ static enum err mime_parse(
     struct mime mime = { .encoding = SLICE("7bit") };
     if (head->texts[HEAD_CONTENT_TYPE].ptr)
         TRY(mime_value_parse(arena, head->texts[HEAD_CONTENT_TYPE], &mime.content));
-    mime.has_type = mime.content.type.len && mime.content.subtype.len;
-    if (mime.has_type) {
-        mime.type = lower(arena, mime.content.type);
-        mime.subtype = lower(arena, mime.content.subtype);
-    } else if (in_digest) {
+    mime.type = lower(arena, mime.content.type);
+    mime.subtype = lower(arena, mime.content.subtype);
+    const struct mime_param *boundary = mime_param_find(&mime.content, SLICE("boundary"));
+    mime.boundary = boundary ? boundary->value : SLICE_EMPTY;
+    mime.has_type = mime.type.len && mime.subtype.len;
+    /* a multipart whose parts cannot be told apart is shown as the text it is */
+    if (slice_eq(mime.type, SLICE("multipart")) && !mime.boundary.len)
+        mime.has_type = false;
+    if (!mime.has_type && in_digest) {
         mime.type = SLICE("message");
         mime.subtype = SLICE("rfc822");
         mime.content.count = 0;
-    } else { /* RFC 2045 §5.2 */
+    } else if (!mime.has_type) { /* RFC 2045 §5.2 */
         mime.type = SLICE("text");
         mime.subtype = SLICE("plain");
         mime.content.params = arena_alloc(arena, sizeof charset_us_ascii);
@@ -451,8 +455,7 @@ static void boundary_open(struct msg_scan *scan, struct slice boundary)
 }
 
 /* What the part is, by its type, and whether it has to be passed over as an opaque leaf. */
-static enum node_kind kind_of(
-    const struct mime *mime, struct slice boundary, size_t depth, bool *out_opaque)
+static enum node_kind kind_of(const struct mime *mime, size_t depth, bool *out_opaque)
 {
     *out_opaque = false;
     if (slice_eq(mime->type, SLICE("text")))
@@ -462,7 +465,7 @@ static enum node_kind kind_of(
         slice_eq(mime->type, SLICE("message")) && slice_eq(mime->subtype, SLICE("rfc822"));
     if (!is_multipart && !is_message)
         return NODE_LEAF;
-    if (depth < MIME_DEPTH_MAX && is_multipart && boundary.len)
+    if (depth < MIME_DEPTH_MAX && is_multipart)
         return NODE_MULTIPART;
     /* RFC 2045 §6.4 has no base64 around a message. Where it is there all the same, the message in it has no readable header,
      * but the type is still given, as Dovecot and Cyrus do. */
@@ -483,16 +486,12 @@ static enum err header_take(struct msg_scan *scan)
     TRY(head_parse(&scan->arena, buf_slice(&scan->header), is_root ? &scan->fields : NULL, &head));
     struct mime mime;
     TRY(mime_parse(&scan->arena, &head, parent && parent->digest, &mime));
-    struct slice boundary = SLICE_EMPTY;
-    const struct mime_param *param = mime_param_find(&mime.content, SLICE("boundary"));
-    if (param)
-        boundary = param->value;
     bool opaque;
-    part->kind = kind_of(&mime, boundary, part->depth, &opaque);
+    part->kind = kind_of(&mime, part->depth, &opaque);
     if (is_root)
         take_facts(scan, &head);
     if (part->kind == NODE_MULTIPART) {
-        boundary_open(scan, boundary);
+        boundary_open(scan, mime.boundary);
         scan->open[scan->open_count - 1].digest = slice_eq(mime.subtype, SLICE("digest"));
     } else if (!opaque) {
         choose_sample(scan, &mime);
