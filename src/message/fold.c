@@ -1,6 +1,7 @@
-/* The one folding. ASCII and Arabic, which most text here is, go through a table one character at a time; everything else goes
- * through libunistring (NFKD with case folding, then NFC) and the same table. Marks are dropped, so a decomposed letter
- * and a whole one come out alike. */
+/* The one folding. Arabic, Latin, Greek, Cyrillic and Han, which most text is, go one character at a time through tables; everything
+ * else goes through libunistring (NFKD with case folding, then NFC) and the same tables. Marks are dropped, so a
+ * decomposed letter and a whole one come out alike. */
+#include "message/fold_table.h"
 #include "message/text.h"
 
 #include "base/utf8.h"
@@ -73,12 +74,24 @@ static uint32_t fold_char(uint32_t c)
     }
 }
 
-/* True when fold_char alone is the whole folding of c. */
-static bool is_simple(uint32_t c)
+#define FOLD_TABLE_END (FOLD_TABLE_FIRST + sizeof fold_table / sizeof fold_table[0])
+
+/* The whole folding of c when it needs no look at its neighbours. False: Unicode's tables have to be asked. */
+static bool fold_simple(uint32_t c, uint32_t *out_char)
 {
-    if (c < 0x80)
+    if (c >= FOLD_TABLE_FIRST && c < FOLD_TABLE_END) {
+        uint32_t folded = fold_table[c - FOLD_TABLE_FIRST];
+        if (!folded)
+            return false;
+        *out_char = folded == 0xffff ? CHAR_NONE : folded;
         return true;
-    return c >= 0x0600 && c <= 0x06ff && !(c >= 0x0675 && c <= 0x0678);
+    }
+    bool arabic = c >= 0x0600 && c <= 0x06ff && !(c >= 0x0675 && c <= 0x0678);
+    bool han = (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x4e00 && c <= 0x9fff);
+    if (c >= 0x80 && !arabic && !han)
+        return false;
+    *out_char = fold_char(c);
+    return true;
 }
 
 struct folder {
@@ -144,31 +157,70 @@ static void add_slow(struct folder *folder, struct slice run)
     buf_done(&without_marks);
 }
 
-#define SLOW_RUN_BYTES_MAX 4096u
+#define RUN_BYTES_MAX 4096u
+
+/* Characters that fold one by one, up to the first that does not. What comes out is never longer than what goes in. Returns what
+ * was used. */
+static size_t add_simple(struct folder *folder, struct slice utf8)
+{
+    utf8 = slice_sub(utf8, 0, RUN_BYTES_MAX);
+    char *room = buf_room(folder->out, utf8.len);
+    if (!room)
+        return utf8.len;
+    size_t at = 0, len = 0;
+    bool blank = folder->blank;
+    while (at < utf8.len) {
+        unsigned char byte = slice_at(utf8, at);
+        uint32_t c = byte;
+        size_t used = 1;
+        if (byte < 0x80) {
+            c = byte >= 'A' && byte <= 'Z' ? byte + 32u : byte;
+        } else {
+            used = utf8_decode(utf8, at, &c);
+            if (!used || !fold_simple(c, &c))
+                break;
+        }
+        at += used;
+        if (c == CHAR_NONE)
+            continue;
+        if (c == ' ' || (c >= '\t' && c <= '\r')) {
+            if (!blank)
+                room[len++] = ' ';
+            blank = true;
+            continue;
+        }
+        blank = false;
+        if (c < 0x80)
+            room[len++] = (char)c;
+        else
+            len += utf8_encode(c, room + len);
+    }
+    folder->blank = blank;
+    buf_wrote(folder->out, len);
+    return at;
+}
 
 void text_fold(struct slice utf8, struct buf *out)
 {
     struct folder folder = { .out = out };
     size_t at = 0;
     while (at < utf8.len && !out->over) {
-        uint32_t c;
+        at += add_simple(&folder, slice_from_index(utf8, at));
+        uint32_t c, folded;
         size_t len = utf8_decode(utf8, at, &c);
         if (!len) {
-            add_char(&folder, 0xfffd);
+            if (at < utf8.len)
+                add_char(&folder, 0xfffd);
             at++;
             continue;
         }
-        if (is_simple(c)) {
-            add_char(&folder, c);
-            at += len;
-            continue;
-        }
         size_t end = at; /* the run ends where a simple character or no character begins */
-        while (len && !is_simple(c) && end - at < SLOW_RUN_BYTES_MAX) {
+        while (len && !fold_simple(c, &folded) && end - at < RUN_BYTES_MAX) {
             end += len;
             len = utf8_decode(utf8, end, &c);
         }
-        add_slow(&folder, slice_sub(utf8, at, end - at));
+        if (end > at)
+            add_slow(&folder, slice_sub(utf8, at, end - at));
         at = end;
     }
 }

@@ -1,4 +1,6 @@
-/* The table of field names that matter. What is kept for HEADER.FIELDS is what mail programs ask for when they list a mailbox. */
+/* The table of field names that matter. What is kept for HEADER.FIELDS is what mail programs ask for when they list a mailbox:
+ * Thunderbird, Apple Mail, K-9, mutt, Roundcube, Evolution, mbsync. One name that is not kept means that the message is read,
+ * so names that are rarely there are on the list too: they cost nothing. */
 #include "message/head.h"
 
 #include "base/limits.h"
@@ -29,7 +31,7 @@ static const struct known {
     { SLICE_CONST("Content-Type"), KIND_TEXT, true, HEAD_CONTENT_TYPE },
     { SLICE_CONST("Content-Transfer-Encoding"), KIND_TEXT, true, HEAD_ENCODING },
     { SLICE_CONST("Content-ID"), KIND_TEXT, false, HEAD_ID },
-    { SLICE_CONST("Content-Description"), KIND_TEXT, false, HEAD_DESCRIPTION },
+    { SLICE_CONST("Content-Description"), KIND_TEXT, true, HEAD_DESCRIPTION },
     { SLICE_CONST("Content-Disposition"), KIND_TEXT, false, HEAD_DISPOSITION },
     { SLICE_CONST("Content-Language"), KIND_TEXT, false, HEAD_LANGUAGE },
     { SLICE_CONST("Content-Location"), KIND_TEXT, false, HEAD_LOCATION },
@@ -46,6 +48,24 @@ static const struct known {
     { SLICE_CONST("X-Mailer"), KIND_KEPT, true, 0 },
     { SLICE_CONST("User-Agent"), KIND_KEPT, true, 0 },
     { SLICE_CONST("X-Spam-Flag"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Return-Path"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Delivered-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Original-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Mail-Reply-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Mail-Followup-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Return-Receipt-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Confirm-Reading-To"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Draft-Info"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Label"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-TUID"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Lines"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("Chat-Version"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-K9mail-Identity"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Uniform-Type-Identifier"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-Universally-Unique-Identifier"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("BIMI-Indicator"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("BIMI-Location"), KIND_KEPT, true, 0 },
+    { SLICE_CONST("X-BIMI-Indicator-Hash"), KIND_KEPT, true, 0 },
     { SLICE_CONST("X-Spam-Status"), KIND_KEPT, true, 0 },
 };
 
