@@ -276,7 +276,8 @@ void uidset_write(const struct uidset *set, struct buf *out)
 enum err uidset_read(struct uidset *set, struct slice text, size_t runs_max)
 {
     struct uidset out = { 0 };
-    enum err e = text.len ? ERR_OK : ERR_SYNTAX;
+    /* slice_cut shows no empty part after the last comma */
+    enum err e = text.len && slice_at(text, text.len - 1) != ',' ? ERR_OK : ERR_SYNTAX;
     size_t runs = 0;
     struct slice part;
     while (e == ERR_OK && slice_cut(&text, ',', &part)) {
