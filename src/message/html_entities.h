@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+/* clang-format off */
 static const struct entity {
     char name[10];
     uint16_t c;

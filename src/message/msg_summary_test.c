@@ -257,6 +257,15 @@ static void kept_fields(void **state)
     struct slice absent = SLICE("Cc"); /* kept, and known not to be there */
     assert_true(msg_summary_fields(&made.summary, &absent, 1, &out));
     assert_int_equal(buf_len(&out), 0);
+    static const char *const thunderbird[] = { "From", "To", "Cc", "Bcc", "Subject", "Date",
+        "Message-ID", "Priority", "X-Priority", "References", "Newsgroups", "In-Reply-To",
+        "Content-Type", "Reply-To" };
+    struct slice asked[sizeof thunderbird / sizeof thunderbird[0]];
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        asked[i] = slice_of(thunderbird[i]);
+    assert_true(msg_summary_fields(&made.summary, asked, sizeof asked / sizeof asked[0], &out));
+    assert_slice("Thunderbird", buf_slice(&out), SLICE("subject: a\r\n b\r\nTo: t@b\r\n"));
+    buf_clear(&out);
     struct slice other = SLICE("Received");
     assert_false(msg_summary_fields(&made.summary, &other, 1, &out));
     buf_done(&made.bytes);

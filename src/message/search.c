@@ -132,10 +132,14 @@ static enum err part_search(
     buf_init(&stages.bytes, 0);
     buf_init(&stages.utf8, 0);
     enum err e = ERR_OK;
-    uint64_t done = 0;
+    uint64_t done = 0, body_len = part->body_len;
+    if (part->body_offset >= source->size) /* a damaged summary must not make us read for ever */
+        body_len = 0;
+    else if (body_len > source->size - part->body_offset)
+        body_len = source->size - part->body_offset;
     bool final = false;
     while (!final && e == ERR_OK) {
-        uint64_t left = part->body_len - done;
+        uint64_t left = body_len - done;
         size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
         final = len == left || finder->found;
         buf_clear(&stages.raw);
