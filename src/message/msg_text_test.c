@@ -121,6 +121,26 @@ static void charsets(void **state)
     }
 }
 
+/* Every label is one that this system converts. */
+static void every_label(void **state)
+{
+    (void)state;
+    const char *name;
+    for (size_t i = 0; (name = charset_label(i)) != NULL; i++) {
+        struct charset_stream stream;
+        struct buf out;
+        buf_init(&out, 0);
+        if (charset_open(&stream, slice_of(name)) != ERR_OK)
+            fail_msg("%s is not converted", name);
+        charset_end(&stream, &out);
+        for (size_t k = 0; k < i; k++) {
+            if (slice_eq_nocase(slice_of(name), slice_of(charset_label(k))))
+                fail_msg("%s is there twice", name);
+        }
+        buf_done(&out);
+    }
+}
+
 static void words(void **state)
 {
     (void)state;
@@ -302,5 +322,6 @@ static void fold_table_is_right(void **state)
     }
 }
 
-TEST_MAIN(cmocka_unit_test(transfer), cmocka_unit_test(charsets), cmocka_unit_test(words),
-    cmocka_unit_test(html), cmocka_unit_test(fold), cmocka_unit_test(fold_table_is_right))
+TEST_MAIN(cmocka_unit_test(transfer), cmocka_unit_test(charsets), cmocka_unit_test(every_label),
+    cmocka_unit_test(words), cmocka_unit_test(html), cmocka_unit_test(fold),
+    cmocka_unit_test(fold_table_is_right))

@@ -48,6 +48,9 @@ void charset_open_guess(struct charset_stream *stream);
 void charset_feed(struct charset_stream *stream, struct slice bytes, struct buf *out);
 void charset_end(struct charset_stream *stream, struct buf *out);
 
+/* The labels we know, for tests: NULL after the last. */
+const char *charset_label(size_t index);
+
 /* ---- HTML ---- */
 
 #define HTML_NAME_BYTES_MAX 12u
