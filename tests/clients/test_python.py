@@ -1,0 +1,126 @@
+"""imaplib, poplib and smtplib."""
+import imaplib
+import poplib
+import smtplib
+
+import pytest
+from conftest import arrived, assert_same_with_trace, message, messages
+
+
+@pytest.mark.parametrize("tls", ["plain", "starttls", "tls"])
+def test_imaplib(server, user, tls):
+    if tls == "starttls":
+        c = server.imap()
+        c.starttls(server.tls())
+        c.login(user.address, user.password)
+    else:
+        c = server.imap(user, tls=tls == "tls")
+    sent = messages("noor@example.org", user.address)
+    assert c.create("Work")[0] == "OK"
+    for m in sent:
+        assert c.append("Work", "(\\Seen)", None, m)[0] == "OK"
+    assert c.select("Work") == ("OK", [str(len(sent)).encode()])
+    for n, m in enumerate(sent, 1):
+        kind, answer = c.fetch(str(n), "(FLAGS BODY[])")
+        assert kind == "OK" and answer[0][1] == m
+    assert c.store("2", "+FLAGS", "(\\Flagged)")[0] == "OK"
+    assert c.search(None, "FLAGGED")[1] == [b"2"]
+    assert c.search(None, "SUBJECT", '"dots"')[1] == [b"2"]
+    assert c.copy("1:2", "INBOX")[0] == "OK"
+    assert c.store("1", "+FLAGS", "(\\Deleted)")[0] == "OK"
+    assert c.expunge() == ("OK", [b"1"])
+    assert c.status("INBOX", "(MESSAGES)")[1][0].endswith(b"(MESSAGES 2)")
+    assert c.logout()[0] == "BYE"
+    assert len(server.bodies(user, "Work")) == len(sent) - 1
+
+
+def test_imaplib_wrong_password(server, user):
+    c = server.imap(tls=True)
+    with pytest.raises(imaplib.IMAP4.error):
+        c.login(user.address, "wrong")
+    c.logout()
+
+
+@pytest.mark.parametrize("tls", ["plain", "stls", "tls"])
+def test_poplib(server, user, tls):
+    sent = messages("noor@example.org", user.address)
+    for m in sent:
+        server.append(user, m)
+    if tls == "stls":
+        c = server.pop3()
+        c.stls(server.tls())
+        c.user(user.address)
+        c.pass_(user.password)
+    else:
+        c = server.pop3(user, tls=tls == "tls")
+    assert c.stat() == (len(sent), sum(map(len, sent)))
+    uidls = c.uidl()[1]
+    for n, m in enumerate(sent, 1):
+        assert b"\r\n".join(c.retr(n)[1]) + b"\r\n" == m
+        head = b"\r\n".join(c.top(n, 0)[1]) + b"\r\n"
+        assert m.startswith(head.rstrip(b"\r\n"))
+    c.dele(1)
+    c.rset()
+    c.dele(2)
+    c.quit()
+    c = server.pop3(user)
+    assert c.stat()[0] == len(sent) - 1
+    assert [u.split()[1] for u in c.uidl()[1]] == [u.split()[1] for n, u in enumerate(uidls, 1) if n != 2]
+    c.quit()
+
+
+def test_poplib_switched_off(server):
+    without = server.user("salma", pop=False)
+    c = server.pop3()
+    c.user(without.address)
+    with pytest.raises(poplib.error_proto, match="SYS/PERM"):
+        c.pass_(without.password)
+
+
+@pytest.mark.parametrize("how", ["starttls", "tls"])
+def test_smtplib_submission(server, user, other, how):
+    if how == "tls":
+        c = smtplib.SMTP_SSL("localhost", server.port("submissions"), context=server.tls(), timeout=20)
+    else:
+        c = smtplib.SMTP("localhost", server.port("submission"), timeout=20)
+        c.starttls(context=server.tls())
+    c.login(user.address, user.password)
+    sent = messages(user.address, other.address)
+    for m in sent:
+        c.sendmail(user.address, [other.address], m, mail_options=["BODY=8BITMIME"])
+    c.quit()
+    assert_same_with_trace(arrived(server, other, len(sent)), sent)
+    in_sent = arrived(server, user, len(sent), "Sent")
+    assert all(any(s.endswith(m) for s in in_sent) for m in sent)
+
+
+def test_smtplib_must_own_the_sender(server, user, other):
+    c = smtplib.SMTP_SSL("localhost", server.port("submissions"), context=server.tls(), timeout=20)
+    c.login(user.address, user.password)
+    with pytest.raises(smtplib.SMTPResponseException) as refused:
+        c.sendmail(other.address, [user.address], message(other.address, user.address))
+    assert 500 <= refused.value.smtp_code < 600
+    c.close()
+
+
+def test_smtplib_from_outside(server, user):
+    c = smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test", timeout=20)
+    sent = messages("noor@example.org", user.address)
+    for m in sent:
+        c.sendmail("noor@example.org", [user.address], m, mail_options=["BODY=8BITMIME"])
+    with pytest.raises(smtplib.SMTPRecipientsRefused):  # no open relay
+        c.sendmail("noor@example.org", ["someone@example.net"], sent[0])
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
+        c.sendmail("noor@example.org", ["nobody-here@barid.test"], sent[0])
+    c.quit()
+    assert_same_with_trace(arrived(server, user, len(sent)), sent)
+
+
+def test_smtplib_lmtp(server, user, other):
+    sent = messages("noor@example.org", user.address)
+    with server.lmtp() as c:
+        for m in sent:
+            refused = c.sendmail("noor@example.org", [user.address, other.address], m, mail_options=["BODY=8BITMIME"])
+            assert refused == {}
+    assert_same_with_trace(arrived(server, user, len(sent)), sent)
+    assert_same_with_trace(arrived(server, other, len(sent)), sent)
