@@ -58,8 +58,12 @@
 #define MIME_ADDRESSES_MAX         10000u            /* per ENVELOPE */
 #define MIME_BOUNDARY_BYTES_MAX    1024u             /* RFC 2046 §5.1.1 has 70; of a longer one the first bytes are compared */
 #define MIME_ARENA_BYTES_MAX       (32u << 20)       /* to take one header section apart */
-#define SUMMARY_STRINGS_BYTES_MAX  (4u << 20)        /* what BODYSTRUCTURE and ENVELOPE say; past it parts are opaque */
+#define SUMMARY_STRINGS_BYTES_MAX  (3u << 20)        /* what BODYSTRUCTURE says; past it parts are opaque. With ENVELOPE at most 8 MiB */
+#define SUMMARY_ENVELOPE_BYTES_MAX (5u << 20)        /* never reached: the limits below keep an ENVELOPE under it, escaped */
 #define SUMMARY_FIELDS_BYTES_MAX   (64u << 10)       /* header fields kept; with more the header is read from the message */
+#define ENVELOPE_SUBJECT_BYTES_MAX (384u << 10)      /* subjects of 250 kB have been seen; a longer one is cut */
+#define ENVELOPE_TEXT_BYTES_MAX    (64u << 10)       /* other single values; From, Sender and Reply-To */
+#define ENVELOPE_LIST_BYTES_MAX    (512u << 10)      /* all To fields, all Cc, all Bcc: 10,000 addresses of 50 bytes */
 #define SUMMARY_TEXT_BYTES_MAX     8192u             /* one field value for SEARCH and SORT */
 #define SAMPLE_PLAIN_BYTES_MAX     4096u             /* start of the text that makes the preview */
 #define SAMPLE_HTML_BYTES_MAX      16384u            /* HTML mail begins with long style sheets */

@@ -60,9 +60,10 @@ void form_nstring(struct buf *out, struct slice text)
 
 /* Only the blanks between the colon and the text are no part of the value; blanks at the end, and those of a fold right after
  * the colon, are. Dovecot and Cyrus give them so. */
-enum err form_text(struct arena *arena, struct buf *out, struct slice raw)
+enum err form_text(struct arena *arena, struct buf *out, struct slice raw, size_t bytes_max)
 {
     if (raw.ptr) {
+        raw = slice_sub(raw, 0, bytes_max);
         while (raw.len && (raw.ptr[0] == ' ' || raw.ptr[0] == '\t'))
             raw = slice_from_index(raw, 1);
         raw = lex_unfold(arena, raw);
@@ -94,16 +95,31 @@ static void form_address(struct buf *out, const struct msg_address *address)
     buf_addc(out, ')');
 }
 
+/* The start of value that fits into *left bytes; cut between two addresses where that can be told. */
+static struct slice cut_value(struct slice value, size_t *left)
+{
+    if (value.len > *left) {
+        value = slice_sub(value, 0, *left);
+        const char *comma = memrchr(value.ptr, ',', value.len);
+        if (comma)
+            value.len = (size_t)(comma - value.ptr);
+        *left = 0;
+    } else {
+        *left -= value.len;
+    }
+    return value;
+}
+
 /* Appends the list and says whether there was anything; *left counts down the addresses that ENVELOPE may still give. */
-static enum err form_addresses(struct arena *arena, const struct head_values *values, size_t *left,
-    struct buf *out, bool *out_any)
+static enum err form_addresses(struct arena *arena, const struct head_values *values,
+    size_t bytes_max, size_t *left, struct buf *out, bool *out_any)
 {
     size_t start = buf_len(out);
     bool any = false;
-    for (size_t i = 0; i < values->count && *left; i++) {
+    for (size_t i = 0; i < values->count && *left && bytes_max; i++) {
         struct msg_address *list;
         size_t count;
-        TRY(msg_addresses(arena, values->at[i], *left, &list, &count));
+        TRY(msg_addresses(arena, cut_value(values->at[i], &bytes_max), *left, &list, &count));
         for (size_t k = 0; k < count; k++) {
             if (!any)
                 buf_addc(out, '(');
@@ -124,15 +140,16 @@ enum err form_envelope(struct arena *arena, const struct head *head, struct buf 
 {
     size_t left = MIME_ADDRESSES_MAX;
     buf_addc(out, '(');
-    TRY(form_text(arena, out, head->texts[HEAD_DATE]));
+    TRY(form_text(arena, out, head->texts[HEAD_DATE], ENVELOPE_TEXT_BYTES_MAX));
     buf_addc(out, ' ');
-    TRY(form_text(arena, out, head->texts[HEAD_SUBJECT]));
+    TRY(form_text(arena, out, head->texts[HEAD_SUBJECT], ENVELOPE_SUBJECT_BYTES_MAX));
     buf_addc(out, ' ');
     size_t from_start = buf_len(out);
     size_t from_len = 0;
     for (int i = HEAD_FROM; i < HEAD_LISTS; i++) {
         bool any;
-        TRY(form_addresses(arena, &head->lists[i], &left, out, &any));
+        size_t bytes_max = i <= HEAD_REPLY_TO ? ENVELOPE_TEXT_BYTES_MAX : ENVELOPE_LIST_BYTES_MAX;
+        TRY(form_addresses(arena, &head->lists[i], bytes_max, &left, out, &any));
         if (!any &&
             (i == HEAD_SENDER || i == HEAD_REPLY_TO)) { /* RFC 3501 §7.4.2: From stands in */
             char *room = buf_room(out, from_len);
@@ -147,9 +164,9 @@ enum err form_envelope(struct arena *arena, const struct head *head, struct buf 
             from_len = buf_len(out) - from_start;
         buf_addc(out, ' ');
     }
-    TRY(form_text(arena, out, head->texts[HEAD_IN_REPLY_TO]));
+    TRY(form_text(arena, out, head->texts[HEAD_IN_REPLY_TO], ENVELOPE_TEXT_BYTES_MAX));
     buf_addc(out, ' ');
-    TRY(form_text(arena, out, head->texts[HEAD_MESSAGE_ID]));
+    TRY(form_text(arena, out, head->texts[HEAD_MESSAGE_ID], ENVELOPE_TEXT_BYTES_MAX));
     buf_addc(out, ')');
     return buf_err(out);
 }

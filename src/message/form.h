@@ -19,7 +19,8 @@ void form_params(struct buf *out, const struct mime_value *value);
 void form_disposition(struct buf *out, const struct mime_value *value);
 /* body-fld-lang: "(tag tag)" of a raw Content-Language. */
 void form_language(struct buf *out, struct slice raw);
-/* A raw text value, unfolded, as nstring. */
-enum err MUST_USE form_text(struct arena *arena, struct buf *out, struct slice raw);
+/* A raw text value, cut to bytes_max and unfolded, as nstring. */
+enum err MUST_USE form_text(
+    struct arena *arena, struct buf *out, struct slice raw, size_t bytes_max);
 
 #endif

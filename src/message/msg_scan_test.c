@@ -243,8 +243,8 @@ static void limit_header(void **state)
     assert_ok(msg_summary_open(buf_slice(&bytes), &summary));
     buf_init(&fields, 0);
     assert_ok(msg_write_envelope(&summary, &fields));
-    assert_true(buf_len(&fields) > MIME_HEADER_BYTES_MAX / 2);
-    assert_true(buf_len(&fields) < MIME_HEADER_BYTES_MAX + 200);
+    assert_true(buf_len(&fields) > ENVELOPE_SUBJECT_BYTES_MAX);
+    assert_true(buf_len(&fields) < ENVELOPE_SUBJECT_BYTES_MAX + 200);
     assert_true(slice_find(buf_slice(&fields), SLICE("((NIL NIL \"a\" \"b\"))")) != SIZE_MAX);
     /* what was cut is never given as the field itself */
     struct slice name = SLICE("Subject");
@@ -280,6 +280,62 @@ static void limit_headers(void **state)
     assert_int_equal(shape.last.body_len, 4);
     buf_done(&message);
     buf_done(&bytes);
+}
+
+/* What the parts say is more than a summary holds: they are still there, as opaque leaves. */
+static void limit_strings(void **state)
+{
+    (void)state;
+    struct buf message, bytes;
+    buf_init(&message, 0);
+    buf_adds(&message, MIXED);
+    size_t count = SUMMARY_STRINGS_BYTES_MAX / 2000 + 10;
+    for (size_t i = 0; i < count; i++) {
+        buf_adds(&message, "--b\r\nContent-Type: image/png\r\nContent-Description: ");
+        add_many(&message, 'd', 2000);
+        buf_adds(&message, "\r\n\r\nx\r\n");
+    }
+    make(buf_slice(&message), &bytes);
+    struct shape shape = shape_of(&bytes);
+    assert_int_equal(shape.parts, count + 1);
+    assert_slice("type", shape.last.type, SLICE("application"));
+    assert_int_equal(shape.last.body_len, 3);
+    buf_done(&message);
+    buf_done(&bytes);
+}
+
+static void add_field(struct buf *message, const char *name, size_t len)
+{
+    buf_adds(message, name);
+    buf_adds(message, ": \"");
+    add_many(message, '\\', len);
+    buf_adds(message, "\" <a@b>\r\n");
+}
+
+/* Every field of the ENVELOPE as long as can be, all of it to be escaped: it still fits, and nobody is hidden. */
+static void limit_envelope(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "Subject", "From", "Sender", "Reply-To", "To", "Cc", "Bcc",
+        "In-Reply-To" };
+    struct buf message, bytes, out;
+    buf_init(&message, 0);
+    buf_adds(&message, "Message-ID: <m>\r\nTo: first@b\r\n");
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        add_field(&message, names[i], MIME_HEADER_BYTES_MAX - 100);
+    make(buf_slice(&message), &bytes);
+    struct msg_summary summary;
+    assert_ok(msg_summary_open(buf_slice(&bytes), &summary));
+    buf_init(&out, 8u << 20);
+    assert_ok(msg_write_envelope(&summary, &out));
+    assert_true(slice_find(buf_slice(&out), SLICE("((NIL NIL \"first\" \"b\")(")) != SIZE_MAX);
+    assert_true(slice_ends_nocase(buf_slice(&out), SLICE(" \"<m>\")")));
+    struct msg_facts facts;
+    msg_facts(&summary, &facts);
+    assert_true(facts.subject.len <= SUMMARY_TEXT_BYTES_MAX);
+    buf_done(&message);
+    buf_done(&bytes);
+    buf_done(&out);
 }
 
 static void limit_boundary(void **state)
@@ -428,4 +484,5 @@ static void heavy(void **state)
 
 TEST_MAIN(cmocka_unit_test(scan_trees), cmocka_unit_test(scan_any_split),
     cmocka_unit_test(limit_depth), cmocka_unit_test(limit_parts), cmocka_unit_test(limit_header),
-    cmocka_unit_test(limit_headers), cmocka_unit_test(limit_boundary), cmocka_unit_test(heavy))
+    cmocka_unit_test(limit_headers), cmocka_unit_test(limit_strings),
+    cmocka_unit_test(limit_envelope), cmocka_unit_test(limit_boundary), cmocka_unit_test(heavy))

@@ -7,7 +7,7 @@
 
 #define PREVIEW_CHARS_MAX 256u /* RFC 8970 §3.1 */
 
-/* Appends UTF-8 with runs of blanks made one, without quoted lines' marks or tags. body is the start of a part as it stands in the message. */
+/* Appends UTF-8 with runs of blanks made one and without tags. body is the start of a part as it stands in the message. */
 void preview_make(
     struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out);
 

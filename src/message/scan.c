@@ -107,7 +107,7 @@ struct msg_scan *msg_scan_new(void)
     struct msg_scan *scan = mem_zalloc(1, sizeof *scan);
     buf_init(&scan->header, 0);
     buf_init(&scan->strings, SUMMARY_STRINGS_BYTES_MAX);
-    buf_init(&scan->envelope, SUMMARY_STRINGS_BYTES_MAX);
+    buf_init(&scan->envelope, SUMMARY_ENVELOPE_BYTES_MAX);
     buf_init(&scan->fields, SUMMARY_FIELDS_BYTES_MAX);
     buf_init(&scan->facts_text, 0);
     buf_init(&scan->plain.bytes, 0);
@@ -165,7 +165,7 @@ static void write_strings_opaque(struct buf *out, enum node_kind kind)
     node_write_string(out, SLICE("7bit"));
     for (int i = NODE_ENCODING + 1; i < NODE_STRINGS; i++)
         node_write_string(out, SLICE_EMPTY);
-    out->limit = limit;
+    out->limit = limit > buf_len(out) ? limit : buf_len(out);
 }
 
 /* The last part that may be: no header, and all the rest of the message is its body. */
@@ -328,7 +328,7 @@ static enum err add_text(struct msg_scan *scan, struct buf *scratch, struct slic
 {
     buf_clear(scratch);
     if (raw.ptr)
-        TRY(form_text(&scan->arena, scratch, raw));
+        TRY(form_text(&scan->arena, scratch, raw, ENVELOPE_TEXT_BYTES_MAX));
     add_string_of(scan, scratch);
     return ERR_OK;
 }
