@@ -138,7 +138,7 @@ enum err net_listen(struct net *net, const struct net_listener_options *options,
     unsigned count = atomic_load(&net->listener_count);
     if (count == NET_LISTENERS_MAX)
         return err_noted(note, ERR_LIMIT, "more than %u listeners", NET_LISTENERS_MAX);
-    int fd;
+    int fd = -1;
     TRY(bind_address(options, &fd, note));
     struct listener *listener = mem_zalloc(1, sizeof *listener);
     listener->net = net;
