@@ -406,29 +406,36 @@ bool conn_can_starttls(const struct conn *conn)
     return can;
 }
 
+/* The answer in conn_out is a go-ahead that must not be sent now. */
+static enum err starttls_refused(struct conn *conn, enum err e)
+{
+    buf_clear(&conn->in);
+    buf_clear(&conn->out);
+    return e;
+}
+
 enum err conn_starttls(struct conn *conn)
 {
     struct tls_server *tls =
         conn->tls || conn->net_tls != NET_TLS_STARTTLS ? NULL : net_tls_get(conn->net);
     if (!tls)
-        return ERR_DENIED;
+        return starttls_refused(conn, ERR_DENIED);
     /* The client waits for our answer before it says more. Whatever is here already was put there by somebody who
      * wants it to be taken for the client's words inside TLS (RFC 3207 §6; CVE-2011-0411, CVE-2021-33515). */
     char peeked;
     bool injected =
         buf_len(&conn->in) > 0 || recv(conn->fd, &peeked, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
     enum err e = injected ? ERR_DENIED : conn_flush(conn);
-    if (e == ERR_OK) {
-        conn->tls = tls_conn_new(tls, conn->fd, conn->ops->name);
-        conn->phase = PHASE_HANDSHAKE;
-        conn->special_ms = clock_mono_ms() + conn->net->options.handshake_ms;
-        conn->short_read = false;
-    } else {
-        buf_clear(&conn->in);
-        buf_clear(&conn->out); /* the go-ahead is not sent */
+    if (e != ERR_OK) {
+        tls_server_unref(tls);
+        return starttls_refused(conn, e);
     }
+    conn->tls = tls_conn_new(tls, conn->fd, conn->ops->name);
+    conn->phase = PHASE_HANDSHAKE;
+    conn->special_ms = clock_mono_ms() + conn->net->options.handshake_ms;
+    conn->short_read = false;
     tls_server_unref(tls);
-    return e;
+    return ERR_OK;
 }
 
 const char *conn_tls_text(const struct conn *conn)

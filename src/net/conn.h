@@ -55,7 +55,8 @@ struct buf *conn_out(struct conn *conn);
 enum err MUST_USE conn_flush(struct conn *conn);
 /* Flushes only when more than 64 KiB wait: call it in loops that write much. */
 enum err MUST_USE conn_flush_full(struct conn *conn);
-/* Sends conn_out and then bytes, without copying them into conn_out. For message bodies. */
+/* Sends conn_out and then bytes, without copying them into conn_out. For message bodies. Small ones (2 KiB) are copied all the
+ * same and leave with the next flush: a copy is cheaper than a system call. */
 enum err MUST_USE conn_send(struct conn *conn, struct slice bytes);
 
 /* ---- life ---- */
@@ -88,7 +89,8 @@ bool conn_is_tls(const struct conn *conn);
 bool conn_can_starttls(const struct conn *conn);
 /* Call after putting the "go ahead" answer in conn_out. Sends it and starts the handshake. When bytes are in conn_in or
  * arrived together with the command, they came before the handshake: ERR_DENIED, and the session must return CONN_CLOSE
- * (ATTACKS §1). On ERR_OK return CONN_PARK; `input` is called when TLS is up. The session forgets its state itself. */
+ * (ATTACKS §1). ERR_DENIED also where conn_can_starttls is false. On every error conn_out is emptied: the go-ahead is not
+ * sent. On ERR_OK return CONN_PARK; `input` is called when TLS is up. The session forgets its state itself. */
 enum err MUST_USE conn_starttls(struct conn *conn);
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256"; "" without TLS. Borrowed. */
 const char *conn_tls_text(const struct conn *conn);
