@@ -169,7 +169,7 @@ int verb_mime(int argc, char **argv)
     bool imap = argc > 1 && strcmp(argv[1], "--imap") == 0;
     int first = imap ? 2 : 1;
     if (argc <= first || (!imap && argc != 2)) {
-        fputs("usage: barid mime FILE\n       barid mime --imap FILE...\n", stderr);
+        fputs("barid mime FILE\nbarid mime --imap FILE...\n", stderr);
         return EX_USAGE;
     }
     int worst = EX_OK;

@@ -2,7 +2,7 @@
  * windows of WINDOW_BYTES, so that memory does not grow with the message. */
 #include "message/text_int.h"
 
-#include "message/head.h"
+#include "base/limits.h"
 #include "message/header.h"
 
 #include <string.h>
@@ -166,12 +166,21 @@ static bool field_search(struct finder *finder, struct slice value)
     return found;
 }
 
+/* The header of a part, as much of it as the scanner looks at. */
+static enum err header_read(
+    const struct msg_source *source, const struct msg_part *part, struct buf *out)
+{
+    size_t len = part->header_len < MIME_HEADERS_BYTES_MAX ? (size_t)part->header_len
+                                                           : MIME_HEADERS_BYTES_MAX;
+    return msg_source_read(source, part->header_offset, len, out);
+}
+
 static enum err header_search(
     const struct msg_source *source, const struct msg_part *part, struct finder *finder)
 {
     struct buf header;
     buf_init(&header, 0);
-    enum err e = msg_source_read(source, part->header_offset, (size_t)part->header_len, &header);
+    enum err e = header_read(source, part, &header);
     struct slice rest = buf_slice(&header);
     struct msg_field field;
     while (e == ERR_OK && !finder->found && msg_field_next(&rest, &field)) {
@@ -225,7 +234,7 @@ enum err msg_field_contains(const struct msg_summary *summary, const struct msg_
         size_t cursor = 0;
         struct msg_part message;
         if (msg_part_next(summary, &cursor, &message))
-            e = msg_source_read(source, 0, (size_t)message.header_len, &header);
+            e = header_read(source, &message, &header);
         else
             e = ERR_CORRUPT;
     }
