@@ -234,23 +234,41 @@ static enum err send_broke(struct conn *conn, enum err e)
     return conn->broken;
 }
 
+/* How long a peer may leave its answer untaken. Slow readers must not take every thread: when they hold more than
+ * half, the slowest of them go. */
+static int64_t write_limit_ms(const struct net *net)
+{
+    int64_t limit_ms = net->options.write_ms;
+    if (atomic_load(&net->writing) * 2 > net->options.threads && limit_ms > CONN_WRITE_CROWDED_MS)
+        return CONN_WRITE_CROWDED_MS;
+    return limit_ms;
+}
+
 /* Until the descriptor is ready for `events`; the time starts anew with each call, so it is "without progress". */
 static enum err wait_ready(struct conn *conn, short events)
 {
-    if (atomic_load(&conn->net->cut))
-        return ERR_CANCELED;
+    struct net *net = conn->net;
     struct pollfd wait = { .fd = conn->fd, .events = events };
-    int64_t until_ms = clock_mono_ms() + conn->net->options.write_ms;
-    for (;;) {
-        int64_t left_ms = until_ms - clock_mono_ms();
-        if (left_ms <= 0)
-            return ERR_TIMEOUT;
-        int ready = poll(&wait, 1, (int)left_ms);
+    int64_t start_ms = clock_mono_ms();
+    enum err e = ERR_BUSY;
+    atomic_fetch_add(&net->writing, 1);
+    while (e == ERR_BUSY) {
+        int64_t left_ms = start_ms + write_limit_ms(net) - clock_mono_ms();
+        if (atomic_load(&net->cut))
+            e = ERR_CANCELED;
+        else if (left_ms <= 0)
+            e = ERR_TIMEOUT;
+        if (e != ERR_BUSY)
+            break;
+        /* In slices: the limit may shrink meanwhile. */
+        int ready = poll(&wait, 1, left_ms < 500 ? (int)left_ms : 500);
         if (ready > 0)
-            return ERR_OK; /* also POLLERR, POLLHUP: the next write tells */
-        if (ready < 0 && errno != EINTR)
-            return ERR_IO;
+            e = ERR_OK; /* also POLLERR, POLLHUP: the next write tells */
+        else if (ready < 0 && errno != EINTR)
+            e = ERR_IO;
     }
+    atomic_fetch_sub(&net->writing, 1);
+    return e;
 }
 
 /* One write of a then b. ERR_BUSY: the peer is slow. */

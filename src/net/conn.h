@@ -50,7 +50,8 @@ bool conn_woken(struct conn *conn);
 
 /* Bytes to be sent. Codecs write here; nothing is sent before conn_flush or return. */
 struct buf *conn_out(struct conn *conn);
-/* Sends all of conn_out; waits while the peer is slow, at most DEADLINE_WRITE_MS without progress (ERR_TIMEOUT).
+/* Sends all of conn_out; waits while the peer is slow, at most DEADLINE_WRITE_MS without progress (ERR_TIMEOUT);
+ * 2 s when more than half of the pool waits for slow peers. ERR_CANCELED when net_stop runs out of time.
  * Keeps reading from the peer off: only output moves. ERR_CLOSED when the peer is gone; later calls return the same. */
 enum err MUST_USE conn_flush(struct conn *conn);
 /* Flushes only when more than 64 KiB wait: call it in loops that write much. */

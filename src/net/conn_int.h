@@ -34,8 +34,10 @@
 #define CONN_FLUSH_BYTES         (64u << 10) /* conn_flush_full sends above this */
 #define CONN_SEND_COPY_BYTES_MAX 2048u       /* conn_send: a copy is cheaper than a system call */
 #define CONN_DRAIN_MS            2000 /* after the last answer: how long the peer may take to close */
-#define CONN_DRAIN_BYTES_MAX     (1u << 20)      /* and how much it may still send meanwhile */
-#define CONN_PEER_SILENT_MS      (5 * 60 * 1000) /* a half-open peer is noticed within this */
+#define CONN_DRAIN_BYTES_MAX     (1u << 20) /* and how much it may still send meanwhile */
+#define CONN_WRITE_CROWDED_MS                                                                      \
+    2000 /* instead of write_ms, while more than half of the threads wait for slow readers */
+#define CONN_PEER_SILENT_MS (5 * 60 * 1000) /* a half-open peer is noticed within this */
 
 /* slot.word = generation << 32 | flags | state. */
 enum conn_state {
@@ -162,7 +164,8 @@ struct net {
     _Atomic bool cut;      /* drain_ms is over: no more waiting for peers */
     _Atomic bool quit;     /* threads end */
 
-    _Atomic unsigned busy; /* threads that have a connection */
+    _Atomic unsigned busy;    /* threads that have a connection */
+    _Atomic unsigned writing; /* those of them that wait for a peer to take its answer */
     _Atomic unsigned long long next_id;
     _Atomic unsigned long long accepted, refused, tls_failed;
     _Atomic size_t parked;

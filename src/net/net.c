@@ -37,8 +37,6 @@ static void set_defaults(struct net_options *o)
         o->connections_max = UINT32_MAX / 4;
     if (o->connections_per_address_max == 0)
         o->connections_per_address_max = NET_PER_ADDRESS_DEFAULT;
-    if (o->linger_ms == 0)
-        o->linger_ms = 1;
     if (o->write_ms == 0)
         o->write_ms = DEADLINE_WRITE_MS;
     if (o->handshake_ms == 0)

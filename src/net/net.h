@@ -9,7 +9,8 @@ struct net_options {
     unsigned threads;             /* 0 = 64 */
     size_t connections_max;       /* over it new ones are closed at once; 0 = 19000 */
     size_t connections_per_address_max; /* loopback is exempt; 0 = 200 */
-    int linger_ms; /* how long a thread waits for the next frame before it parks; adaptive up to this; 0 = 1, negative = not at all */
+    int linger_ms; /* how long a thread waits for the next frame before it parks; adaptive up to this; 0 = not at all
+                    * (docs/decisions/0001-threads-and-linger.md) */
     int write_ms;     /* how long a flush waits without progress; 0 = DEADLINE_WRITE_MS */
     int handshake_ms; /* a TLS handshake in all; 0 = DEADLINE_TLS_MS */
 };
