@@ -38,7 +38,8 @@ struct conn_ops {
 
 /* What was received and not yet consumed. The session consumes with buf_consume. Empty buffers are released on park. */
 struct buf *conn_in(struct conn *conn);
-/* Reads what is there now (at most about 64 KiB more) without waiting. ERR_OK: conn_in grew. ERR_BUSY: nothing there now.
+/* Reads what is there now (at most about 64 KiB more) without waiting. Call it until ERR_BUSY before you park: while input waits,
+ * a parked connection is run again at once. ERR_OK: conn_in grew. ERR_BUSY: nothing there now.
  * ERR_CLOSED: the peer ended or broke the connection. ERR_LIMIT: conn_in is at its limit, consume first. */
 enum err MUST_USE conn_fill(struct conn *conn);
 /* Limit of conn_in; the framers' own limits are tighter. Default LINE_BYTES_MAX_PRELOGIN * 2. */
