@@ -23,7 +23,7 @@ dialog: barid
 	@tools/dialog tests/dialog/*.txt
 
 clients: barid
-	@python3 -m pytest -q tests/clients
+	@tools/pytest -q -rs tests/clients
 
 check-corpus: barid
 	@tests/check-corpus
