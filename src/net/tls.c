@@ -235,9 +235,10 @@ static SSL_CTX *context_new(void)
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     SSL_CTX_set_alpn_select_cb(context, on_alpn, NULL);
     static const unsigned char id[] = "barid";
+    char groups[] = "X25519:P-256:P-384"; /* OpenSSL's macro casts const away */
     if (SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) != 1 ||
         SSL_CTX_set_cipher_list(context, "ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL") != 1 ||
-        SSL_CTX_set1_groups_list(context, "X25519:P-256:P-384") != 1 ||
+        SSL_CTX_set1_groups_list(context, groups) != 1 ||
         SSL_CTX_set_session_id_context(context, id, sizeof id - 1) != 1) {
         SSL_CTX_free(context);
         return NULL;
