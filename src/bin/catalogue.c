@@ -43,7 +43,8 @@ enum lang lang_get(void)
 enum lang lang_from_text(const char *text)
 {
     struct slice s = slice_of(text);
-    bool arabic = slice_starts_nocase(s, SLICE("ar")) &&
-                  (s.len == 2 || s.ptr[2] == '_' || s.ptr[2] == '-' || s.ptr[2] == '.' || s.ptr[2] == '@');
+    bool arabic =
+        slice_starts_nocase(s, SLICE("ar")) &&
+        (s.len == 2 || s.ptr[2] == '_' || s.ptr[2] == '-' || s.ptr[2] == '.' || s.ptr[2] == '@');
     return arabic ? LANG_AR : LANG_EN;
 }

@@ -34,7 +34,8 @@ static void both_languages_have_the_same_conversions(void **state)
         conversions(tr_in(LANG_EN, (enum message_id)id), en, sizeof en);
         conversions(tr_in(LANG_AR, (enum message_id)id), ar, sizeof ar);
         if (strcmp(en, ar) != 0)
-            fail_msg("message %d: \"%s\" has %s, Arabic has %s", id, tr_in(LANG_EN, (enum message_id)id), en, ar);
+            fail_msg("message %d: \"%s\" has %s, Arabic has %s", id,
+                tr_in(LANG_EN, (enum message_id)id), en, ar);
         assert_true(utf8_valid(slice_of(tr_in(LANG_AR, (enum message_id)id))));
         assert_true(*tr_in(LANG_AR, (enum message_id)id) != 0);
     }
@@ -51,4 +52,5 @@ static void language_names(void **state)
     assert_int_equal(lang_from_text(NULL), LANG_EN);
 }
 
-TEST_MAIN(cmocka_unit_test(both_languages_have_the_same_conversions), cmocka_unit_test(language_names))
+TEST_MAIN(
+    cmocka_unit_test(both_languages_have_the_same_conversions), cmocka_unit_test(language_names))

@@ -1,0 +1,97 @@
+/* What the verbs share. */
+#include "bin/cli.h"
+
+#include "server/core/control.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define CONFIG_FILE_DEFAULT "/etc/barid/barid.conf"
+
+enum err cli_config(const struct cli *cli, struct config **out_config)
+{
+    struct err_note note = { "" };
+    const char *file = cli->config_file;
+    if (!file && access(CONFIG_FILE_DEFAULT, F_OK) == 0)
+        file = CONFIG_FILE_DEFAULT;
+    enum err e = config_load(file, out_config, &note);
+    if (e != ERR_OK)
+        cli_error_text(note.text);
+    return e;
+}
+
+/* The formats come from the catalogue, whose test compares both languages. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+
+void cli_say(enum message_id id, ...)
+{
+    va_list args;
+    va_start(args, id);
+    (void)vprintf(tr(id), args);
+    va_end(args);
+    (void)putchar('\n');
+}
+
+void cli_error(enum message_id id, ...)
+{
+    va_list args;
+    (void)fflush(stdout);
+    (void)fputs("barid: ", stderr);
+    va_start(args, id);
+    (void)vfprintf(stderr, tr(id), args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
+#pragma GCC diagnostic pop
+
+void cli_error_text(const char *text)
+{
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "barid: %s\n", text);
+}
+
+bool cli_notify_server(const struct config *config, const char *line)
+{
+    bool ok = false;
+    return control_ask(config->data_dir, line, NULL, NULL, &ok) == ERR_OK && ok;
+}
+
+static void print_line(void *tell_arg, struct slice line)
+{
+    (void)tell_arg;
+    (void)printf("%.*s\n", SLICE_FMT(line));
+}
+
+bool cli_ask_server(const struct config *config, const char *line, bool *out_ok)
+{
+    return control_ask(config->data_dir, line, print_line, NULL, out_ok) == ERR_OK;
+}
+
+int cli_exit_code(enum err e)
+{
+    switch (e) {
+    case ERR_OK:
+        return EX_OK;
+    case ERR_SYNTAX:
+    case ERR_LIMIT:
+        return EX_DATAERR;
+    case ERR_NOT_FOUND:
+        return EX_NOUSER;
+    case ERR_EXISTS:
+        return EX_CANTCREAT;
+    case ERR_DENIED:
+    case ERR_AUTH:
+        return EX_NOPERM;
+    case ERR_BUSY:
+    case ERR_TIMEOUT:
+        return EX_TEMPFAIL;
+    case ERR_NO_SPACE:
+    case ERR_IO:
+        return EX_IOERR;
+    default:
+        return EX_SOFTWARE;
+    }
+}

@@ -1,0 +1,24 @@
+/* The control socket: DATA/control.sock, mode 0600, one text line in, an answer, "ok" or "failed: ..." at its end.
+ *
+ *     status | status-json | reload | user-changed ID | user-removed ID | fsck ID check|repair | rebuild ID
+ *
+ * One thread, one request at a time; for the administrator on this machine only (the socket's mode is the guard). */
+#ifndef SERVER_CORE_CONTROL_H
+#define SERVER_CORE_CONTROL_H
+
+#include "server/core/server.h"
+
+struct control;
+
+/* Binds the socket. A live server on it: ERR_BUSY with a note. */
+enum err MUST_USE control_new(struct server *server, const char *data_dir, struct control **out_control, struct err_note *note);
+enum err MUST_USE control_start(struct control *control);
+/* Ends the thread and removes the socket. */
+void control_free(struct control *control);
+
+/* The client's side: sends line and passes the answer's lines to `tell` (may be NULL) as they come. ERR_NOT_FOUND when no server listens;
+ * *out_ok whether the last line was "ok". */
+typedef void control_line_fn(void *tell_arg, struct slice line);
+enum err MUST_USE control_ask(const char *data_dir, const char *line, control_line_fn *tell, void *tell_arg, bool *out_ok);
+
+#endif

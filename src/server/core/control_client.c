@@ -1,0 +1,73 @@
+/* The asker's side of the control socket, and what both sides share. Links without store and network. */
+#include "server/core/control.h"
+
+#include "base/cleanup.h"
+#include "server/core/control_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum err control_socket_path(const char *data_dir, struct sockaddr_un *out)
+{
+    *out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    int len = snprintf(out->sun_path, sizeof out->sun_path, "%s/control.sock", data_dir);
+    return len < 0 || (size_t)len >= sizeof out->sun_path ? ERR_LIMIT : ERR_OK;
+}
+
+int control_connect(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+void control_send(int fd, struct slice bytes)
+{
+    while (bytes.len > 0) {
+        ssize_t sent = send(fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            return; /* the asker went away */
+        bytes = slice_from_index(bytes, (size_t)sent);
+    }
+}
+
+enum err control_ask(
+    const char *data_dir, const char *line, control_line_fn *tell, void *tell_arg, bool *out_ok)
+{
+    struct sockaddr_un address;
+    TRY(control_socket_path(data_dir, &address));
+    autoclose int fd = control_connect(&address);
+    if (fd < 0)
+        return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
+    control_send(fd, slice_of(line));
+    (void)shutdown(fd, SHUT_WR);
+    struct buf in;
+    buf_init(&in, 0);
+    for (;;) {
+        char *room = buf_room(&in, 4096);
+        ssize_t got = recv(fd, room, 4096, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        buf_wrote(&in, (size_t)got);
+    }
+    struct slice rest = buf_slice(&in), each;
+    bool ok = false;
+    while (slice_cut(&rest, '\n', &each)) {
+        ok = rest.len == 0 && slice_eq(each, SLICE("ok"));
+        if (tell && !ok)
+            tell(tell_arg, each);
+    }
+    buf_done(&in);
+    *out_ok = ok;
+    return ERR_OK;
+}

@@ -1,0 +1,142 @@
+/* The node's folder: where accounts lie, what is swept at the start, and how an account's folder goes.
+ *
+ * Always true: an account's folder is whole or gone. Removal first renames it out of accounts/ (one step that survives a crash), then
+ * deletes the files; what a crash leaves in removed/ is swept at the next start. */
+#include "store/store.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ACCOUNT_ID_BYTES_MAX 64
+#define FOLDER_DEPTH_MAX     4 /* removed/ID/big/GUID is three */
+
+struct store {
+    pthread_mutex_t lock; /* creation and removal of account folders */
+    int root_fd;
+};
+
+/* Makes dir below parent when it is missing. */
+static enum err make_dir(int parent_fd, const char *name, struct err_note *note)
+{
+    if (mkdirat(parent_fd, name, 0700) != 0 && errno != EEXIST)
+        return err_noted(
+            note, err_from_errno(errno), "the folder %s cannot be made: %s", name, strerror(errno));
+    return ERR_OK;
+}
+
+/* Deletes what is in a folder, and in folders below it down to depth. The folder itself stays. */
+static enum err empty_dir(int parent_fd, const char *name, int depth)
+{
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_from_errno(errno);
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        int problem = errno;
+        close(fd);
+        return err_from_errno(problem);
+    }
+    enum err e = ERR_OK;
+    const struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+            continue;
+        enum err inner = errno == EISDIR && depth > 0
+                             ? empty_dir(dirfd(dir), entry->d_name, depth - 1)
+                             : err_from_errno(errno);
+        if (inner == ERR_OK && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) != 0)
+            inner = err_from_errno(errno);
+        if (inner != ERR_OK)
+            e = inner;
+    }
+    closedir(dir);
+    return e;
+}
+
+enum err store_open(
+    const struct store_options *options, struct store **out_store, struct err_note *note)
+{
+    if (mkdir(options->root, 0700) != 0 && errno != EEXIST)
+        return err_noted(note, err_from_errno(errno), "the data folder %s cannot be made: %s",
+            options->root, strerror(errno));
+    autoclose int root = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return err_noted(note, err_from_errno(errno), "the data folder %s cannot be opened: %s",
+            options->root, strerror(errno));
+    TRY(make_dir(root, "accounts", note));
+    TRY(make_dir(root, "removed", note));
+    if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
+        return err_noted(note, ERR_IO,
+            "%s/removed cannot be emptied; look at its files and permissions", options->root);
+    if (fsync(root) != 0)
+        return err_noted(note, ERR_IO, "%s: %s", options->root, strerror(errno));
+    struct store *store = mem_zalloc(1, sizeof *store);
+    pthread_mutex_init(&store->lock, NULL);
+    store->root_fd = root;
+    root = -1; /* the store's now */
+    *out_store = store;
+    return ERR_OK;
+}
+
+void store_close(struct store *store)
+{
+    if (!store)
+        return;
+    close(store->root_fd);
+    pthread_mutex_destroy(&store->lock);
+    free(store);
+}
+
+static bool id_ok(struct slice id)
+{
+    if (id.len == 0 || id.len > ACCOUNT_ID_BYTES_MAX)
+        return false;
+    for (size_t i = 0; i < id.len; i++) {
+        char c = id.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+/* Syncs a folder so that a rename in it is durable. */
+static enum err sync_dir(int parent_fd, const char *name)
+{
+    autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return ERR_IO;
+    return ERR_OK;
+}
+
+static enum err remove_folder(struct store *store, struct slice id)
+{
+    char from[16 + ACCOUNT_ID_BYTES_MAX], to[16 + ACCOUNT_ID_BYTES_MAX];
+    (void)snprintf(from, sizeof from, "accounts/%.*s", SLICE_FMT(id));
+    (void)snprintf(to, sizeof to, "removed/%.*s", SLICE_FMT(id));
+    if (renameat(store->root_fd, from, store->root_fd, to) != 0)
+        return err_from_errno(errno);
+    TRY(sync_dir(store->root_fd, "accounts"));
+    TRY(sync_dir(store->root_fd, "removed"));
+    return empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
+}
+
+enum err store_account_remove(struct store *store, struct slice id)
+{
+    if (!id_ok(id))
+        return ERR_SYNTAX;
+    pthread_mutex_lock(&store->lock);
+    enum err e = remove_folder(store, id);
+    pthread_mutex_unlock(&store->lock);
+    return e;
+}
