@@ -1,4 +1,4 @@
-# Barid. `make` builds ./barid; `make demo` and `make check` also install what is missing.
+# Barid. `make` builds ./barid; `make check` also installs what is missing and runs every test.
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
@@ -65,8 +65,7 @@ test_bin = $(OUT)/test/$(notdir $(basename $(1)))
 .DEFAULT_GOAL := barid
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
-.PHONY: all demo check check-corpus check-crash fresh-check test unit tidy dialog clients \
-        deps clean fuzz-run fuzzers compile_commands.json format bench
+.PHONY: all check fresh-check test unit tidy deps clean fuzz-run fuzzers compile_commands.json format
 
 barid: build/release/barid
 	@ln -sf build/release/barid barid

@@ -7,29 +7,13 @@ deps-check:
 
 .PHONY: deps-check
 
-demo: deps
-	@$(MAKE) --no-print-directory barid
-	@./barid demo
-
 check: deps-check
 	@tools/check
 
-test: unit tidy dialog
+test: unit tidy
 
 tidy:
 	@tools/tidy
-
-dialog: barid
-	@tools/dialog tests/dialog/*.txt
-
-clients: barid
-	@tools/pytest -q -rs tests/clients
-
-check-corpus: barid
-	@tests/check-corpus
-
-check-crash: barid
-	@tests/check-crash
 
 fresh-check:
 	@tools/fresh-check
