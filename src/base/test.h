@@ -29,6 +29,9 @@
             fail_msg("%s: got <%.*s>, wanted <%.*s>", (row), SLICE_FMT(got_), SLICE_FMT(want_));   \
     } while (0)
 
+/* What is waited for happens in milliseconds. Past this a test hangs, however loaded the machine is; it is no measure of speed. */
+#define HANG_MS 30000
+
 #define TEST_MAIN(...)                                                                             \
     int main(void)                                                                                 \
     {                                                                                              \
