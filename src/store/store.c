@@ -1,16 +1,17 @@
 /* The node's folder: where accounts lie, what is swept at the start, and how an account's folder goes.
+ * Bodies on their way in lie in incoming/; what is there at the start belongs to nobody.
  *
  * Always true: an account's folder is whole or gone. Removal first renames it out of accounts/ (one step that survives a crash), then
  * deletes the files; what a crash leaves in removed/ is swept at the next start. */
-#include "store/store.h"
+#include "store/store_int.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/limits.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,11 +19,6 @@
 
 #define ACCOUNT_ID_BYTES_MAX 64
 #define FOLDER_DEPTH_MAX     4 /* removed/ID/big/GUID is three */
-
-struct store {
-    pthread_mutex_t lock; /* creation and removal of account folders */
-    int root_fd;
-};
 
 /* Makes dir below parent when it is missing. */
 static enum err make_dir(int parent_fd, const char *name, struct err_note *note)
@@ -76,14 +72,20 @@ enum err store_open(
             options->root, strerror(errno));
     TRY(make_dir(root, "accounts", note));
     TRY(make_dir(root, "removed", note));
+    TRY(make_dir(root, "incoming", note));
     if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/removed cannot be emptied; look at its files and permissions", options->root);
+    if (empty_dir(root, "incoming", 0) != ERR_OK)
+        return err_noted(note, ERR_IO,
+            "%s/incoming cannot be emptied; look at its files and permissions", options->root);
     if (fsync(root) != 0)
         return err_noted(note, ERR_IO, "%s: %s", options->root, strerror(errno));
     struct store *store = mem_zalloc(1, sizeof *store);
     pthread_mutex_init(&store->lock, NULL);
     store->root_fd = root;
+    store->body_row_bytes_max =
+        options->body_row_bytes_max ? options->body_row_bytes_max : BLOB_MEMORY_BYTES_MAX;
     root = -1; /* the store's now */
     *out_store = store;
     return ERR_OK;

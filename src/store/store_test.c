@@ -65,10 +65,12 @@ static void an_account_goes_whole(void **state)
     rmdir(path);
     (void)snprintf(path, sizeof path, "%s/removed", dir);
     rmdir(path);
+    (void)snprintf(path, sizeof path, "%s/incoming", dir);
+    rmdir(path);
     assert_int_equal(rmdir(dir), 0);
 }
 
-/* A crash between the rename and the deletion leaves the folder in removed/. */
+/* A crash between the rename and the deletion leaves the folder in removed/, one in the middle of a message its file in incoming/. */
 static void the_start_sweeps_what_a_crash_left(void **state)
 {
     (void)state;
@@ -80,13 +82,18 @@ static void the_start_sweeps_what_a_crash_left(void **state)
     make(dir, "removed/a1");
     make(dir, "removed/a1/big");
     touch(dir, "removed/a1/big/x");
+    make(dir, "incoming");
+    touch(dir, "incoming/00ff");
     assert_ok(store_open(&(struct store_options){ .root = dir }, &store, &note));
     assert_false(there(dir, "removed/a1"));
+    assert_false(there(dir, "incoming/00ff"));
     store_close(store);
     char path[64];
     (void)snprintf(path, sizeof path, "%s/accounts", dir);
     rmdir(path);
     (void)snprintf(path, sizeof path, "%s/removed", dir);
+    rmdir(path);
+    (void)snprintf(path, sizeof path, "%s/incoming", dir);
     rmdir(path);
     assert_int_equal(rmdir(dir), 0);
 }
