@@ -11,6 +11,7 @@
 #define MESSAGE_BYTES_MAX          (50u << 20)       /* default of message_bytes_max in barid.conf */
 #define DEADLINE_PRELOGIN_MS       60000             /* from accept to a finished login */
 #define DEADLINE_TLS_MS            30000             /* handshake in all */
+#define PAUSE_MS_MAX               (5 * 60 * 1000)   /* longest conn_pause; no delay of a wrong password is longer */
 #define DEADLINE_WRITE_MS          60000             /* a client that does not take its answer */
 #define BAD_COMMANDS_MAX_PRELOGIN  10u               /* then the connection is dropped */
 #define BAD_COMMANDS_MAX           50u

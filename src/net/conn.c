@@ -377,6 +377,12 @@ void conn_deadline(struct conn *conn, int64_t in_ms)
     conn->deadline_ms = clock_mono_ms() + in_ms;
 }
 
+void conn_pause(struct conn *conn, int in_ms)
+{
+    assert(in_ms >= 0);
+    conn->pause_ms = in_ms < PAUSE_MS_MAX ? in_ms : PAUSE_MS_MAX;
+}
+
 void conn_wake(struct conn *conn)
 {
     slot_signal(conn->net, conn->slot, conn->generation, CONN_FLAG_WAKE);

@@ -61,6 +61,7 @@ enum conn_phase {
     PHASE_NEW,       /* accepted, nothing done */
     PHASE_HANDSHAKE, /* TLS is being set up; session may exist already (STARTTLS) */
     PHASE_OPEN,      /* the session has it */
+    PHASE_PAUSED,    /* conn_pause: neither input nor output until special_ms */
     PHASE_DRAIN, /* session closed, our side shut; waiting for the peer's end so that it can read the last answer */
     PHASE_DEAD,
 };
@@ -103,7 +104,8 @@ struct conn {
     struct buf in, out;
     size_t in_limit;
     int64_t deadline_ms;  /* of the session's step */
-    int64_t special_ms;   /* of the handshake or the drain */
+    int64_t special_ms;   /* of the handshake, the pause or the drain */
+    int pause_ms;         /* asked for by conn_pause in this step; 0: not */
     int64_t answered_us;  /* when the last answer left; 0: none yet */
     size_t drained_bytes; /* PHASE_DRAIN */
     unsigned long long id;
@@ -116,6 +118,7 @@ struct conn {
     unsigned char net_tls; /* enum net_tls */
     bool woken;            /* conn_woken has not been asked yet */
     bool in_epoll;
+    bool close_after_pause;
     bool want_write; /* TLS wants to write before it can read */
     bool drained;    /* the last read took all there was */
     bool short_read; /* as drained, but the next conn_fill may believe it without a system call */

@@ -7,6 +7,8 @@
  *   TLS             TLS and conn_tls_text
  *   BIND kind       BIND and the channel binding in hexadecimal
  *   WORK ms         sleeps, then DONE
+ *   PAUSE ms        RESUMED, held back by conn_pause; input goes on after it
+ *   PAUSEQUIT ms    RESUMED, held back, and the end
  *   QUIT            BYE and the end
  *   (a wake)        WOKEN and the number of the last publication
  *   (the end)       SHUTDOWN */
@@ -117,6 +119,10 @@ static inline enum conn_next echo_line(struct echo_session *s, struct slice line
         if (conn_woken(s->conn))
             atomic_fetch_add(&s->server->woken_in_work, 1);
         buf_adds(out, "DONE\r\n");
+    } else if ((slice_eq(word, SLICE("PAUSE")) || slice_eq(word, SLICE("PAUSEQUIT"))) && numeric) {
+        buf_adds(out, "RESUMED\r\n");
+        conn_pause(s->conn, (int)number);
+        return slice_eq(word, SLICE("PAUSE")) ? CONN_PARK : CONN_CLOSE;
     } else if (slice_eq(word, SLICE("BIND"))) {
         struct buf binding;
         buf_init(&binding, 0);
@@ -147,6 +153,7 @@ static inline enum conn_next echo_input_inside(struct echo_session *s)
         size_t at = slice_find(in, SLICE("\r\n"));
         if (at != SIZE_MAX) {
             char text[256];
+            bool pauses = slice_starts(in, SLICE("PAUSE"));
             if (at >= sizeof text)
                 return CONN_CLOSE;
             memcpy(text, in.ptr, at);
@@ -157,6 +164,8 @@ static inline enum conn_next echo_input_inside(struct echo_session *s)
             }
             if (echo_line(s, slice_from(text, at)) == CONN_CLOSE)
                 return CONN_CLOSE;
+            if (pauses)
+                return CONN_PARK;
             if (conn_flush_full(s->conn) != ERR_OK)
                 return CONN_CLOSE;
             continue;

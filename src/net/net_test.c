@@ -212,6 +212,135 @@ static void test_deadlines(void **state)
     echo_stop(server, 1000);
 }
 
+/* ---- pauses ---- */
+
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Nothing goes out and nothing is run before its time, in order afterwards; what was pipelined behind waits too. */
+static void test_pause(void **state)
+{
+    (void)state;
+    struct echo_server *server = echo_start(NULL, NET_TLS_NONE, NULL);
+    struct dial *dial = echo_dial(server, DIAL_PLAIN);
+    int64_t start_ms = clock_mono_ms();
+    assert_ok(dial_send(dial, SLICE("PING a\r\nPAUSE 250\r\nPING b\r\n")));
+    expect_line(dial, "PONG a"); /* in conn_out with it, so it waits as well */
+    assert_true(clock_mono_ms() - start_ms >= 240);
+    expect_line(dial, "RESUMED");
+    expect_line(dial, "PONG b");
+    start_ms = clock_mono_ms();
+    assert_ok(dial_send(dial, SLICE("DEADLINE 100\r\nPAUSE 200\r\n")));
+    expect_line(dial, "OK"); /* the step's time starts after the pause */
+    expect_line(dial, "RESUMED");
+    expect_line(dial, "TIMEOUT");
+    assert_true(clock_mono_ms() - start_ms >= 290);
+    expect_end(dial);
+    dial_close(dial);
+
+    dial = echo_dial(server, DIAL_PLAIN);
+    start_ms = clock_mono_ms();
+    assert_ok(dial_send(dial, SLICE("PAUSEQUIT 200\r\n")));
+    poll(NULL, 0, 20);
+    assert_ok(dial_send(dial, SLICE("PING late\r\n"))); /* never run */
+    expect_line(dial, "RESUMED");
+    expect_end(dial);
+    assert_true(clock_mono_ms() - start_ms >= 190);
+    dial_close(dial);
+    echo_stop(server, 1000);
+}
+
+/* A wake in a pause is told after it. */
+static void test_pause_and_wake(void **state)
+{
+    (void)state;
+    struct echo_server *server = echo_start(NULL, NET_TLS_NONE, NULL);
+    struct dial *dial = echo_dial(server, DIAL_PLAIN);
+    assert_ok(dial_send(dial, SLICE("PAUSE 200\r\n")));
+    poll(NULL, 0, 50);
+    atomic_store(&server->published, 7);
+    conn_wake(server->conns[0]);
+    expect_line(dial, "RESUMED");
+    expect_line(dial, "WOKEN 7");
+    dial_close(dial);
+    echo_stop(server, 1000);
+}
+
+/* Far more pauses than threads, each with input behind it: no thread is held and others are served; the stop ends them all with a word. */
+static void test_pauses_hold_no_thread(void **state)
+{
+    (void)state;
+    enum {
+        COUNT = 40
+    };
+    struct net_options options = { .threads = 4 };
+    struct echo_server *server = echo_start(&options, NET_TLS_NONE, NULL);
+    struct dial *paused[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        paused[i] = echo_dial(server, DIAL_PLAIN);
+        assert_ok(dial_send(paused[i], SLICE("PAUSE 200000\r\nPING never\r\n")));
+    }
+    struct dial *dial = echo_dial(server, DIAL_PLAIN);
+    for (int i = 0; i < 100; i++) {
+        assert_ok(dial_send(dial, SLICE("PING x\r\n")));
+        expect_line(dial, "PONG x");
+    }
+    int64_t start_ms = clock_mono_ms();
+    while (net_stats(server->net).parked < COUNT + 1) {
+        assert_true(clock_mono_ms() - start_ms < HANG_MS);
+        poll(NULL, 0, 5);
+    }
+    net_stop(server->net, 5000);
+    assert_int_equal(atomic_load(&server->shutdowns), COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        expect_line(paused[i], "RESUMED");
+        expect_line(paused[i], "SHUTDOWN");
+        expect_end(paused[i]);
+        dial_close(paused[i]);
+    }
+    dial_close(dial);
+    echo_stop(server, 1000);
+}
+
+/* A peer that breaks off in its pause is let go at once; input that nobody reads meanwhile does not spin. */
+static void test_pause_of_a_broken_peer(void **state)
+{
+    (void)state;
+    struct echo_server *server = echo_start(NULL, NET_TLS_NONE, NULL);
+    struct sockaddr_in to = {
+        .sin_family = AF_INET,
+        .sin_port = htons((uint16_t)server->port),
+        .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+    };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+    char greeting[7];
+    assert_int_equal(recv(fd, greeting, 7, MSG_WAITALL), 7);
+    assert_int_equal(send(fd, "PAUSE 200000\r\n", 14, MSG_NOSIGNAL), 14);
+    poll(NULL, 0, 50);
+    assert_int_equal(send(fd, "PING\r\n", 6, MSG_NOSIGNAL), 6);
+    double start = cpu_ms();
+    poll(NULL, 0, 350);
+    double burnt = cpu_ms() - start;
+    assert_int_equal(net_stats(server->net).open, 1);
+    struct linger reset = { .l_onoff = 1 };
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    close(fd);
+    int64_t start_ms = clock_mono_ms();
+    while (net_stats(server->net).open) {
+        assert_true(clock_mono_ms() - start_ms < HANG_MS);
+        poll(NULL, 0, 5);
+    }
+    assert_int_equal(atomic_load(&server->shutdowns), 0);
+    if (burnt > 100)
+        fail_msg("%.0f ms of processor time while paused", burnt);
+    echo_stop(server, 1000);
+}
+
 /* ---- output ---- */
 
 static void test_big_and_slow(void **state)
@@ -378,13 +507,6 @@ static void test_peers(void **state)
         assert_int_equal(peers.count, 0);
         map_done(&peers);
     }
-}
-
-static double cpu_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
 /* Without descriptors accepting pauses, burns no time, and goes on by itself. */
@@ -644,6 +766,8 @@ static void test_measure(void **state)
 TEST_MAIN(cmocka_unit_test(test_ping), cmocka_unit_test(test_bytewise),
     cmocka_unit_test(test_many_clients), cmocka_unit_test(test_wake_storm),
     cmocka_unit_test(test_end_and_late_wake), cmocka_unit_test(test_deadlines),
+    cmocka_unit_test(test_pause), cmocka_unit_test(test_pause_and_wake),
+    cmocka_unit_test(test_pauses_hold_no_thread), cmocka_unit_test(test_pause_of_a_broken_peer),
     cmocka_unit_test(test_big_and_slow), cmocka_unit_test(test_slow_crowd),
     cmocka_unit_test(test_last_answer), cmocka_unit_test(test_drain_ends),
     cmocka_unit_test(test_total_limit), cmocka_unit_test(test_peers),

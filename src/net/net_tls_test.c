@@ -459,6 +459,31 @@ static void test_tls_bytes(void **state)
     echo_stop(server, 1000);
 }
 
+/* What is pipelined behind a pause waits, also inside OpenSSL, and comes in order. */
+static void test_tls_pause(void **state)
+{
+    (void)state;
+    struct echo_server *server = start_tls(NET_TLS_IMPLICIT, NULL);
+    struct dial *dial = echo_dial(server, DIAL_TLS_UNVERIFIED);
+    struct buf many;
+    buf_init(&many, 0);
+    buf_adds(&many, "PAUSE 150\r\n");
+    for (int i = 0; i < 3000; i++)
+        buf_addf(&many, "PING %d\r\n", i);
+    int64_t start_ms = clock_mono_ms();
+    assert_ok(dial_send(dial, buf_slice(&many)));
+    expect_line(dial, "RESUMED");
+    assert_true(clock_mono_ms() - start_ms >= 140);
+    for (int i = 0; i < 3000; i++) {
+        char wanted[32];
+        snprintf(wanted, sizeof wanted, "PONG %d", i);
+        expect_line(dial, wanted);
+    }
+    buf_done(&many);
+    dial_close(dial);
+    echo_stop(server, 1000);
+}
+
 /* ---- memory ---- */
 
 static size_t resident_bytes(void)
@@ -565,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_alpn_and_versions),
         cmocka_unit_test(test_bindings),
         cmocka_unit_test(test_tls_bytes),
+        cmocka_unit_test(test_tls_pause),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

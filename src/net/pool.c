@@ -27,7 +27,10 @@
  * The phases of a connection, inside RUNNING only:
  *
  *   NEW ──► HANDSHAKE ──► OPEN ──► DRAIN ──► DEAD        NEW → OPEN on plain listeners; OPEN → HANDSHAKE by conn_starttls;
- *                                                        any → DEAD when the peer is gone
+ *                         │  ▲                           any → DEAD when the peer is gone
+ *                         ▼  │
+ *                        PAUSED ──► DRAIN                OPEN → PAUSED when the session asked (conn_pause); back, or to DRAIN when
+ *                                                        it wanted to close or the server ends it
  */
 #include "net/conn_int.h"
 
@@ -226,25 +229,71 @@ static void step_handshake(struct conn *conn, uint64_t flags)
         session_open(conn);
 }
 
+/* The session's last word, as far as the peer has room for it. */
+static void session_goodbye(struct conn *conn, void (*say)(void *session))
+{
+    say(conn->session);
+    conn_flush_now(conn);
+    conn_finish(conn);
+}
+
+static void pause_begin(struct conn *conn, enum conn_next next)
+{
+    conn->phase = PHASE_PAUSED;
+    conn->special_ms = clock_mono_ms() + conn->pause_ms;
+    conn->deadline_ms += conn->pause_ms; /* the step's time starts afterwards */
+    conn->close_after_pause = next == CONN_CLOSE;
+    conn->want_write = false;
+}
+
 static void step_open(struct conn *conn, uint64_t flags)
 {
     if (flags & (CONN_FLAG_END | CONN_FLAG_STOP | CONN_FLAG_TIMEOUT)) {
-        if (flags & (CONN_FLAG_END | CONN_FLAG_STOP))
-            conn->ops->shutdown(conn->session);
-        else
-            conn->ops->timeout(conn->session);
-        conn_flush_now(conn);
-        conn_finish(conn);
+        bool ended = flags & (CONN_FLAG_END | CONN_FLAG_STOP);
+        session_goodbye(conn, ended ? conn->ops->shutdown : conn->ops->timeout);
         return;
     }
     int linger_ms = conn->net->options.linger_ms;
     if (linger_ms > 0 && conn->answered_us)
         conn->quick = clock_mono_us() - conn->answered_us <= (int64_t)linger_ms * 1000;
+    conn->pause_ms = 0;
     enum conn_next next = conn->ops->input(conn->session);
     if (conn->phase == PHASE_HANDSHAKE && next == CONN_PARK)
         return; /* conn_starttls */
+    if (conn->pause_ms > 0) {
+        pause_begin(conn, next);
+        return;
+    }
     if (conn_flush(conn) != ERR_OK || next == CONN_CLOSE)
         conn_finish(conn);
+}
+
+/* Nothing is armed while paused, so an epoll event means that the peer broke off, or is a late one (N-3) of input. */
+static bool peer_broke(const struct conn *conn)
+{
+    struct pollfd now = { .fd = conn->fd };
+    return poll(&now, 1, 0) > 0;
+}
+
+static void step_paused(struct conn *conn, uint64_t flags)
+{
+    if (flags & (CONN_FLAG_END | CONN_FLAG_STOP)) {
+        session_goodbye(conn, conn->ops->shutdown);
+        return;
+    }
+    if (clock_mono_ms() < conn->special_ms) {
+        if (peer_broke(conn)) {
+            conn->broken = ERR_CLOSED;
+            conn_finish(conn);
+        }
+        return;
+    }
+    conn->phase = PHASE_OPEN;
+    if (conn_flush(conn) != ERR_OK || conn->close_after_pause)
+        conn_finish(conn);
+    else
+        step_open(conn,
+            0); /* what came meanwhile makes no new event when it is in conn_in or inside TLS */
 }
 
 static void step_drain(struct conn *conn, uint64_t flags)
@@ -279,6 +328,8 @@ static void conn_step(struct conn *conn, uint64_t flags)
         step_new(conn, flags);
     else if (conn->phase == PHASE_OPEN)
         step_open(conn, flags);
+    else if (conn->phase == PHASE_PAUSED)
+        step_paused(conn, flags);
     if (conn->phase == PHASE_HANDSHAKE) {
         step_handshake(conn, flags);
         if (conn->phase == PHASE_OPEN && conn->tls)
@@ -315,8 +366,9 @@ static bool conn_park(struct conn *conn)
     tidy_buffer(&conn->in);
     tidy_buffer(&conn->out);
     atomic_store(&slot->deadline_ms, deadline_ms);
+    uint32_t wanted = conn->phase == PHASE_PAUSED ? 0u : EPOLLIN; /* errors are told always */
     struct epoll_event event = {
-        .events = EPOLLIN | EPOLLONESHOT | (conn->want_write ? EPOLLOUT : 0u),
+        .events = wanted | EPOLLONESHOT | (conn->want_write ? EPOLLOUT : 0u),
         .data.u64 = (uint64_t)generation << 32 | index,
     };
     int op = conn->in_epoll ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
