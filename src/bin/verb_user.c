@@ -7,11 +7,11 @@
 #include "bin/user_input.h"
 #include "bin/verb_user_int.h"
 #include "proto/sasl/sasl.h"
+#include "server/core/data_dir.h"
 #include "store/store.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -24,18 +24,6 @@
 
 /* ---- opening ---- */
 
-/* As the server does it at its start, so that it makes no difference who comes first. */
-static void make_data_dir(const struct config *config)
-{
-    struct stat st;
-    if (mkdir(config->data_dir, 0700) != 0 && errno != EEXIST)
-        return; /* opening the file says why */
-    const struct passwd *user =
-        geteuid() == 0 && config->run_user[0] ? getpwnam(config->run_user) : NULL;
-    if (user && stat(config->data_dir, &st) == 0 && st.st_uid == 0 && user->pw_uid != 0)
-        (void)!chown(config->data_dir, user->pw_uid, user->pw_gid);
-}
-
 int users_open(const struct cli *cli, struct users *out_users)
 {
     struct users users = { 0 };
@@ -43,9 +31,10 @@ int users_open(const struct cli *cli, struct users *out_users)
     char file[sizeof users.config->data_dir + 32];
     if (cli_config(cli, &users.config))
         return EX_CONFIG;
-    make_data_dir(users.config);
     snprintf(file, sizeof file, "%s/directory.db", users.config->data_dir);
-    enum err e = directory_open(file, true, &users.directory, &note);
+    enum err e = data_dir_make(users.config, &note);
+    if (!e)
+        e = directory_open(file, true, &users.directory, &note);
     if (e) {
         cli_error_text(note.text);
         config_unref(users.config);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -70,6 +71,10 @@ enum err store_open(
     if (root < 0)
         return err_noted(note, err_from_errno(errno), "the data folder %s cannot be opened: %s",
             options->root, strerror(errno));
+    /* What follows sweeps; in a folder that another process serves it would sweep that one's mail on its way in. */
+    if (flock(root, LOCK_EX | LOCK_NB) != 0)
+        return err_noted(note, err_from_errno(errno),
+            "the data folder %s is in use by another Barid", options->root);
     TRY(make_dir(root, "accounts", note));
     TRY(make_dir(root, "removed", note));
     TRY(make_dir(root, "incoming", note));

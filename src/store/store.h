@@ -24,6 +24,7 @@ struct store_options {
     unsigned checkpoint_pages;  /* WAL pages after which a checkpoint is due, off the answer's path; 0 = 200 */
 };
 
+/* One process at a time: ERR_BUSY while another has the folder open. The lock goes with the process. */
 enum err MUST_USE store_open(const struct store_options *options, struct store **out_store, struct err_note *note);
 /* All accounts must be unreferenced. Checkpoints and closes. */
 void store_close(struct store *store);

@@ -1,4 +1,6 @@
 """The command line as a person uses it: domains, users, passwords, aliases, configuration."""
+import fcntl
+import json
 import os
 import subprocess
 
@@ -18,6 +20,7 @@ def barid(tmp_path):
         return subprocess.run([BARID, "-c", str(config), *args], input=stdin, text=True, env=env,
                               capture_output=True, timeout=60)
     run.config = config
+    run.data = tmp_path / "data"
     return run
 
 
@@ -74,3 +77,106 @@ def test_languages(barid):
     assert barid("nonsense").returncode == 64
     assert barid("--nonsense", "help").returncode == 64
     assert barid("-c").returncode == 64
+
+
+def test_domains(barid):
+    ok(barid("domain", "add", "barid.test", "xn--mgba3a4f16a.test"))
+    assert ok(barid("domain", "list")).split() == ["barid.test", "\u0627\u06cc\u0631\u0627\u0646.test"]
+    assert json.loads(ok(barid("--json", "domain", "list")))[0] == "barid.test"
+    assert barid("domain", "add", "barid.test").returncode != 0
+    ok(barid("user", "add", "salma@barid.test", "--password-file", "-", stdin="secret\n"))
+    assert barid("domain", "remove", "barid.test").returncode != 0
+    ok(barid("user", "remove", "salma@barid.test", "--yes"))
+    ok(barid("domain", "remove", "barid.test"))
+    assert "barid.test" not in ok(barid("domain", "list")).split()
+
+
+def test_switches_and_json(barid):
+    ok(barid("domain", "add", "barid.test"))
+    ok(barid("user", "add", "omar@barid.test", "--pop", "on", "--quota", "500M", "--password-file", "-", stdin="secret\n"))
+    ok(barid("user", "add", "salma@barid.test", "--password-file", "-", stdin="secret\n"))
+
+    def show(address):
+        return ok(barid("--json", "user", "show", address))
+    assert json.loads(show("omar@barid.test"))
+    assert show("omar@barid.test") != show("salma@barid.test").replace("salma", "omar")
+    before = show("salma@barid.test")
+    for change, back in [(("--pop", "on"), ("--pop", "off")), (("--imap", "off"), ("--imap", "on")),
+                         (("--submission", "off"), ("--submission", "on")), (("--quota", "1G"), ("--quota", "none")),
+                         (("--quota-messages", "9"), ("--quota-messages", "none"))]:
+        ok(barid("user", "set", "salma@barid.test", *change))
+        assert show("salma@barid.test") != before, change
+        ok(barid("user", "set", "salma@barid.test", *back))
+        assert show("salma@barid.test") == before, back
+    ok(barid("user", "disable", "salma@barid.test"))
+    assert show("salma@barid.test") != before
+    ok(barid("user", "enable", "salma@barid.test"))
+    assert show("salma@barid.test") == before
+    assert len(json.loads(ok(barid("--json", "user", "list")))) == 2
+    assert barid("user", "set", "salma@barid.test", "--quota", "much").returncode != 0
+    assert barid("user", "show", "nobody@barid.test").returncode == 67
+
+
+def test_aliases(barid):
+    ok(barid("domain", "add", "barid.test"))
+    for name in ("salma", "omar"):
+        ok(barid("user", "add", f"{name}@barid.test", "--password-file", "-", stdin="secret\n"))
+    ok(barid("alias", "add", "info@barid.test", "salma@barid.test", "omar@barid.test"))
+    listed = json.loads(ok(barid("--json", "alias", "list")))
+    assert [a["target"] for a in listed] == ["omar@barid.test", "salma@barid.test"]
+    ok(barid("alias", "remove", "info@barid.test", "omar@barid.test"))
+    assert "omar@barid.test" not in ok(barid("alias", "list"))
+    ok(barid("alias", "remove", "info@barid.test"))
+    assert "info@barid.test" not in ok(barid("alias", "list"))
+    assert barid("alias", "remove", "info@barid.test").returncode != 0
+    assert barid("alias", "add", "info@barid.test", "nobody@barid.test").returncode != 0
+
+
+def test_mail_of_a_removed_user_goes_and_stays_where_it_is_served(barid):
+    ok(barid("domain", "add", "barid.test"))
+    folders = {}
+    for name in ("salma", "omar"):
+        ok(barid("user", "add", f"{name}@barid.test", "--password-file", "-", stdin="secret\n"))
+        shown = json.loads(ok(barid("--json", "user", "show", f"{name}@barid.test")))
+        folders[name] = barid.data / "accounts" / shown["id"]
+        folders[name].mkdir(parents=True)
+        (folders[name] / "mail.db").write_text("mail")
+    ok(barid("user", "remove", "salma@barid.test", "--yes"))
+    assert not folders["salma"].exists() and folders["omar"].exists()
+    (barid.data / "incoming").mkdir(exist_ok=True)
+    (barid.data / "incoming" / "on-its-way").write_text("a message")
+    served = os.open(barid.data, os.O_RDONLY)  # as a server that does not answer
+    fcntl.flock(served, fcntl.LOCK_EX)
+    assert barid("user", "remove", "omar@barid.test", "--yes").returncode == 75
+    assert (folders["omar"] / "mail.db").exists()
+    assert (barid.data / "incoming" / "on-its-way").exists()
+    os.close(served)
+
+
+def test_a_data_folder_that_others_may_read_is_refused(barid):
+    barid.data.chmod(0o755)
+    result = barid("domain", "add", "barid.test")
+    assert result.returncode == 77
+    assert "chmod 700" in result.stderr
+    assert not (barid.data / "directory.db").exists()
+
+
+def test_config_show_and_explain(barid):
+    shown = ok(barid("config", "show"))
+    assert "hostname = mail.barid.test\n" in shown and "message_bytes = 50M   ; built-in" in shown
+    assert "4 to 1024" in ok(barid("config", "explain", "limits.threads"))
+    assert barid("config", "explain", "limit.threads").returncode == 64
+    assert str(barid.config) in ok(barid("config", "check"))
+
+
+def test_mime(barid, tmp_path):
+    message = tmp_path / "m.eml"
+    message.write_bytes(b"Subject: =?utf-8?B?2KjYsdmK2K8=?=\nContent-Type: text/plain\n\nhello\n")
+    assert "\u0628\u0631\u064a\u062f" in ok(barid("mime", str(message)))
+    assert '"TEXT" "PLAIN"' in ok(barid("mime", "--imap", str(message))).upper()
+    assert barid("mime", str(tmp_path / "none.eml")).returncode != 0
+
+
+def test_help_and_version(barid):
+    assert "barid user" in ok(barid("help"))
+    assert ok(barid("version")).startswith("barid ")

@@ -109,22 +109,17 @@ static void write_status(struct server *server, bool json, struct buf *out)
         buf_adds(out, "}\n");
 }
 
-struct finding_sink {
-    struct buf *out;
-};
-
 static void on_finding(void *tell_arg, const char *text, bool repaired)
 {
-    struct finding_sink *sink = tell_arg;
-    buf_addf(sink->out, "%s %s\n", repaired ? "repaired" : "found", text);
+    struct buf *out = tell_arg;
+    buf_addf(out, "%s %s\n", repaired ? "repaired" : "found", text);
 }
 
 static enum err check_account(struct server *server, struct slice id, bool repair, struct buf *out)
 {
     struct account *account;
     TRY(store_account(server->store, id, false, &account));
-    struct finding_sink sink = { out };
-    enum err e = account_fsck(account, repair, on_finding, &sink);
+    enum err e = account_fsck(account, repair, on_finding, out);
     account_unref(account);
     return e;
 }

@@ -11,13 +11,13 @@
 #include "base/log.h"
 #include "deliver/outbox.h"
 #include "server/core/control.h"
+#include "server/core/data_dir.h"
 #include "server/core/sandbox.h"
 #include "server/core/server_int.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -132,27 +132,6 @@ size_t server_sessions(struct server *server, enum protocol protocol)
 }
 
 /* ---- making ---- */
-
-static enum err make_data_dir(const struct config *config, struct err_note *note)
-{
-    const char *dir = config->data_dir;
-    struct stat st;
-    if (mkdir(dir, 0700) != 0 && errno != EEXIST)
-        return err_noted(note, err_from_errno(errno), "the data folder %s cannot be made: %s", dir,
-            strerror(errno));
-    if (stat(dir, &st) != 0 || !S_ISDIR(st.st_mode))
-        return err_noted(note, ERR_IO, "%s is no folder", dir);
-    if (st.st_mode & 077)
-        return err_noted(
-            note, ERR_DENIED, "others may look into %s; close it with: chmod 700 %s", dir, dir);
-    if (geteuid() != 0 || !config->run_user[0])
-        return ERR_OK;
-    const struct passwd *pw = getpwnam(config->run_user);
-    if (pw && st.st_uid != pw->pw_uid && st.st_uid == 0 && chown(dir, pw->pw_uid, pw->pw_gid) != 0)
-        return err_noted(note, err_from_errno(errno), "%s cannot be given to %s: %s", dir,
-            config->run_user, strerror(errno));
-    return ERR_OK;
-}
 
 static enum err find_certificate(
     struct server_private *p, const struct config *config, struct err_note *note)
@@ -271,9 +250,8 @@ enum err server_new(
     umask(0077);
     struct net_options net = { .threads = options->config->threads,
         .connections_max = options->config->connections_max,
-        .connections_per_address_max = options->config->connections_per_address_max,
-        .linger_ms = 1 };
-    enum err e = make_data_dir(options->config, note);
+        .connections_per_address_max = options->config->connections_per_address_max };
+    enum err e = data_dir_make(options->config, note);
     if (e == ERR_OK)
         e = net_new(&net, &server->net);
     if (e == ERR_OK)
