@@ -51,7 +51,7 @@ WARN   := -Wall -Wextra -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes 
           -Wcast-qual -Wformat=2 -Wundef -Wimplicit-fallthrough -Wconversion
 CFLAGS_ALL := -std=gnu17 -Isrc -D_GNU_SOURCE $(WARN) -Werror -pthread $(cflags.$(F)) $(CFLAGS)
 LDFLAGS_ALL := -pthread $(ldflags.$(F)) $(LDFLAGS)
-LIBS   := -lssl -lcrypto -lsqlite3 -lxxhash -lsodium -lcrypt -lidn2 -lunistring -linih -lseccomp
+LIBS   := $(sort $(foreach l,$(LAYERS),$(libs.$(l))))
 
 sources = $(filter-out %_test.c %_fuzz.c,$(wildcard src/$(1)/*.c))
 objects = $(patsubst src/%.c,$(OUT)/obj/%.o,$(call sources,$(1)))
@@ -67,11 +67,9 @@ test_bin = $(OUT)/test/$(notdir $(basename $(1)))
 .DELETE_ON_ERROR:
 .PHONY: all check fresh-check test unit tidy deps clean fuzz-run fuzzers compile_commands.json format
 
-barid: build/release/barid
-	@ln -sf build/release/barid barid
-build/release/barid: FORCE
+barid: FORCE
 	@$(MAKE) --no-print-directory F=release build/release/barid.bin
-	@cp -u build/release/barid.bin $@
+	@ln -sf build/release/barid.bin barid
 FORCE:
 
 $(OUT)/barid.bin: $(foreach l,$(LAYERS),$(call archive,$(l)))

@@ -17,19 +17,6 @@ void base64_encode(struct buf *out, struct slice bytes)
     }
 }
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+')
-        return 62;
-    return c == '/' ? 63 : -1;
-}
-
 enum err base64_decode(struct buf *out, struct slice text)
 {
     if (text.len % 4 != 0)
@@ -42,7 +29,7 @@ enum err base64_decode(struct buf *out, struct slice text)
         }
         uint32_t group = 0;
         for (size_t k = 0; k < 4; k++) {
-            int v = k >= 4 - pad ? 0 : base64_value(text.ptr[i + k]);
+            int v = k >= 4 - pad ? 0 : base64_digit(text.ptr[i + k]);
             if (v < 0)
                 return ERR_SYNTAX;
             group = group << 6 | (uint32_t)v;
@@ -64,23 +51,16 @@ void hex_encode(struct buf *out, struct slice bytes)
     }
 }
 
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 enum err hex_decode(struct slice text, void *out, size_t out_len)
 {
     if (text.len != out_len * 2)
         return ERR_SYNTAX;
     unsigned char *bytes = out;
     for (size_t i = 0; i < text.len; i++)
-        if (hex_value(text.ptr[i]) < 0)
+        if (hex_digit(text.ptr[i]) < 0)
             return ERR_SYNTAX;
     for (size_t i = 0; i < out_len; i++)
-        bytes[i] = (unsigned char)(hex_value(text.ptr[i * 2]) << 4 | hex_value(text.ptr[i * 2 + 1]));
+        bytes[i] =
+            (unsigned char)(hex_digit(text.ptr[i * 2]) << 4 | hex_digit(text.ptr[i * 2 + 1]));
     return ERR_OK;
 }

@@ -2,20 +2,9 @@
  * damaged texts give what can be read. Quoted-printable: a "=" that escapes nothing stands for itself. */
 #include "message/text_int.h"
 
-#include <string.h>
+#include "base/encode.h"
 
-static int base64_digit(unsigned char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+')
-        return 62;
-    return c == '/' ? 63 : -1;
-}
+#include <string.h>
 
 static void base64_feed(struct transfer *t, struct slice bytes, struct buf *out)
 {
@@ -24,7 +13,7 @@ static void base64_feed(struct transfer *t, struct slice bytes, struct buf *out)
         char decoded[3074];
         size_t len = 0;
         for (size_t i = 0; i < piece.len; i++) {
-            int digit = base64_digit(slice_at(piece, i));
+            int digit = base64_digit(piece.ptr[i]);
             if (digit >= 0) {
                 t->bits = (t->bits << 6 | (uint32_t)digit) & 0xffffff;
                 t->bits_count += 6;
@@ -39,15 +28,6 @@ static void base64_feed(struct transfer *t, struct slice bytes, struct buf *out)
         buf_add(out, slice_from(decoded, len));
         bytes = slice_from_index(bytes, piece.len);
     }
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static bool is_blank(char c)

@@ -1,6 +1,7 @@
 /* Encoded-words of RFC 2047 and extended parameters of RFC 2231, leniently: a word may stand inside quotes, touch its neighbour
  * or hold blanks. Words of one charset side by side are joined before they are converted, because many programs
  * cut a character in two. */
+#include "base/encode.h"
 #include "message/header.h"
 #include "message/text_int.h"
 
@@ -42,14 +43,6 @@ static bool word_parse(struct slice s, struct word *out_word, bool *ends)
         .len = at + 3 + end + 2,
     };
     return true;
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = ascii_lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* The "Q" encoding, RFC 2047 §4.2; with mark '%' the percent-encoding of RFC 2231. */
