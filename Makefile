@@ -24,6 +24,7 @@ uses.bin          := $(filter-out bin,$(LAYERS))
 libs.net     := -lssl -lcrypto
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash
+libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.proto/sasl := -lcrypto -lunistring

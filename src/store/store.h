@@ -229,7 +229,8 @@ struct store_append {
     struct store_flags flags;
     int64_t received_s;
     int32_t received_tz_min;
-    const unsigned char *guid; /* 16 bytes, or NULL for a new one; an existing guid in the account gives ERR_EXISTS (idempotent delivery) */
+    const unsigned char *guid; /* 16 bytes, or NULL for a new one. One that was delivered here before gives ERR_EXISTS, whether or not the message
+                                * is still there (remembered for DELIVERED_DAYS), so that a delivery may be repeated */
 };
 
 struct store_append_result {
@@ -319,7 +320,8 @@ enum err MUST_USE account_outgoing(struct account *account, int64_t due_s, size_
         struct store_outgoing **out_list, size_t *out_count);
 /* Earliest next_s; INT64_MAX when none waits. */
 enum err MUST_USE account_outgoing_next(struct account *account, int64_t *out_next_s);
-/* Ended (delivered, or bounced by a message filed in the same call when bounce is given, into INBOX). */
+/* Ended (delivered, or bounced by a message filed in the same call when bounce is given, into INBOX; a bounce does not count against the
+ * quota, else the row could never end). */
 enum err MUST_USE account_outgoing_done(struct account *account, const int64_t *ids, size_t count,
         const struct store_append *bounce);
 enum err MUST_USE account_outgoing_retry(struct account *account, int64_t id, int64_t next_s, struct slice status);

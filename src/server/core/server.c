@@ -231,8 +231,14 @@ static enum err open_all(
     TRY(directory_open(path, true, &server->directory, note));
     struct auth_options auth = { 0 };
     server->auth = auth_new(server->directory, &auth);
-    TRY(outbox_new(server->store, server->directory, config->data_dir, config->hostname,
-        &server->outbox, note));
+    struct outbox_options outbox = { .store = server->store,
+        .directory = server->directory,
+        .data_dir = config->data_dir,
+        .hostname = config->hostname,
+        .test_addresses = config->test_addresses,
+        .slow_ms = config->slow_ms,
+        .delivered = &server->counters.messages_delivered };
+    TRY(outbox_new(&outbox, &server->outbox, note));
     TRY(find_certificate(server->private, config, note));
     return load_certificate(server, note);
 }
