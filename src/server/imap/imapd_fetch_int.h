@@ -1,0 +1,27 @@
+/* One FETCH while it runs. */
+#ifndef SERVER_IMAP_IMAPD_FETCH_INT_H
+#define SERVER_IMAP_IMAPD_FETCH_INT_H
+
+#include "message/summary.h"
+#include "server/imap/imapd_int.h"
+
+struct imapd_fetch {
+    struct imapd_session *s;
+    const struct imap_att *atts;
+    size_t att_count;
+    unsigned need;  /* enum store_need */
+    bool has_flags; /* FLAGS is among the items */
+    bool sets_seen;
+    struct uidset seen; /* messages that this command made \Seen */
+    uint64_t seen_modseq;
+    struct msg_summary summary; /* of the row, when needed */
+    struct store_body *body;    /* of the row, opened when its bytes are not in it */
+    struct buf text;            /* fields of a header */
+    bool sent;                  /* a part of the row's answer may have left conn_out */
+};
+
+/* "BODY[...] {n}" and the bytes. Streams what is big. */
+enum err MUST_USE imapd_fetch_section(
+    struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att);
+
+#endif

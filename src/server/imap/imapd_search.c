@@ -1,0 +1,117 @@
+/* SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 7162 §3.1.5): rows in pages, each asked against the tree of keys. */
+#include "server/imap/imapd_search_int.h"
+
+#define PAGE_BYTES_MAX (1u << 20)
+
+static unsigned need_of(enum search_cost cost)
+{
+    switch (cost) {
+    case COST_ROW:
+        return 0;
+    case COST_EMAIL:
+        return STORE_NEED_EMAIL;
+    case COST_SUMMARY:
+        return STORE_NEED_EMAIL | STORE_NEED_SUMMARY;
+    case COST_BODY:
+        break;
+    }
+    return STORE_NEED_EMAIL | STORE_NEED_SUMMARY | STORE_NEED_BODY;
+}
+
+static enum err match_row(struct imapd_search *q, const struct store_row *row, bool *out_matches)
+{
+    q->row = row;
+    q->has_summary = false;
+    enum err e = imapd_search_matches(q, q->root, out_matches);
+    store_body_close(q->body);
+    q->body = NULL;
+    return e;
+}
+
+static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64_t *out_modseq)
+{
+    struct imapd_session *s = q->s;
+    if (q->nothing || uidset_empty(&q->candidates))
+        return ERR_OK;
+    struct store_read_args read = {
+        .mailbox = s->view.mailbox,
+        .uids = &q->candidates,
+        .need = need_of(q->root->cost),
+        .flags_all = q->flags_all,
+        .flags_none = q->flags_none,
+        .modseq_above = q->modseq_above,
+        .bytes_max = PAGE_BYTES_MAX,
+    };
+    struct store_rows rows = { 0 };
+    do {
+        arena_reset(&s->rows);
+        TRY(account_read(s->account, &read, &s->rows, &rows));
+        for (size_t i = 0; i < rows.count; i++) {
+            bool matches = false;
+            enum err e = match_row(q, &rows.at[i], &matches);
+            if (e == ERR_NOT_FOUND)
+                continue; /* expunged while we looked */
+            TRY(e);
+            if (!matches)
+                continue;
+            uidset_add(found, rows.at[i].uid);
+            if (rows.at[i].modseq > *out_modseq)
+                *out_modseq = rows.at[i].modseq;
+        }
+        read.from_uid = rows.next_uid;
+    } while (rows.next_uid);
+    return ERR_OK;
+}
+
+static enum err write_found(
+    struct imapd_session *s, bool uid, const struct uidset *found, uint64_t modseq)
+{
+    struct buf *out = imapd_out(s);
+    buf_add(out, SLICE("* SEARCH"));
+    for (size_t i = 0; i < found->count; i++) {
+        uint32_t first = found->runs[i].first, count = found->runs[i].last - first + 1;
+        for (uint32_t n = 0; n < count; n++) {
+            uint32_t number = uid ? first + n : uidset_rank(&s->view.uids, first + n);
+            if (!number)
+                continue;
+            buf_addc(out, ' ');
+            buf_addu(out, number);
+        }
+        TRY(conn_flush_full(s->conn));
+    }
+    if (modseq && !uidset_empty(found)) {
+        buf_add(out, SLICE(" (MODSEQ "));
+        buf_addu(out, modseq);
+        buf_addc(out, ')');
+    }
+    buf_add(out, SLICE("\r\n"));
+    return ERR_OK;
+}
+
+static enum err search(struct imapd_search *q, struct imapd_cmd *cmd, struct uidset *found)
+{
+    struct imap_search_args args;
+    TRY(imap_parse_search(&cmd->parse, &args));
+    if (args.has_modseq)
+        imapd_condstore_on(q->s);
+    enum err e = imapd_search_prepare(q, &args);
+    if (q->bad_charset)
+        return imapd_no(q->s, cmd, "[BADCHARSET (US-ASCII UTF-8)]", "Unknown charset");
+    TRY(e);
+    uint64_t modseq = 0;
+    TRY(search_rows(q, found, &modseq));
+    TRY(write_found(q->s, cmd->uid, found, args.has_modseq ? modseq : 0));
+    return imapd_ok(q->s, cmd, "", "That is all");
+}
+
+enum err imapd_cmd_search(struct imapd_session *s, struct imapd_cmd *cmd)
+{
+    struct imapd_search q = { .s = s };
+    struct uidset found;
+    uidset_init(&found);
+    uidset_init(&q.candidates);
+    enum err e = search(&q, cmd, &found);
+    imapd_search_done(&q);
+    uidset_done(&found);
+    return e;
+}

@@ -1,0 +1,56 @@
+/* One SEARCH while it runs. */
+#ifndef SERVER_IMAP_IMAPD_SEARCH_INT_H
+#define SERVER_IMAP_IMAPD_SEARCH_INT_H
+
+#include "message/summary.h"
+#include "server/imap/imapd_int.h"
+
+/* What a key costs to ask of one message: cheap ones are asked first. */
+enum search_cost {
+    COST_ROW,     /* uid, flags, modseq */
+    COST_EMAIL,   /* size, date of arrival */
+    COST_SUMMARY, /* header fields */
+    COST_BODY,    /* the text itself */
+};
+
+/* A key made ready: sets resolved, text folded, keywords looked up. In the command's arena. */
+struct search_key {
+    enum imap_search_kind kind;
+    enum search_cost cost;
+    struct search_key *list, *next;
+    struct uidset *uids; /* owned by the search; of SEQ and UID */
+    uint64_t bits;       /* of FLAG, UNFLAG, KEYWORD, UNKEYWORD; 0 = no message has it */
+    uint64_t number;
+    int64_t day;
+    struct slice field, text; /* text is folded */
+};
+
+struct search_set {
+    struct search_set *next;
+    struct uidset uids;
+};
+
+struct imapd_search {
+    struct imapd_session *s;
+    struct slice charset;
+    bool bad_charset;
+    struct search_set *sets; /* in the arena; their uids are released at the end */
+    struct search_key *root;
+    struct uidset candidates; /* messages that the rows are read of */
+    uint64_t flags_all, flags_none, modseq_above;
+    bool nothing; /* no message can match */
+    /* of the row in question */
+    const struct store_row *row;
+    bool has_summary;
+    struct msg_summary summary;
+    struct store_body *body;
+};
+
+/* Makes the keys ready and takes out of the top level what rows can be chosen by. */
+enum err MUST_USE imapd_search_prepare(struct imapd_search *q, const struct imap_search_args *args);
+/* Whether the row matches. */
+enum err MUST_USE imapd_search_matches(
+    struct imapd_search *q, const struct search_key *key, bool *out_matches);
+void imapd_search_done(struct imapd_search *q);
+
+#endif
