@@ -140,7 +140,7 @@ enum err p_nstring(struct imap_parse *p, struct slice *out)
         return p_string(p, out);
     if (!p_take_word(p, SLICE("NIL")))
         return ERR_SYNTAX;
-    *out = slice_from(NULL, 0);
+    *out = (struct slice){ 0 };
     return ERR_OK;
 }
 

@@ -49,7 +49,7 @@ enum err imap_parse_two(struct imap_parse *p, struct slice *out_a, struct slice 
 
 enum err imap_parse_authenticate(struct imap_parse *p, struct imap_authenticate_args *out_args)
 {
-    struct imap_authenticate_args a = { .initial = slice_from(NULL, 0) };
+    struct imap_authenticate_args a = { .initial = (struct slice){ 0 } };
     TRY(p_space(p));
     TRY(p_atom(p, &a.mechanism));
     if (p_take(p, ' '))
