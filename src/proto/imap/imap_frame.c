@@ -44,21 +44,15 @@ static enum header literal_header(struct slice line, uint64_t *out_bytes, bool *
     return slice_to_u64(digits, UINT64_MAX, out_bytes) == ERR_OK ? HEADER_LITERAL : HEADER_HUGE;
 }
 
-/* Whether the literal at the end of line is a message: the command is APPEND, and its mailbox name stands before. line is the
- * frame's first one. */
-static bool begins_message(struct slice line)
+/* Whether line, the first of a frame, begins "tag SP APPEND SP"; and whether it has more than a literal's header behind that, so that
+ * the literal at its end is not the mailbox's name. */
+static bool is_append(struct slice line, bool *out_has_name)
 {
-    size_t at = slice_index(line, ' ');
-    struct slice rest = slice_from_index(line, at + 1);
-    if (at >= line.len || !slice_starts_nocase(rest, SLICE("APPEND ")))
+    struct slice rest = slice_from_index(line, slice_index(line, ' ') + 1);
+    if (!slice_starts_nocase(rest, SLICE("APPEND ")))
         return false;
-    return slice_at(rest, 7) != '{';
-}
-
-static bool is_append(struct slice buf)
-{
-    struct slice rest = slice_from_index(buf, slice_index(buf, ' ') + 1);
-    return slice_starts_nocase(rest, SLICE("APPEND "));
+    *out_has_name = rest.len > 7 && rest.ptr[7] != '{';
+    return true;
 }
 
 /* The line buf[line_start .. at] is complete, at being its LF. */
@@ -71,7 +65,9 @@ static enum imap_frame line_end(struct imap_framer *f, struct slice buf, size_t 
     if (!crlf || memchr(line.ptr, '\r', line.len) || memchr(line.ptr, 0, line.len))
         return IMAP_FRAME_BAD;
     f->line_bytes += whole.len;
-    bool first = f->line_start == 0 && !f->resumed;
+    bool has_name = true;
+    if (f->line_start == 0 && !f->resumed)
+        f->append = is_append(line, &has_name);
     f->line_start = f->seen;
     uint64_t bytes = UINT64_MAX;
     bool sync = true;
@@ -82,7 +78,7 @@ static enum imap_frame line_end(struct imap_framer *f, struct slice buf, size_t 
     f->sync = sync;
     if (++f->literals > f->limits.literals_max || header == HEADER_HUGE)
         return IMAP_FRAME_TOO_BIG;
-    if (f->resumed || (first ? begins_message(line) : is_append(buf)))
+    if (f->append && has_name)
         return IMAP_FRAME_BODY;
     if (bytes > f->limits.literal_bytes_max ||
         bytes > f->limits.frame_bytes_max - f->collected_bytes)

@@ -40,6 +40,7 @@ struct imap_framer {
     uint64_t literal; /* size of the last literal */
     bool sync;        /* the last literal was {n}, not {n+} */
     bool resumed;     /* the frame began before buf */
+    bool append;      /* the command is APPEND */
 };
 
 void imap_framer_init(struct imap_framer *f, const struct imap_frame_limits *limits);

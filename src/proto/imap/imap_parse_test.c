@@ -165,7 +165,9 @@ static void test_rows(void **state)
         buf_init(&frame, 0);
         buf_init(&shown, 0);
         buf_adds(&frame, rows[i].sent);
-        buf_adds(&frame, "\r\n");
+        /* an APPEND may end behind a message's header: there is more of it to come */
+        if (!slice_ends_nocase(buf_slice(&frame), SLICE("\r\n")))
+            buf_adds(&frame, "\r\n");
         enum err e = show_command(buf_slice(&frame), &arena, &shown);
         if (rows[i].shown && !*rows[i].shown) {
             if (e != ERR_SYNTAX)
