@@ -152,7 +152,6 @@ static const struct {
         "a APPEND x (\\Seen) \"01-Feb-2024 10:00:00 +0000\" {5+}\r\n () {6+}\r\n" },
     { "a APPEND x (\\Seen) \"99-Feb-2024 10:00:00 +0000\" {5+}\r\n", "" },
     { "a APPEND x", "" },
-    { "a APPEND x {5}\r\n {6}", "" },
 };
 
 static void test_rows(void **state)
@@ -176,8 +175,9 @@ static void test_rows(void **state)
             fail_msg("<%s>: got %s", rows[i].sent, err_name(e));
         } else {
             const char *wanted = rows[i].shown ? rows[i].shown : rows[i].sent;
-            assert_slice(rows[i].sent, slice_sub(buf_slice(&shown), 0, buf_len(&shown) - 2),
-                slice_of(wanted));
+            struct slice got = buf_slice(&shown);
+            got.len -= slice_ends_nocase(slice_of(wanted), SLICE("\r\n")) ? 0 : 2;
+            assert_slice(rows[i].sent, got, slice_of(wanted));
         }
         buf_done(&frame);
         buf_done(&shown);
