@@ -1,0 +1,132 @@
+/* Dots at line starts, both ways. Only CRLF starts a line; content goes by in pieces that are as long as the input allows. */
+#include "proto/wire/wire.h"
+
+#include <string.h>
+
+enum {
+    BOL,
+    MID,
+    CR,
+    DOT,
+    DOT_CR
+}; /* the last two: the dot is held back, for it may be the end */
+
+static bool has(const char *ptr, size_t len, char c)
+{
+    return len && memchr(ptr, c, len);
+}
+
+/* Takes content up to the next dot at a line start, or all of it. in is not empty and not just behind a CR. */
+static void take_content(struct wire_dot_in *dots, struct slice *in, struct slice *out_piece)
+{
+    const char *ptr = in->ptr;
+    size_t len = in->len, at = 0, end = len;
+    dots->state = MID;
+    while (at < len) {
+        const char *lf = memchr(ptr + at, '\n', len - at);
+        if (!lf) {
+            dots->bare |= has(ptr + at, len - at - 1, '\r');
+            dots->state = ptr[len - 1] == '\r' ? CR : MID;
+            break;
+        }
+        size_t i = (size_t)(lf - ptr);
+        if (i == at || ptr[i - 1] != '\r') {
+            dots->bare = true;
+            at = i + 1;
+            continue;
+        }
+        dots->bare |= has(ptr + at, i - 1 - at, '\r');
+        at = i + 1;
+        if (at == len || ptr[at] == '.') {
+            dots->state = BOL;
+            end = at;
+            break;
+        }
+    }
+    dots->bare |= has(ptr, end, '\0');
+    *out_piece = slice_from(ptr, end);
+    *in = slice_from_index(*in, end);
+}
+
+enum wire wire_dot_next(struct wire_dot_in *dots, struct slice *in, struct slice *out_piece)
+{
+    while (in->len) {
+        char c = in->ptr[0];
+        switch (dots->state) {
+        case BOL:
+            if (c != '.') {
+                take_content(dots, in, out_piece);
+                return WIRE_PIECE;
+            }
+            dots->state = DOT;
+            *in = slice_from_index(*in, 1);
+            break;
+        case DOT:
+            dots->state = c == '\r' ? DOT_CR : MID;
+            if (c == '\r')
+                *in = slice_from_index(*in, 1);
+            break;
+        case DOT_CR:
+            if (c == '\n') {
+                dots->state = BOL;
+                *in = slice_from_index(*in, 1);
+                return WIRE_DONE;
+            }
+            dots->bare = true;
+            dots->state = MID;
+            *out_piece = SLICE("\r");
+            return WIRE_PIECE;
+        case CR:
+            if (c == '\n') {
+                dots->state = BOL;
+                *out_piece = slice_from(in->ptr, 1);
+                *in = slice_from_index(*in, 1);
+                return WIRE_PIECE;
+            }
+            dots->bare = true;
+            dots->state = MID;
+            break;
+        default:
+            take_content(dots, in, out_piece);
+            return WIRE_PIECE;
+        }
+    }
+    return WIRE_MORE;
+}
+
+void wire_dot_add(struct wire_dot_out *dots, struct slice piece, struct buf *out)
+{
+    size_t from = 0, at = 0;
+    if (!piece.len)
+        return;
+    if (dots->state == CR && piece.ptr[0] == '\n') {
+        at = 1;
+        dots->state = BOL;
+    }
+    bool is_start = dots->state == BOL;
+    while (at < piece.len) {
+        if (is_start && piece.ptr[at] == '.') {
+            buf_add(out, slice_sub(piece, from, at - from));
+            buf_addc(out, '.');
+            from = at;
+        }
+        const char *lf = memchr(piece.ptr + at, '\n', piece.len - at);
+        if (!lf) {
+            is_start = false;
+            break;
+        }
+        size_t i = (size_t)(lf - piece.ptr);
+        is_start = i > at && piece.ptr[i - 1] == '\r';
+        at = i + 1;
+    }
+    buf_add(out, slice_from_index(piece, from));
+    dots->state = is_start ? BOL : piece.ptr[piece.len - 1] == '\r' ? CR : MID;
+}
+
+void wire_dot_end(struct wire_dot_out *dots, struct buf *out)
+{
+    if (dots->state != BOL)
+        buf_adds(out, "\r\n");
+    buf_adds(out, ".\r\n");
+    dots->state = BOL;
+}
