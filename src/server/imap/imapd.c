@@ -264,6 +264,14 @@ static enum err step(struct imapd_session *s)
     return e;
 }
 
+/* A parked session holds no memory of commands. */
+static enum conn_next park(struct imapd_session *s)
+{
+    arena_done(&s->arena);
+    arena_done(&s->rows);
+    return CONN_PARK;
+}
+
 static enum conn_next imapd_input(void *session)
 {
     struct imapd_session *s = session;
@@ -276,7 +284,7 @@ static enum conn_next imapd_input(void *session)
             return CONN_CLOSE;
         if (e == ERR_OK && s->stop_reading) {
             s->stop_reading = false;
-            return CONN_PARK;
+            return park(s);
         }
         if (e == ERR_OK && conn_flush_full(s->conn) != ERR_OK)
             return CONN_CLOSE;
@@ -286,7 +294,7 @@ static enum conn_next imapd_input(void *session)
             return CONN_CLOSE;
         e = conn_fill(s->conn);
         if (e == ERR_BUSY)
-            return CONN_PARK;
+            return park(s);
         if (e != ERR_OK)
             return CONN_CLOSE;
     }

@@ -240,10 +240,8 @@ static enum err fetch(struct imapd_fetch *f, struct imapd_cmd *cmd, struct uidse
     if (!uidset_empty(uids))
         TRY(fetch_rows(f, &args, uids));
     if (!uidset_empty(&f->seen)) {
-        struct imapd_silent told = {
-            .uids = &f->seen, .modseq = f->seen_modseq, .tell_modseq = true
-        };
-        enum err e = imapd_update(f->s, cmd->uid, cmd->uid, &told);
+        struct imapd_own own = { .silent = &f->seen, .modseq = f->seen_modseq };
+        enum err e = imapd_update(f->s, cmd->uid, cmd->uid, &own);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }

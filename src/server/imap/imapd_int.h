@@ -118,14 +118,16 @@ void imapd_write_capability(struct imapd_session *s);
 
 /* ---- imapd_update.c ---- */
 
-struct imapd_silent {
-    const struct uidset *uids; /* NULL = none */
-    uint64_t modseq;           /* the flags of these UIDs as of this modseq need not be told */
-    bool tell_modseq;          /* but the modseq has to be (RFC 7162 §3.1.3) */
+/* What the command itself changed: its caller need not be told of that, or wants to know what was told. */
+struct imapd_own {
+    const struct uidset
+        *silent; /* not told as of modseq; NULL = none. Their MODSEQ is (RFC 7162 §3.1.3) */
+    uint64_t modseq;
+    struct uidset *told; /* gets the UIDs whose flags were told; NULL = not wanted */
 };
 /* Tells what happened in the selected mailbox. ERR_NOT_FOUND: the mailbox is gone, and the session has said so. */
 enum err MUST_USE imapd_update(
-    struct imapd_session *s, bool expunges, bool with_uid, const struct imapd_silent *silent);
+    struct imapd_session *s, bool expunges, bool with_uid, const struct imapd_own *own);
 /* "FLAGS (...)" of a row; recent from the view. */
 void imapd_write_flags(struct imapd_session *s, uint32_t uid, uint64_t flags);
 /* "* FLAGS (...)" and, when permanent, "* OK [PERMANENTFLAGS (...)]". */

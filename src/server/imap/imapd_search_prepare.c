@@ -106,6 +106,7 @@ static enum err make_key(
         break;
     case IMAP_SEARCH_KEYWORD:
     case IMAP_SEARCH_UNKEYWORD:
+        TRY(imapd_keywords(q->s, UINT64_MAX)); /* another session may have made it */
         key->bits = imapd_keyword_bit(q->s, from->text);
         break;
     case IMAP_SEARCH_HEADER:
@@ -165,7 +166,6 @@ enum err imapd_search_prepare(struct imapd_search *q, const struct imap_search_a
         q->bad_charset = true;
         return ERR_OK;
     }
-    TRY(imapd_keywords(q->s, UINT64_MAX));
     TRY(make_key(q, args->root, &q->root));
     uidset_copy(&q->candidates, &q->s->view.uids);
     q->root->cost = COST_ROW;

@@ -3,10 +3,10 @@
 
 /* The flags of messages that were named but did not change: they are told too, unless .SILENT. */
 static enum err tell_unchanged(
-    struct imapd_session *s, struct imapd_cmd *cmd, const struct uidset *done, uint64_t modseq)
+    struct imapd_session *s, struct imapd_cmd *cmd, const struct uidset *unchanged)
 {
     struct buf *out = imapd_out(s);
-    struct store_read_args read = { .mailbox = s->view.mailbox, .uids = done };
+    struct store_read_args read = { .mailbox = s->view.mailbox, .uids = unchanged };
     struct store_rows rows = { 0 };
     do {
         arena_reset(&s->rows);
@@ -14,8 +14,8 @@ static enum err tell_unchanged(
         for (size_t i = 0; i < rows.count; i++) {
             const struct store_row *row = &rows.at[i];
             uint32_t number = uidset_rank(&s->view.uids, row->uid);
-            if (!number || (modseq && row->modseq >= modseq))
-                continue; /* changed: imapd_update tells it */
+            if (!number)
+                continue;
             TRY(imapd_keywords(s, row->flags));
             buf_add(out, SLICE("* "));
             buf_addu(out, number);
@@ -63,15 +63,33 @@ static enum err answer_modified(
     return e;
 }
 
+static enum err tell(struct imapd_session *s, struct imapd_cmd *cmd, bool silent,
+    const struct store_flags_result *result)
+{
+    struct uidset left, told;
+    uidset_init(&told);
+    struct imapd_own own = {
+        .silent = silent ? &result->done : NULL,
+        .modseq = result->modseq,
+        .told = silent ? NULL : &told,
+    };
+    enum err e = imapd_update(s, cmd->uid, cmd->uid, &own);
+    uidset_init(&left);
+    if (e == ERR_OK && !silent) {
+        uidset_copy(&left, &result->done);
+        uidset_subtract(&left, &told);
+        if (!uidset_empty(&left))
+            e = tell_unchanged(s, cmd, &left);
+    }
+    uidset_done(&left);
+    uidset_done(&told);
+    return e;
+}
+
 static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd,
     const struct imap_store_args *args, const struct store_flags_result *result)
 {
-    struct imapd_silent silent = {
-        .uids = &result->done, .modseq = result->modseq, .tell_modseq = true
-    };
-    if (!args->silent)
-        TRY(tell_unchanged(s, cmd, &result->done, result->modseq));
-    TRY(imapd_update(s, cmd->uid, cmd->uid, args->silent ? &silent : NULL));
+    TRY(tell(s, cmd, args->silent, result));
     if (!uidset_empty(&result->modified))
         return answer_modified(s, cmd, &result->modified);
     if (result->keywords_full)

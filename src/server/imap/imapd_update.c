@@ -96,7 +96,7 @@ static void tell_gone(struct imapd_session *s, const struct uidset *vanished)
 }
 
 static enum err tell_flags(struct imapd_session *s, const struct store_view_changes *changes,
-    bool with_uid, const struct imapd_silent *silent)
+    bool with_uid, const struct imapd_own *own)
 {
     struct buf *out = imapd_out(s);
     uint64_t all = 0;
@@ -108,11 +108,13 @@ static enum err tell_flags(struct imapd_session *s, const struct store_view_chan
         imapd_write_flags_lines(s, true);
     for (size_t i = 0; i < changes->changed_count; i++) {
         const struct store_row *row = &changes->changed[i];
-        bool quiet = silent && silent->uids && row->modseq == silent->modseq &&
-                     uidset_has(silent->uids, row->uid);
+        bool quiet =
+            own && own->silent && row->modseq == own->modseq && uidset_has(own->silent, row->uid);
         uint32_t number = uidset_rank(&s->view.uids, row->uid);
-        if (!number || (quiet && !(silent->tell_modseq && s->condstore)))
+        if (!number || (quiet && !s->condstore))
             continue;
+        if (own && own->told)
+            uidset_add(own->told, row->uid);
         buf_add(out, SLICE("* "));
         buf_addu(out, number);
         buf_add(out, SLICE(" FETCH ("));
@@ -143,7 +145,7 @@ static enum err mailbox_gone(struct imapd_session *s)
 }
 
 static enum err tell(struct imapd_session *s, const struct store_view_changes *changes,
-    bool with_uid, const struct imapd_silent *silent)
+    bool with_uid, const struct imapd_own *own)
 {
     struct buf *out = imapd_out(s);
     if (!uidset_empty(&changes->vanished))
@@ -155,18 +157,18 @@ static enum err tell(struct imapd_session *s, const struct store_view_changes *c
         buf_addu(out, uidset_members(&s->view.recent));
         buf_adds(out, " RECENT\r\n");
     }
-    return changes->changed_count ? tell_flags(s, changes, with_uid, silent) : ERR_OK;
+    return changes->changed_count ? tell_flags(s, changes, with_uid, own) : ERR_OK;
 }
 
 enum err imapd_update(
-    struct imapd_session *s, bool expunges, bool with_uid, const struct imapd_silent *silent)
+    struct imapd_session *s, bool expunges, bool with_uid, const struct imapd_own *own)
 {
     if (s->state != IMAPD_SELECTED)
         return ERR_OK;
     struct store_view_changes changes;
     arena_reset(&s->rows);
     TRY(store_view_update(s->account, &s->view, expunges, !s->readonly, &s->rows, &changes));
-    enum err e = changes.mailbox_gone ? mailbox_gone(s) : tell(s, &changes, with_uid, silent);
+    enum err e = changes.mailbox_gone ? mailbox_gone(s) : tell(s, &changes, with_uid, own);
     store_view_changes_done(&changes);
     return e;
 }
