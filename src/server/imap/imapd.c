@@ -175,7 +175,13 @@ static enum err refuse_literal(struct imapd_session *s, struct slice frame)
 {
     if (!s->framer.sync)
         return bye(s, "The literal is too long");
-    struct imapd_cmd cmd = { 0 };
+    struct imapd_cmd cmd = { .tag = slice_from(s->tag, s->tag_len) };
+    if (s->mode != IMAPD_MODE_COMMAND) { /* where DONE or a SASL answer was expected */
+        imapd_idle_end(s);
+        s->mode = IMAPD_MODE_COMMAND;
+        TRY(imapd_bad(s, &cmd, "No literal was expected"));
+        return check_bad_commands(s);
+    }
     struct slice name;
     imap_parse_init(&cmd.parse, s->append ? imapd_append_text(s->append) : frame, &s->arena);
     enum err e = imap_parse_command(&cmd.parse, &cmd.tag, &name, &cmd.uid);
@@ -224,9 +230,8 @@ static enum err step(struct imapd_session *s)
 {
     struct buf *in = conn_in(s->conn);
     if (s->mode == IMAPD_MODE_BODY) {
-        if (!buf_len(in) && !imapd_append_bytes(s, in))
-            return ERR_BUSY;
-        conn_deadline(s->conn, IMAP_DEADLINE_IDLE_MS);
+        if (buf_len(in)) /* a long message may take longer than one deadline */
+            conn_deadline(s->conn, IMAP_DEADLINE_IDLE_MS);
         if (!imapd_append_bytes(s, in))
             return ERR_BUSY;
         s->mode = IMAPD_MODE_COMMAND;
