@@ -41,6 +41,10 @@
 #define KEYWORD_BYTES_MAX          100u
 #define KEYWORDS_MAX               55u               /* in one account: bits 8 to 62 of entry.flags */
 
+#define DELIVERED_DAYS             30                /* how long an account remembers which deliveries it had */
+#define FILED_SAME_S               (5 * 60)          /* a copy of a sent message that a client files within it is the one that is there */
+#define GONE_ROWS_MAX              4000u             /* runs of expunged UIDs remembered for one mailbox (QRESYNC) */
+
 /* ---- POP3 ---- */
 #define POP_LINE_BYTES_MAX         255u              /* RFC 2449 §4 */
 #define POP_DEADLINE_IDLE_MS       (10 * 60 * 1000)  /* RFC 1939 §3: at least 10 minutes */

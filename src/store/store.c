@@ -18,8 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCOUNT_ID_BYTES_MAX 64
-#define FOLDER_DEPTH_MAX     4 /* removed/ID/big/GUID is three */
+#define FOLDER_DEPTH_MAX 4 /* removed/ID/big/GUID is three */
 
 /* Makes dir below parent when it is missing. */
 static enum err make_dir(int parent_fd, const char *name, struct err_note *note)

@@ -2,14 +2,47 @@
 #ifndef STORE_STORE_INT_H
 #define STORE_STORE_INT_H
 
+#include "base/limits.h"
+#include "base/map.h"
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+#define ACCOUNT_ID_BYTES_MAX 64
+
+struct account;
 
 struct store {
-    pthread_mutex_t lock; /* creation and removal of account folders */
-    int root_fd;          /* owned */
-    size_t body_row_bytes_max;
+    int root_fd; /* owned */
+    size_t body_row_bytes_max, accounts_open_max;
+    unsigned checkpoint_pages;
+    atomic_ullong commits, requests, checkpoints;
+
+    pthread_mutex_t lock;
+    pthread_cond_t moved; /* an account was opened or closed; maintenance has something due or is to end */
+    /* under lock */
+    struct map accounts; /* id -> struct account */
+    struct map suspects; /* ids of accounts that turned read-only: checked when they are opened again */
+    struct account *idle_first, *idle_last; /* unreferenced, least recently used first */
+    struct account *due_first, **due_last;  /* for the maintenance thread; each holds a reference */
+    bool ending;
+    pthread_t maintenance;
 };
+
+/* life of accounts, account.c */
+enum err MUST_USE store_accounts_start(struct store *store);
+void store_accounts_stop(struct store *store);
+/* Closes an idle account before its folder goes. With store->lock held. ERR_BUSY while it is referenced. */
+enum err MUST_USE store_account_shut(struct store *store, struct slice id);
+bool store_id_ok(struct slice id);
+/* Syncs a folder so that names made or gone in it are durable. */
+enum err MUST_USE store_sync_dir(int parent_fd, const char *name);
+enum err MUST_USE store_make_dir(int parent_fd, const char *name, struct err_note *note);
+
+/* of blob.c, for append: XXH3 of all bytes; where the file is. */
+uint64_t blob_checksum(const struct blob *blob);
+/* Path below the root of a body that is a file; NULL when it is in memory. */
+const char *blob_file(const struct blob *blob);
 
 #endif

@@ -1,0 +1,189 @@
+/* An open account and a change on its way. Private to store/.
+ *
+ * Lock order: store->lock (who is open), then account->lock (database and what is remembered of it), then account->watch_lock. queue_lock is
+ * taken with no other lock held and none is taken under it. Two accounts are never locked at once.
+ *
+ * States of an account, under store->lock:
+ *
+ *   not there --store_account--> OPENING --opened--> OPEN --last unref and too many open, or read-only--> CLOSING --closed--> not there
+ *                                   +--failed--> not there */
+#ifndef STORE_ACCOUNT_H
+#define STORE_ACCOUNT_H
+
+#include "base/map.h"
+#include "store/sql.h"
+#include "store/store_int.h"
+
+#include <stdatomic.h>
+
+enum account_state {
+    ACCOUNT_OPENING,
+    ACCOUNT_OPEN,
+    ACCOUNT_CLOSING,
+};
+
+/* What is remembered of a mailbox that somebody looked at: committed state only (S-1). */
+struct mailbox_state {
+    int64_t id;
+    uint32_t uidvalidity, uidnext;
+    uint64_t modseq;
+    uint32_t recent; /* UIDs from here on were told to nobody as \Recent */
+    bool recent_dirty; /* the row says less; written with the next change or at closing */
+    struct uidset uids;
+};
+
+/* Flag changes lately, so that a view that is nearly up to date needs no scan of the mailbox. */
+#define CHANGES_KEPT 64
+struct flag_change {
+    int64_t mailbox;
+    uint64_t modseq;
+    struct uidset uids; /* owned */
+};
+
+struct write_request;
+struct store_watch;
+
+struct account {
+    struct store *store; /* borrowed; outlives the account */
+    char id[ACCOUNT_ID_BYTES_MAX + 1];
+    /* under store->lock */
+    enum account_state state;
+    size_t refs;
+    struct account *idle_prev, *idle_next; /* in the store's idle list while refs is 0 */
+    struct account *due_next;              /* in the list of the maintenance thread */
+    bool due, swept;
+
+    int folder_fd; /* owned */
+    atomic_bool readonly; /* S-8 */
+    atomic_ullong quota_bytes, quota_messages;
+
+    pthread_mutex_t lock;
+    /* under lock */
+    sqlite3 *db;
+    sqlite3_stmt *statements[SQL_COUNT];
+    uint64_t modseq; /* last given out */
+    uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
+    struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
+    size_t keyword_count;
+    struct map mailboxes; /* id's bytes -> struct mailbox_state, owned */
+    struct flag_change changes[CHANGES_KEPT]; /* a ring */
+    size_t change_next;
+    uint64_t changes_floor; /* flag changes up to here may be missing from the ring */
+
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_moved;
+    /* under queue_lock */
+    struct write_request *queue_head, **queue_tail;
+    bool writing; /* a thread is committing for all */
+
+    pthread_mutex_t watch_lock;
+    struct store_watch *watches; /* under watch_lock */
+};
+
+/* ---- a change on its way ---- */
+
+/* One request inside a transaction. What it did is told to the caches and to watchers once the transaction is committed. */
+struct store_tx {
+    struct account *account;
+    int64_t now_s;
+    uint64_t modseq; /* of this request; 0 until tx_modseq gave one */
+    struct store_change *changes; /* owned */
+    size_t change_count, change_cap;
+    struct slice *linked, *removed; /* names in big/, owned: to go when it fails; when it is committed */
+    size_t linked_count, linked_cap, removed_count, removed_cap;
+    bool keywords_added;
+    bool retire; /* the mailbox caches are to be read anew: something they do not follow changed */
+};
+
+typedef enum err store_write_fn(struct store_tx *tx, void *write_arg);
+/* Runs fn inside a transaction that may hold requests of other threads too, commits, and tells watchers. What fn did holds exactly when ERR_OK
+ * comes back (S-4). fn runs under the account's lock and may run on another thread. ERR_IO at once while the account is read-only. */
+enum err MUST_USE account_write(struct account *account, store_write_fn *fn, void *write_arg);
+
+uint64_t tx_modseq(struct store_tx *tx);
+/* A change with an empty uid set, to be filled by the caller before the next call. */
+struct store_change *tx_change(struct store_tx *tx, enum store_change_kind kind, int64_t mailbox);
+void tx_linked(struct store_tx *tx, struct slice name);
+void tx_removed(struct store_tx *tx, struct slice name);
+/* Counters of a mailbox and of the account. uidnext 0 = as it is. */
+struct tx_counts {
+    int64_t messages, unseen, deleted, bytes;
+};
+enum err MUST_USE tx_mailbox_changed(
+    struct store_tx *tx, int64_t mailbox, uint32_t uidnext, const struct tx_counts *counts);
+/* Whether so much more fits into the quota. */
+bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
+
+/* ---- shared by the files of store/; all with account->lock held ---- */
+
+enum err MUST_USE account_load_keywords(struct account *account);
+/* NULL *out_state: there is no such mailbox (or it is \Noselect). */
+enum err MUST_USE account_mailbox_state(
+    struct account *account, int64_t mailbox, struct mailbox_state **out_state);
+void account_forget_mailbox(struct account *account, int64_t mailbox);
+void account_forget_mailboxes(struct account *account);
+/* Lets the caches follow what was committed. */
+void account_apply(struct account *account, const struct store_tx *tx);
+
+/* The row of a mailbox; text in the arena. ERR_NOT_FOUND. */
+struct mailbox_row {
+    int64_t id;
+    struct slice name;
+    enum store_special_use use;
+    bool noselect, subscribed;
+    uint32_t uidvalidity, uidnext, recent;
+    uint64_t modseq, messages, unseen, deleted, bytes, gone_floor;
+};
+void mailbox_row_read(sqlite3_stmt *statement, struct mailbox_row *out_row); /* name borrowed from the statement */
+/* Without its name. */
+enum err MUST_USE mailbox_row_by_id(struct account *account, int64_t id, struct mailbox_row *out_row);
+/* Only one that holds messages. */
+enum err MUST_USE mailbox_row_selectable(
+    struct account *account, int64_t id, struct mailbox_row *out_row);
+
+/* INBOX and the special-use mailboxes of a new account. */
+enum err MUST_USE mailbox_first_ones(struct store_tx *tx, void *unused);
+
+/* Bits of flags; keywords the account has not had are given numbers. *out_full: some did not fit. */
+enum err MUST_USE tx_flag_bits(
+    struct store_tx *tx, const struct store_flags *flags, uint64_t *out_bits, bool *out_full);
+
+/* ---- emails ---- */
+
+#define GUID_BYTES    16
+#define BIG_NAME_LEN  (GUID_BYTES * 2)
+void guid_new(unsigned char *out);
+/* Files the bytes: email, summary, body or big/. refs is what will name it. */
+enum err MUST_USE tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned char *guid, unsigned refs,
+    int64_t received_s, int32_t received_tz_min, int64_t *out_email);
+/* Adds to what names it; at 0 it goes. */
+enum err MUST_USE tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta);
+/* Files one entry at the end of the mailbox and counts it. row->uidnext moves on. */
+enum err MUST_USE tx_entry_insert(
+    struct store_tx *tx, struct mailbox_row *row, int64_t email, uint64_t flags, uint64_t modseq);
+/* Takes entries away; their emails lose a reference unless keep_emails. gone (initialised by the caller) is what went. */
+struct tx_expunge {
+    int64_t mailbox;
+    const struct uidset *uids; /* NULL = all */
+    bool deleted_only, keep_emails;
+};
+enum err MUST_USE tx_expunge(struct store_tx *tx, const struct tx_expunge *args, struct uidset *gone);
+/* Copies or moves; the sets in result are initialised by the caller. */
+enum err MUST_USE tx_copy(
+    struct store_tx *tx, const struct store_copy_args *args, struct store_copy_result *result);
+
+/* ---- life ---- */
+
+/* Marks the account for the maintenance thread. Takes store->lock: not to be called with account->lock held. */
+void account_due(struct account *account);
+enum err MUST_USE account_db_open(struct account *account, bool create);
+void account_db_close(struct account *account, bool checkpoint);
+/* Moves the log into the database file (under account->lock). */
+enum err MUST_USE account_checkpoint(struct account *account);
+/* Removes files in big/ that no row names (S-3). */
+void account_sweep_big(struct account *account);
+/* The truths of one account; account->lock held. findings counts them. */
+enum err MUST_USE account_check(struct account *account, bool repair, account_finding_fn *tell, void *tell_arg,
+    size_t *out_findings);
+
+#endif

@@ -1,0 +1,283 @@
+/* The schema and the statements. docs/store.md says what each table means; what binds more than one table is said here.
+ *
+ * email.refs counts the entries and outgoing rows that name it; at 0 the email, its summary and its body go in the same transaction.
+ * The narrow email table stands apart from summary and body so that a POP3 login or a SEARCH by size reads some 50 bytes a message. */
+#include "store/sql.h"
+
+#include "base/arena.h"
+#include "store/account.h"
+
+#include <assert.h>
+#include <errno.h>
+
+static const char schema[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE account(one INTEGER PRIMARY KEY CHECK(one=1), modseq INTEGER NOT NULL,"
+    " uidvalidity INTEGER NOT NULL, epoch INTEGER NOT NULL);"
+    "INSERT INTO account VALUES(1, 1, 0, 0);"
+    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, use INTEGER NOT NULL,"
+    " noselect INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
+    " modseq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,"
+    " deleted INTEGER NOT NULL, bytes INTEGER NOT NULL, recent INTEGER NOT NULL,"
+    " gone_floor INTEGER NOT NULL);"
+    "CREATE TABLE entry(mailbox INTEGER NOT NULL, uid INTEGER NOT NULL, email INTEGER NOT NULL,"
+    " flags INTEGER NOT NULL, modseq INTEGER NOT NULL, PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+    "CREATE TABLE email(id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, size INTEGER NOT NULL,"
+    " received INTEGER NOT NULL, zone INTEGER NOT NULL, checksum INTEGER NOT NULL,"
+    " guid BLOB NOT NULL);"
+    "CREATE TABLE summary(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE body(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);"
+    "CREATE TABLE gone(mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, first INTEGER NOT NULL,"
+    " last INTEGER NOT NULL, PRIMARY KEY(mailbox, modseq, first)) WITHOUT ROWID;"
+    "CREATE TABLE keyword(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE delivered(guid BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE filed(key BLOB PRIMARY KEY, at INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
+    " uid INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE outgoing(id INTEGER PRIMARY KEY, guid BLOB NOT NULL, email INTEGER NOT NULL,"
+    " sender TEXT NOT NULL, recipient TEXT NOT NULL, status TEXT NOT NULL, created INTEGER NOT NULL,"
+    " next INTEGER NOT NULL, attempts INTEGER NOT NULL);"
+    "PRAGMA user_version=1;"
+    "COMMIT";
+
+#define MAILBOX_COLUMNS                                                                            \
+    "m.id, m.name, m.use, m.noselect, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen,"   \
+    " m.deleted, m.bytes, m.recent, m.gone_floor,"                                                 \
+    " EXISTS(SELECT 1 FROM subscription s WHERE s.name=m.name)"
+#define ENTRY_RANGE " WHERE e.mailbox=?1 AND e.uid BETWEEN ?2 AND ?3"
+#define ENTRY_WANTED                                                                               \
+    ENTRY_RANGE " AND (e.flags & ?4)=?4 AND (e.flags & ?5)=0 AND e.modseq>?6"
+#define EMAIL_COLUMNS "e.uid, e.flags, e.modseq, e.email, m.guid, m.size, m.received, m.zone"
+
+static const char *const text[SQL_COUNT] = {
+    [SQL_BEGIN] = "BEGIN",
+    [SQL_COMMIT] = "COMMIT",
+    [SQL_ROLLBACK] = "ROLLBACK",
+    [SQL_SAVEPOINT] = "SAVEPOINT request",
+    [SQL_RELEASE] = "RELEASE request",
+    [SQL_ROLLBACK_TO] = "ROLLBACK TO request",
+    [SQL_ACCOUNT] = "SELECT modseq, uidvalidity FROM account",
+    [SQL_ACCOUNT_MODSEQ] =
+        "SELECT max((SELECT modseq FROM account), (SELECT ifnull(max(modseq), 0) FROM mailbox))",
+    [SQL_ACCOUNT_MODSEQ_SET] = "UPDATE account SET modseq=?1",
+    [SQL_ACCOUNT_UIDVALIDITY_SET] =
+        "UPDATE account SET uidvalidity=max(uidvalidity+1, ?1) RETURNING uidvalidity",
+    [SQL_USAGE] = "SELECT ifnull(sum(bytes), 0), ifnull(sum(messages), 0) FROM mailbox",
+    [SQL_KEYWORDS] = "SELECT number, name FROM keyword ORDER BY number",
+    [SQL_KEYWORD_INSERT] = "INSERT INTO keyword VALUES(?1, ?2)",
+    /* Names hold no controls, so with '/' as the lowest character children follow their parent. */
+    [SQL_MAILBOXES] = "SELECT " MAILBOX_COLUMNS ", replace(m.name, '/', char(1)) AS tree"
+                      " FROM mailbox m UNION ALL "
+                      "SELECT 0, s.name, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,"
+                      " replace(s.name, '/', char(1)) FROM subscription s"
+                      " WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE m.name=s.name)"
+                      " ORDER BY 2<>'INBOX', tree",
+    [SQL_MAILBOX_BY_NAME] = "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.name=?1",
+    [SQL_MAILBOX_BY_ID] = "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.id=?1",
+    [SQL_MAILBOX_BY_USE] = "SELECT " MAILBOX_COLUMNS
+                           " FROM mailbox m WHERE m.use=?1 AND NOT m.noselect"
+                           " ORDER BY m.id LIMIT 1",
+    [SQL_MAILBOX_CHILD] = "SELECT EXISTS(SELECT 1 FROM mailbox WHERE name>?1||'/' AND name<?1||'0')",
+    [SQL_MAILBOX_COUNT] = "SELECT count(*) FROM mailbox",
+    [SQL_MAILBOX_INSERT] =
+        "INSERT INTO mailbox VALUES(NULL, ?1, ?2, 0, ?3, 1, ?4, 0, 0, 0, 0, 1, ?4) RETURNING id",
+    [SQL_MAILBOX_DELETE] = "DELETE FROM mailbox WHERE id=?1",
+    [SQL_MAILBOX_NOSELECT] = "UPDATE mailbox SET noselect=1, use=0, uidvalidity=?2, uidnext=1,"
+                             " modseq=?3, recent=1, gone_floor=?3 WHERE id=?1",
+    [SQL_MAILBOX_REUSE] = "UPDATE mailbox SET noselect=0, use=?2, uidvalidity=?3, uidnext=1,"
+                          " modseq=?4, recent=1, gone_floor=?4 WHERE id=?1",
+    [SQL_MAILBOX_RENAME] = "UPDATE mailbox SET name=?2 WHERE id=?1",
+    [SQL_MAILBOX_TREE] = "SELECT id, name FROM mailbox WHERE name>?1||'/' AND name<?1||'0'",
+    [SQL_MAILBOX_CHANGED] =
+        "UPDATE mailbox SET uidnext=max(uidnext, ?2), modseq=max(modseq, ?3), messages=messages+?4,"
+        " unseen=unseen+?5, deleted=deleted+?6, bytes=bytes+?7 WHERE id=?1",
+    [SQL_MAILBOX_COUNTERS] = "UPDATE mailbox SET uidnext=max(uidnext, ?2), modseq=max(modseq, ?3),"
+                             " messages=?4, unseen=?5, deleted=?6, bytes=?7 WHERE id=?1",
+    [SQL_MAILBOX_RECENT] = "UPDATE mailbox SET recent=?2 WHERE id=?1",
+    [SQL_SUBSCRIPTION_ADD] = "INSERT OR IGNORE INTO subscription VALUES(?1)",
+    [SQL_SUBSCRIPTION_REMOVE] = "DELETE FROM subscription WHERE name=?1",
+    [SQL_SUBSCRIPTION_RENAME] = "UPDATE OR REPLACE subscription SET name=?2 WHERE name=?1",
+    [SQL_SUBSCRIPTION_TREE] = "SELECT name FROM subscription WHERE name>?1||'/' AND name<?1||'0'",
+    [SQL_UIDS] = "SELECT uid FROM entry WHERE mailbox=?1 ORDER BY uid",
+    [SQL_UIDS_FROM_COUNT] = "SELECT count(*) FROM entry WHERE mailbox=?1 AND uid>=?2",
+    [SQL_ENTRY] = "SELECT email FROM entry WHERE mailbox=?1 AND uid=?2",
+    [SQL_ENTRIES] = "SELECT e.uid, e.flags, e.modseq FROM entry e" ENTRY_RANGE,
+    [SQL_ENTRIES_CHANGED] = "SELECT e.uid, e.flags, e.modseq FROM entry e"
+                            " WHERE e.mailbox=?1 AND e.modseq>?2",
+    [SQL_ENTRIES_EMAIL] = "SELECT " EMAIL_COLUMNS
+                          " FROM entry e CROSS JOIN email m ON m.id=e.email" ENTRY_WANTED,
+    [SQL_ENTRIES_SUMMARY] =
+        "SELECT " EMAIL_COLUMNS ", s.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
+        " CROSS JOIN summary s ON s.email=e.email" ENTRY_WANTED,
+    [SQL_ENTRIES_BODY] =
+        "SELECT " EMAIL_COLUMNS
+        ", CASE WHEN ?7 THEN (SELECT bytes FROM summary s WHERE s.email=e.email) END, b.bytes"
+        " FROM entry e CROSS JOIN email m ON m.id=e.email"
+        " LEFT JOIN body b ON b.email=e.email" ENTRY_WANTED,
+    [SQL_ENTRIES_COPY] = "SELECT e.uid, e.flags, e.email, m.size"
+                         " FROM entry e CROSS JOIN email m ON m.id=e.email" ENTRY_RANGE,
+    [SQL_ENTRY_INSERT] = "INSERT INTO entry VALUES(?1, ?2, ?3, ?4, ?5)",
+    [SQL_ENTRY_DELETE_RANGE] = "DELETE FROM entry WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+    [SQL_ENTRY_DELETE_RANGE_DELETED] =
+        "DELETE FROM entry WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 AND (flags & 8)<>0",
+    [SQL_ENTRY_FLAGS_RANGE] =
+        "UPDATE entry SET flags=(flags & ~?4) | ?5, modseq=?6 WHERE mailbox=?1"
+        " AND uid BETWEEN ?2 AND ?3 AND ((flags & ~?4) | ?5)<>flags AND modseq<=?7",
+    [SQL_EMAIL_INSERT] = "INSERT INTO email VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_EMAIL_REFS] = "UPDATE email SET refs=refs+?2 WHERE id=?1 RETURNING refs, guid, size",
+    [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id=?1",
+    [SQL_EMAIL] = "SELECT guid, size, checksum FROM email WHERE id=?1",
+    [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
+    [SQL_SUMMARY_DELETE] = "DELETE FROM summary WHERE email=?1",
+    [SQL_SUMMARY_SET] = "INSERT OR REPLACE INTO summary VALUES(?1, ?2)",
+    [SQL_BODY_INSERT] = "INSERT INTO body VALUES(?1, ?2)",
+    [SQL_BODY_DELETE] = "DELETE FROM body WHERE email=?1",
+    [SQL_BODY] = "SELECT bytes FROM body WHERE email=?1",
+    [SQL_GONE_INSERT] = "INSERT INTO gone VALUES(?1, ?2, ?3, ?4)",
+    [SQL_GONE] = "SELECT first, last FROM gone WHERE mailbox=?1 AND modseq>?2",
+    [SQL_GONE_COUNT] = "SELECT count(*) FROM gone WHERE mailbox=?1",
+    /* The newest half stays. RETURNING says up to where history is lost. */
+    [SQL_GONE_TRIM] =
+        "DELETE FROM gone WHERE mailbox=?1 AND modseq<=(SELECT modseq FROM gone WHERE mailbox=?1"
+        " ORDER BY modseq DESC LIMIT 1 OFFSET ?2) RETURNING modseq",
+    [SQL_GONE_DELETE] = "DELETE FROM gone WHERE mailbox=?1",
+    [SQL_GONE_FLOOR_SET] = "UPDATE mailbox SET gone_floor=max(gone_floor, ?2) WHERE id=?1",
+    [SQL_DELIVERED] = "SELECT at FROM delivered WHERE guid=?1",
+    [SQL_DELIVERED_INSERT] = "INSERT INTO delivered VALUES(?1, ?2)",
+    [SQL_DELIVERED_TRIM] = "DELETE FROM delivered WHERE at<?1",
+    [SQL_FILED] = "SELECT f.mailbox, f.uid FROM filed f JOIN entry e ON e.mailbox=f.mailbox"
+                  " AND e.uid=f.uid WHERE f.key=?1 AND f.at>=?2",
+    [SQL_FILED_SET] = "INSERT OR REPLACE INTO filed VALUES(?1, ?2, ?3, ?4)",
+    [SQL_FILED_TRIM] = "DELETE FROM filed WHERE at<?1",
+    [SQL_OUTGOING_INSERT] = "INSERT INTO outgoing VALUES(NULL, ?1, ?2, ?3, ?4, '', ?5, ?5, 0)",
+    [SQL_OUTGOING] = "SELECT id, guid, email, sender, recipient, status, created, next, attempts"
+                     " FROM outgoing WHERE next<=?1 ORDER BY next, id LIMIT ?2",
+    [SQL_OUTGOING_NEXT] = "SELECT min(next) FROM outgoing",
+    [SQL_OUTGOING_EMAIL] = "SELECT email FROM outgoing WHERE id=?1",
+    [SQL_OUTGOING_DELETE] = "DELETE FROM outgoing WHERE id=?1",
+    [SQL_OUTGOING_RETRY] =
+        "UPDATE outgoing SET next=?2, status=?3, attempts=attempts+1 WHERE id=?1",
+};
+
+enum err sql_schema(sqlite3 *db)
+{
+    int rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        return ERR_OK;
+    enum err e = sql_err(db, rc);
+    (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    return e;
+}
+
+enum err sql_err(sqlite3 *db, int rc)
+{
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return ERR_OK;
+    case SQLITE_FULL:
+        return ERR_NO_SPACE;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return ERR_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_CONSTRAINT: /* every constraint is ours and checked before: the rows contradict the caches */
+    case SQLITE_SCHEMA:
+    case SQLITE_ERROR:
+        return ERR_CORRUPT;
+    case SQLITE_TOOBIG:
+        return ERR_LIMIT;
+    case SQLITE_NOMEM:
+        return ERR_NO_SPACE;
+    default: {
+        /* A write that found no room leaves nothing behind: it can be rolled back, unlike a failed sync. */
+        int problem = db && (rc == SQLITE_IOERR_WRITE) ? sqlite3_system_errno(db) : 0;
+        return problem == ENOSPC || problem == EDQUOT || problem == EFBIG ? ERR_NO_SPACE : ERR_IO;
+    }
+    }
+}
+
+enum err sql_get(struct account *account, enum sql sql, sqlite3_stmt **out_statement)
+{
+    assert(sql < SQL_COUNT);
+    sqlite3_stmt **slot = &account->statements[sql];
+    if (!*slot) {
+        assert(text[sql]);
+        int rc = sqlite3_prepare_v3(
+            account->db, text[sql], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
+        if (rc != SQLITE_OK)
+            return sql_err(account->db, rc);
+    }
+    *out_statement = *slot;
+    return ERR_OK;
+}
+
+static enum err finish(struct account *account, sqlite3_stmt *statement, int rc)
+{
+    int final_rc = sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    if (rc == SQLITE_DONE || rc == SQLITE_ROW)
+        return ERR_OK;
+    return sql_err(account->db, final_rc != SQLITE_OK ? final_rc : rc);
+}
+
+enum err sql_step(struct account *account, sqlite3_stmt *statement, bool *out_row)
+{
+    int rc = sqlite3_step(statement);
+    *out_row = rc == SQLITE_ROW;
+    return rc == SQLITE_ROW ? ERR_OK : finish(account, statement, rc);
+}
+
+enum err sql_done(struct account *account, sqlite3_stmt *statement)
+{
+    return finish(account, statement, sqlite3_step(statement));
+}
+
+enum err sql_number(
+    struct account *account, sqlite3_stmt *statement, int64_t *out_number, bool *out_found)
+{
+    int rc = sqlite3_step(statement);
+    bool found = rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    int64_t number = found ? sqlite3_column_int64(statement, 0) : 0;
+    if (rc == SQLITE_ROW)
+        rc = sqlite3_step(statement); /* a statement with RETURNING acts only when it is run to its end */
+    TRY(finish(account, statement, rc));
+    if (found)
+        *out_number = number;
+    if (out_found)
+        *out_found = found;
+    return ERR_OK;
+}
+
+enum err sql_run(struct account *account, enum sql sql)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, sql, &statement));
+    return sql_done(account, statement);
+}
+
+void sql_bind_text(sqlite3_stmt *statement, int index, struct slice s)
+{
+    (void)sqlite3_bind_text64(
+        statement, index, s.len ? s.ptr : "", s.len, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void sql_bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes)
+{
+    (void)sqlite3_bind_blob64(
+        statement, index, bytes.len ? bytes.ptr : "", bytes.len, SQLITE_STATIC);
+}
+
+struct slice sql_text(sqlite3_stmt *statement, int index)
+{
+    const void *bytes = sqlite3_column_text(statement, index);
+    return slice_from(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, index));
+}
+
+struct slice sql_bytes(sqlite3_stmt *statement, int index)
+{
+    const void *bytes = sqlite3_column_blob(statement, index);
+    return slice_from(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, index));
+}

@@ -1,0 +1,118 @@
+/* The SQL of an account's database, each statement with a name, and the few calls that run it. Private to store/.
+ *
+ * All calls need the account's lock. */
+#ifndef STORE_SQL_H
+#define STORE_SQL_H
+
+#include "base/err.h"
+#include "base/slice.h"
+
+#include <sqlite3.h>
+
+enum sql {
+    SQL_BEGIN,
+    SQL_COMMIT,
+    SQL_ROLLBACK,
+    SQL_SAVEPOINT,
+    SQL_RELEASE,
+    SQL_ROLLBACK_TO,
+    SQL_ACCOUNT,
+    SQL_ACCOUNT_MODSEQ,
+    SQL_ACCOUNT_MODSEQ_SET,
+    SQL_ACCOUNT_UIDVALIDITY_SET,
+    SQL_USAGE,
+    SQL_KEYWORDS,
+    SQL_KEYWORD_INSERT,
+    SQL_MAILBOXES,
+    SQL_MAILBOX_BY_NAME,
+    SQL_MAILBOX_BY_ID,
+    SQL_MAILBOX_BY_USE,
+    SQL_MAILBOX_CHILD,
+    SQL_MAILBOX_COUNT,
+    SQL_MAILBOX_INSERT,
+    SQL_MAILBOX_DELETE,
+    SQL_MAILBOX_NOSELECT,
+    SQL_MAILBOX_REUSE,
+    SQL_MAILBOX_RENAME,
+    SQL_MAILBOX_TREE,
+    SQL_MAILBOX_CHANGED,
+    SQL_MAILBOX_COUNTERS,
+    SQL_MAILBOX_RECENT,
+    SQL_SUBSCRIPTION_ADD,
+    SQL_SUBSCRIPTION_REMOVE,
+    SQL_SUBSCRIPTION_RENAME,
+    SQL_SUBSCRIPTION_TREE,
+    SQL_UIDS,
+    SQL_UIDS_FROM_COUNT,
+    SQL_ENTRY,
+    SQL_ENTRIES,
+    SQL_ENTRIES_CHANGED,
+    SQL_ENTRIES_EMAIL,
+    SQL_ENTRIES_SUMMARY,
+    SQL_ENTRIES_BODY,
+    SQL_ENTRIES_COPY,
+    SQL_ENTRY_INSERT,
+    SQL_ENTRY_DELETE_RANGE,
+    SQL_ENTRY_DELETE_RANGE_DELETED,
+    SQL_ENTRY_FLAGS_RANGE,
+    SQL_EMAIL_INSERT,
+    SQL_EMAIL_REFS,
+    SQL_EMAIL_DELETE,
+    SQL_EMAIL_BY_GUID,
+    SQL_EMAIL,
+    SQL_SUMMARY_INSERT,
+    SQL_SUMMARY_DELETE,
+    SQL_SUMMARY_SET,
+    SQL_BODY_INSERT,
+    SQL_BODY_DELETE,
+    SQL_BODY,
+    SQL_GONE_INSERT,
+    SQL_GONE,
+    SQL_GONE_COUNT,
+    SQL_GONE_TRIM,
+    SQL_GONE_DELETE,
+    SQL_GONE_FLOOR_SET,
+    SQL_DELIVERED,
+    SQL_DELIVERED_INSERT,
+    SQL_DELIVERED_TRIM,
+    SQL_FILED,
+    SQL_FILED_SET,
+    SQL_FILED_TRIM,
+    SQL_OUTGOING_INSERT,
+    SQL_OUTGOING,
+    SQL_OUTGOING_NEXT,
+    SQL_OUTGOING_EMAIL,
+    SQL_OUTGOING_DELETE,
+    SQL_OUTGOING_RETRY,
+    SQL_COUNT
+};
+
+#define STORE_SCHEMA_VERSION 1
+
+struct account;
+
+/* Creates the tables in an empty database, in one transaction. */
+enum err MUST_USE sql_schema(sqlite3 *db);
+/* The kind of error that rc stands for. */
+enum err sql_err(sqlite3 *db, int rc);
+
+/* The statement, reset and without bindings; prepared at its first use. */
+enum err MUST_USE sql_get(struct account *account, enum sql sql, sqlite3_stmt **out_statement);
+/* Steps once. SQLITE_ROW: *out_row true. When it is done or has failed it is reset. */
+enum err MUST_USE sql_step(struct account *account, sqlite3_stmt *statement, bool *out_row);
+/* Steps a statement that gives no row, and resets it. */
+enum err MUST_USE sql_done(struct account *account, sqlite3_stmt *statement);
+/* One number from the first row; *out_found (may be NULL) false when there is none. Resets. */
+enum err MUST_USE sql_number(
+    struct account *account, sqlite3_stmt *statement, int64_t *out_number, bool *out_found);
+/* A statement without parameters and rows. */
+enum err MUST_USE sql_run(struct account *account, enum sql sql);
+
+/* The bytes must live until the statement is reset. */
+void sql_bind_text(sqlite3_stmt *statement, int index, struct slice text);
+void sql_bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes);
+/* Borrowed until the next step. */
+struct slice sql_text(sqlite3_stmt *statement, int index);
+struct slice sql_bytes(sqlite3_stmt *statement, int index);
+
+#endif
