@@ -27,7 +27,7 @@ struct mailbox_state {
     int64_t id;
     uint32_t uidvalidity, uidnext;
     uint64_t modseq;
-    uint32_t recent; /* UIDs from here on were told to nobody as \Recent */
+    uint32_t recent;   /* UIDs from here on were told to nobody as \Recent */
     bool recent_dirty; /* the row says less; written with the next change or at closing */
     struct uidset uids;
 };
@@ -53,7 +53,7 @@ struct account {
     struct account *due_next;              /* in the list of the maintenance thread */
     bool due, swept;
 
-    int folder_fd; /* owned */
+    int folder_fd;        /* owned */
     atomic_bool readonly; /* S-8 */
     atomic_ullong quota_bytes, quota_messages;
 
@@ -61,11 +61,12 @@ struct account {
     /* under lock */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
-    uint64_t modseq; /* last given out */
+    int log_pages;                        /* pages in the WAL after the last commit */
+    uint64_t modseq;                      /* last given out */
     uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
     struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
     size_t keyword_count;
-    struct map mailboxes; /* id's bytes -> struct mailbox_state, owned */
+    struct map mailboxes;                     /* id's bytes -> struct mailbox_state, owned */
     struct flag_change changes[CHANGES_KEPT]; /* a ring */
     size_t change_next;
     uint64_t changes_floor; /* flag changes up to here may be missing from the ring */
@@ -86,13 +87,13 @@ struct account {
 struct store_tx {
     struct account *account;
     int64_t now_s;
-    uint64_t modseq; /* of this request; 0 until tx_modseq gave one */
+    uint64_t modseq;              /* of this request; 0 until tx_modseq gave one */
     struct store_change *changes; /* owned */
     size_t change_count, change_cap;
-    struct slice *linked, *removed; /* names in big/, owned: to go when it fails; when it is committed */
+    struct slice *linked,
+        *removed; /* names in big/, owned: to go when it fails; when it is committed */
     size_t linked_count, linked_cap, removed_count, removed_cap;
     bool keywords_added;
-    bool retire; /* the mailbox caches are to be read anew: something they do not follow changed */
 };
 
 typedef enum err store_write_fn(struct store_tx *tx, void *write_arg);
@@ -117,10 +118,10 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 /* ---- shared by the files of store/; all with account->lock held ---- */
 
 enum err MUST_USE account_load_keywords(struct account *account);
+void account_drop_keywords(struct account *account);
 /* NULL *out_state: there is no such mailbox (or it is \Noselect). */
 enum err MUST_USE account_mailbox_state(
     struct account *account, int64_t mailbox, struct mailbox_state **out_state);
-void account_forget_mailbox(struct account *account, int64_t mailbox);
 void account_forget_mailboxes(struct account *account);
 /* Lets the caches follow what was committed. */
 void account_apply(struct account *account, const struct store_tx *tx);
@@ -134,9 +135,11 @@ struct mailbox_row {
     uint32_t uidvalidity, uidnext, recent;
     uint64_t modseq, messages, unseen, deleted, bytes, gone_floor;
 };
-void mailbox_row_read(sqlite3_stmt *statement, struct mailbox_row *out_row); /* name borrowed from the statement */
+void mailbox_row_read(
+    sqlite3_stmt *statement, struct mailbox_row *out_row); /* name borrowed from the statement */
 /* Without its name. */
-enum err MUST_USE mailbox_row_by_id(struct account *account, int64_t id, struct mailbox_row *out_row);
+enum err MUST_USE mailbox_row_by_id(
+    struct account *account, int64_t id, struct mailbox_row *out_row);
 /* Only one that holds messages. */
 enum err MUST_USE mailbox_row_selectable(
     struct account *account, int64_t id, struct mailbox_row *out_row);
@@ -150,12 +153,15 @@ enum err MUST_USE tx_flag_bits(
 
 /* ---- emails ---- */
 
-#define GUID_BYTES    16
-#define BIG_NAME_LEN  (GUID_BYTES * 2)
+#define GUID_BYTES   16
+#define BIG_NAME_LEN (GUID_BYTES * 2)
 void guid_new(unsigned char *out);
 /* Files the bytes: email, summary, body or big/. refs is what will name it. */
-enum err MUST_USE tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned char *guid, unsigned refs,
-    int64_t received_s, int32_t received_tz_min, int64_t *out_email);
+enum err MUST_USE tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned char *guid,
+    unsigned refs, int64_t received_s, int32_t received_tz_min, int64_t *out_email);
+/* What tells a message that was sent from another (GUID_BYTES bytes): Message-ID and body. None without a Message-ID. Waits for the disk when the
+ * body is a file. */
+enum err MUST_USE filed_key(struct blob *blob, unsigned char *out_key, bool *out_has);
 /* Adds to what names it; at 0 it goes. */
 enum err MUST_USE tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta);
 /* Files one entry at the end of the mailbox and counts it. row->uidnext moves on. */
@@ -167,7 +173,8 @@ struct tx_expunge {
     const struct uidset *uids; /* NULL = all */
     bool deleted_only, keep_emails;
 };
-enum err MUST_USE tx_expunge(struct store_tx *tx, const struct tx_expunge *args, struct uidset *gone);
+enum err MUST_USE tx_expunge(
+    struct store_tx *tx, const struct tx_expunge *args, struct uidset *gone);
 /* Copies or moves; the sets in result are initialised by the caller. */
 enum err MUST_USE tx_copy(
     struct store_tx *tx, const struct store_copy_args *args, struct store_copy_result *result);
@@ -183,7 +190,7 @@ enum err MUST_USE account_checkpoint(struct account *account);
 /* Removes files in big/ that no row names (S-3). */
 void account_sweep_big(struct account *account);
 /* The truths of one account; account->lock held. findings counts them. */
-enum err MUST_USE account_check(struct account *account, bool repair, account_finding_fn *tell, void *tell_arg,
-    size_t *out_findings);
+enum err MUST_USE account_check(struct account *account, bool repair, account_finding_fn *tell,
+    void *tell_arg, size_t *out_findings);
 
 #endif

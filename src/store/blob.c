@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define FILE_BUFFER_BYTES (64u << 10)
 
@@ -41,6 +42,8 @@ struct blob {
     char file_name[48];    /* below the root; "" while in memory */
     struct msg_scan *scan; /* owned; NULL when finished */
     struct buf summary;    /* owned */
+    XXH3_state_t *hash;    /* owned; NULL when finished */
+    uint64_t checksum;
 };
 
 enum err blob_new(struct store *store, uint64_t bytes_max, struct blob **out_blob)
@@ -51,6 +54,9 @@ enum err blob_new(struct store *store, uint64_t bytes_max, struct blob **out_blo
     blob->bytes_max = bytes_max;
     blob->fd = -1;
     blob->scan = msg_scan_new();
+    blob->hash = XXH3_createState();
+    assert(blob->hash);
+    (void)XXH3_64bits_reset(blob->hash);
     buf_init(&blob->memory, 0);
     buf_init(&blob->summary, 0);
     *out_blob = blob;
@@ -101,6 +107,7 @@ enum err blob_write(struct blob *blob, struct slice bytes)
     if (bytes.len > blob->bytes_max - blob->size)
         return broken(blob, ERR_LIMIT);
     msg_scan_feed(blob->scan, bytes);
+    (void)XXH3_64bits_update(blob->hash, bytes.ptr, bytes.len);
     blob->size += bytes.len;
     while (bytes.len > 0) {
         size_t room = blob->fd < 0 ? blob->store->body_row_bytes_max : FILE_BUFFER_BYTES;
@@ -145,6 +152,9 @@ enum err blob_finish(struct blob *blob)
     enum err e = msg_scan_finish(blob->scan, &blob->summary);
     msg_scan_free(blob->scan);
     blob->scan = NULL;
+    blob->checksum = XXH3_64bits_digest(blob->hash);
+    (void)XXH3_freeState(blob->hash);
+    blob->hash = NULL;
     if (e == ERR_OK && blob->fd >= 0)
         e = sync_file(blob);
     if (e != ERR_OK)
@@ -189,6 +199,17 @@ struct slice blob_summary(const struct blob *blob)
     return buf_slice(&blob->summary);
 }
 
+uint64_t blob_checksum(const struct blob *blob)
+{
+    assert(blob->state == BLOB_WHOLE);
+    return blob->checksum;
+}
+
+const char *blob_file(const struct blob *blob)
+{
+    return blob->fd < 0 ? NULL : blob->file_name;
+}
+
 struct blob *blob_ref(struct blob *blob)
 {
     atomic_fetch_add(&blob->refs, 1);
@@ -205,6 +226,7 @@ void blob_unref(struct blob *blob)
         (void)unlinkat(
             blob->store->root_fd, blob->file_name, 0); /* left over: swept at the next start */
     msg_scan_free(blob->scan);
+    (void)XXH3_freeState(blob->hash);
     buf_done(&blob->memory);
     buf_done(&blob->summary);
     free(blob);

@@ -35,7 +35,8 @@ static const char schema[] =
     "CREATE TABLE filed(key BLOB PRIMARY KEY, at INTEGER NOT NULL, mailbox INTEGER NOT NULL,"
     " uid INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE outgoing(id INTEGER PRIMARY KEY, guid BLOB NOT NULL, email INTEGER NOT NULL,"
-    " sender TEXT NOT NULL, recipient TEXT NOT NULL, status TEXT NOT NULL, created INTEGER NOT NULL,"
+    " sender TEXT NOT NULL, recipient TEXT NOT NULL, status TEXT NOT NULL, created INTEGER NOT "
+    "NULL,"
     " next INTEGER NOT NULL, attempts INTEGER NOT NULL);"
     "PRAGMA user_version=1;"
     "COMMIT";
@@ -44,9 +45,8 @@ static const char schema[] =
     "m.id, m.name, m.use, m.noselect, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen,"   \
     " m.deleted, m.bytes, m.recent, m.gone_floor,"                                                 \
     " EXISTS(SELECT 1 FROM subscription s WHERE s.name=m.name)"
-#define ENTRY_RANGE " WHERE e.mailbox=?1 AND e.uid BETWEEN ?2 AND ?3"
-#define ENTRY_WANTED                                                                               \
-    ENTRY_RANGE " AND (e.flags & ?4)=?4 AND (e.flags & ?5)=0 AND e.modseq>?6"
+#define ENTRY_RANGE   " WHERE e.mailbox=?1 AND e.uid BETWEEN ?2 AND ?3"
+#define ENTRY_WANTED  ENTRY_RANGE " AND (e.flags & ?4)=?4 AND (e.flags & ?5)=0 AND e.modseq>?6"
 #define EMAIL_COLUMNS "e.uid, e.flags, e.modseq, e.email, m.guid, m.size, m.received, m.zone"
 
 static const char *const text[SQL_COUNT] = {
@@ -66,18 +66,19 @@ static const char *const text[SQL_COUNT] = {
     [SQL_KEYWORDS] = "SELECT number, name FROM keyword ORDER BY number",
     [SQL_KEYWORD_INSERT] = "INSERT INTO keyword VALUES(?1, ?2)",
     /* Names hold no controls, so with '/' as the lowest character children follow their parent. */
-    [SQL_MAILBOXES] = "SELECT " MAILBOX_COLUMNS ", replace(m.name, '/', char(1)) AS tree"
-                      " FROM mailbox m UNION ALL "
-                      "SELECT 0, s.name, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,"
+    [SQL_MAILBOXES] = "SELECT * FROM (SELECT " MAILBOX_COLUMNS
+                      " AS subscribed, replace(m.name, '/', char(1)) AS tree FROM mailbox m"
+                      " UNION ALL SELECT 0, s.name, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,"
                       " replace(s.name, '/', char(1)) FROM subscription s"
-                      " WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE m.name=s.name)"
-                      " ORDER BY 2<>'INBOX', tree",
+                      " WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE m.name=s.name))"
+                      " ORDER BY name<>'INBOX', tree",
     [SQL_MAILBOX_BY_NAME] = "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.name=?1",
     [SQL_MAILBOX_BY_ID] = "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.id=?1",
-    [SQL_MAILBOX_BY_USE] = "SELECT " MAILBOX_COLUMNS
-                           " FROM mailbox m WHERE m.use=?1 AND NOT m.noselect"
-                           " ORDER BY m.id LIMIT 1",
-    [SQL_MAILBOX_CHILD] = "SELECT EXISTS(SELECT 1 FROM mailbox WHERE name>?1||'/' AND name<?1||'0')",
+    [SQL_MAILBOX_BY_USE] =
+        "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE m.use=?1 AND NOT m.noselect"
+        " ORDER BY m.id LIMIT 1",
+    [SQL_MAILBOX_CHILD] =
+        "SELECT EXISTS(SELECT 1 FROM mailbox WHERE name>?1||'/' AND name<?1||'0')",
     [SQL_MAILBOX_COUNT] = "SELECT count(*) FROM mailbox",
     [SQL_MAILBOX_INSERT] =
         "INSERT INTO mailbox VALUES(NULL, ?1, ?2, 0, ?3, 1, ?4, 0, 0, 0, 0, 1, ?4) RETURNING id",
@@ -104,8 +105,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ENTRIES] = "SELECT e.uid, e.flags, e.modseq FROM entry e" ENTRY_RANGE,
     [SQL_ENTRIES_CHANGED] = "SELECT e.uid, e.flags, e.modseq FROM entry e"
                             " WHERE e.mailbox=?1 AND e.modseq>?2",
-    [SQL_ENTRIES_EMAIL] = "SELECT " EMAIL_COLUMNS
-                          " FROM entry e CROSS JOIN email m ON m.id=e.email" ENTRY_WANTED,
+    [SQL_ENTRIES_EMAIL] =
+        "SELECT " EMAIL_COLUMNS " FROM entry e CROSS JOIN email m ON m.id=e.email" ENTRY_WANTED,
     [SQL_ENTRIES_SUMMARY] =
         "SELECT " EMAIL_COLUMNS ", s.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
         " CROSS JOIN summary s ON s.email=e.email" ENTRY_WANTED,
@@ -127,6 +128,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_EMAIL_REFS] = "UPDATE email SET refs=refs+?2 WHERE id=?1 RETURNING refs, guid, size",
     [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id=?1",
     [SQL_EMAIL] = "SELECT guid, size, checksum FROM email WHERE id=?1",
+    [SQL_EMAILS_BIG] =
+        "SELECT guid FROM email m WHERE NOT EXISTS(SELECT 1 FROM body b WHERE b.email=m.id)",
     [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
     [SQL_SUMMARY_DELETE] = "DELETE FROM summary WHERE email=?1",
     [SQL_SUMMARY_SET] = "INSERT OR REPLACE INTO summary VALUES(?1, ?2)",
@@ -205,8 +208,8 @@ enum err sql_get(struct account *account, enum sql sql, sqlite3_stmt **out_state
     sqlite3_stmt **slot = &account->statements[sql];
     if (!*slot) {
         assert(text[sql]);
-        int rc = sqlite3_prepare_v3(
-            account->db, text[sql], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
+        int rc =
+            sqlite3_prepare_v3(account->db, text[sql], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
         if (rc != SQLITE_OK)
             return sql_err(account->db, rc);
     }
@@ -242,7 +245,8 @@ enum err sql_number(
     bool found = rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
     int64_t number = found ? sqlite3_column_int64(statement, 0) : 0;
     if (rc == SQLITE_ROW)
-        rc = sqlite3_step(statement); /* a statement with RETURNING acts only when it is run to its end */
+        rc = sqlite3_step(
+            statement); /* a statement with RETURNING acts only when it is run to its end */
     TRY(finish(account, statement, rc));
     if (found)
         *out_number = number;

@@ -21,7 +21,7 @@
 #define FOLDER_DEPTH_MAX 4 /* removed/ID/big/GUID is three */
 
 /* Makes dir below parent when it is missing. */
-static enum err make_dir(int parent_fd, const char *name, struct err_note *note)
+enum err store_make_dir(int parent_fd, const char *name, struct err_note *note)
 {
     if (mkdirat(parent_fd, name, 0700) != 0 && errno != EEXIST)
         return err_noted(
@@ -74,9 +74,9 @@ enum err store_open(
     if (flock(root, LOCK_EX | LOCK_NB) != 0)
         return err_noted(note, err_from_errno(errno),
             "the data folder %s is in use by another Barid", options->root);
-    TRY(make_dir(root, "accounts", note));
-    TRY(make_dir(root, "removed", note));
-    TRY(make_dir(root, "incoming", note));
+    TRY(store_make_dir(root, "accounts", note));
+    TRY(store_make_dir(root, "removed", note));
+    TRY(store_make_dir(root, "incoming", note));
     if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/removed cannot be emptied; look at its files and permissions", options->root);
@@ -90,7 +90,15 @@ enum err store_open(
     store->root_fd = root;
     store->body_row_bytes_max =
         options->body_row_bytes_max ? options->body_row_bytes_max : BLOB_MEMORY_BYTES_MAX;
+    store->accounts_open_max = options->accounts_open_max ? options->accounts_open_max : 1000;
+    store->checkpoint_pages = options->checkpoint_pages ? options->checkpoint_pages : 200;
     root = -1; /* the store's now */
+    enum err e = store_accounts_start(store);
+    if (e != ERR_OK) {
+        close(store->root_fd);
+        free(store);
+        return err_noted(note, e, "the store's thread cannot be started");
+    }
     *out_store = store;
     return ERR_OK;
 }
@@ -99,12 +107,13 @@ void store_close(struct store *store)
 {
     if (!store)
         return;
+    store_accounts_stop(store);
     close(store->root_fd);
     pthread_mutex_destroy(&store->lock);
     free(store);
 }
 
-static bool id_ok(struct slice id)
+bool store_id_ok(struct slice id)
 {
     if (id.len == 0 || id.len > ACCOUNT_ID_BYTES_MAX)
         return false;
@@ -117,7 +126,7 @@ static bool id_ok(struct slice id)
 }
 
 /* Syncs a folder so that a rename in it is durable. */
-static enum err sync_dir(int parent_fd, const char *name)
+enum err store_sync_dir(int parent_fd, const char *name)
 {
     autoclose int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0)
@@ -132,17 +141,19 @@ static enum err remove_folder(struct store *store, struct slice id)
     (void)snprintf(to, sizeof to, "removed/%.*s", SLICE_FMT(id));
     if (renameat(store->root_fd, from, store->root_fd, to) != 0)
         return err_from_errno(errno);
-    TRY(sync_dir(store->root_fd, "accounts"));
-    TRY(sync_dir(store->root_fd, "removed"));
+    TRY(store_sync_dir(store->root_fd, "accounts"));
+    TRY(store_sync_dir(store->root_fd, "removed"));
     return empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
 }
 
 enum err store_account_remove(struct store *store, struct slice id)
 {
-    if (!id_ok(id))
+    if (!store_id_ok(id))
         return ERR_SYNTAX;
     pthread_mutex_lock(&store->lock);
-    enum err e = remove_folder(store, id);
+    enum err e = store_account_shut(store, id);
+    if (e == ERR_OK)
+        e = remove_folder(store, id);
     pthread_mutex_unlock(&store->lock);
     return e;
 }

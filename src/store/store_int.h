@@ -20,10 +20,12 @@ struct store {
     atomic_ullong commits, requests, checkpoints;
 
     pthread_mutex_t lock;
-    pthread_cond_t moved; /* an account was opened or closed; maintenance has something due or is to end */
+    pthread_cond_t
+        moved; /* an account was opened or closed; maintenance has something due or is to end */
     /* under lock */
     struct map accounts; /* id -> struct account */
-    struct map suspects; /* ids of accounts that turned read-only: checked when they are opened again */
+    struct map
+        suspects; /* ids of accounts that turned read-only: checked when they are opened again */
     struct account *idle_first, *idle_last; /* unreferenced, least recently used first */
     struct account *due_first, **due_last;  /* for the maintenance thread; each holds a reference */
     bool ending;

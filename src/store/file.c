@@ -1,0 +1,292 @@
+/* Messages filed in a mailbox: APPEND, deliveries, and what sending files itself.
+ *
+ * Always true: a row that names a big file is committed only after the file and its name in big/ were synced (S-2). */
+#include "store/account.h"
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/rand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* 48 bits of milliseconds, then randomness, version and variant as RFC 9562 has them for UUIDv7: ids sort by time. */
+void guid_new(unsigned char *out)
+{
+    rand_bytes(out, GUID_BYTES);
+    uint64_t now_ms = (uint64_t)clock_wall_ms();
+    for (int i = 0; i < 6; i++)
+        out[i] = (unsigned char)(now_ms >> (40 - 8 * i));
+    out[6] = (unsigned char)(0x70 | (out[6] & 0x0f));
+    out[8] = (unsigned char)(0x80 | (out[8] & 0x3f));
+}
+
+/* Links a body that is a file into big/ and syncs the name. */
+static enum err link_big(struct store_tx *tx, const struct blob *blob, const unsigned char *guid)
+{
+    struct account *account = tx->account;
+    struct buf name;
+    buf_init(&name, 0);
+    buf_adds(&name, "big/");
+    hex_encode(&name, slice_from(guid, GUID_BYTES));
+    buf_addc(&name, 0);
+    const char *path = buf_slice(&name).ptr;
+    enum err e = ERR_OK;
+    if (linkat(account->store->root_fd, blob_file(blob), account->folder_fd, path, 0) != 0)
+        e = err_from_errno(errno);
+    if (e == ERR_OK) {
+        tx_linked(tx, slice_from(path + 4, BIG_NAME_LEN));
+        e = store_sync_dir(account->folder_fd, "big");
+    }
+    buf_done(&name);
+    return e;
+}
+
+enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned char *guid,
+    unsigned refs, int64_t received_s, int32_t received_tz_min, int64_t *out_email)
+{
+    struct account *account = tx->account;
+    sqlite3_stmt *statement;
+    if (blob_file(blob))
+        TRY(link_big(tx, blob, guid));
+    TRY(sql_get(account, SQL_EMAIL_INSERT, &statement));
+    (void)sqlite3_bind_int64(statement, 1, refs);
+    (void)sqlite3_bind_int64(statement, 2, (int64_t)blob_size(blob));
+    (void)sqlite3_bind_int64(statement, 3, received_s);
+    (void)sqlite3_bind_int64(statement, 4, received_tz_min);
+    (void)sqlite3_bind_int64(statement, 5, (int64_t)blob_checksum(blob));
+    sql_bind_bytes(statement, 6, slice_from(guid, GUID_BYTES));
+    TRY(sql_done(account, statement));
+    int64_t email = sqlite3_last_insert_rowid(account->db);
+    TRY(sql_get(account, SQL_SUMMARY_INSERT, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    sql_bind_bytes(statement, 2, blob_summary(blob));
+    TRY(sql_done(account, statement));
+    if (!blob_file(blob)) {
+        TRY(sql_get(account, SQL_BODY_INSERT, &statement));
+        (void)sqlite3_bind_int64(statement, 1, email);
+        sql_bind_bytes(statement, 2, blob_source(blob).whole);
+        TRY(sql_done(account, statement));
+    }
+    *out_email = email;
+    return ERR_OK;
+}
+
+static enum err email_delete(
+    struct store_tx *tx, int64_t email, bool big, const unsigned char *guid)
+{
+    static const enum sql steps[] = { SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_BODY_DELETE };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        sqlite3_stmt *statement;
+        TRY(sql_get(tx->account, steps[i], &statement));
+        (void)sqlite3_bind_int64(statement, 1, email);
+        TRY(sql_done(tx->account, statement));
+    }
+    /* Changes of the last statement: no row in body means a file. */
+    if (big || sqlite3_changes(tx->account->db) == 0) {
+        struct buf name;
+        buf_init(&name, 0);
+        hex_encode(&name, slice_from(guid, GUID_BYTES));
+        tx_removed(tx, buf_slice(&name));
+        buf_done(&name);
+    }
+    return ERR_OK;
+}
+
+enum err tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta)
+{
+    struct account *account = tx->account;
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, SQL_EMAIL_REFS, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    (void)sqlite3_bind_int64(statement, 2, delta);
+    bool row;
+    TRY(sql_step(account, statement, &row));
+    if (!row)
+        return ERR_CORRUPT;
+    int64_t refs = sqlite3_column_int64(statement, 0);
+    unsigned char guid[GUID_BYTES];
+    struct slice bytes = sql_bytes(statement, 1);
+    bool guid_ok = bytes.len == GUID_BYTES;
+    if (guid_ok)
+        memcpy(guid, bytes.ptr, GUID_BYTES);
+    (void)sqlite3_reset(statement);
+    if (!guid_ok || refs < 0)
+        return ERR_CORRUPT;
+    return refs == 0 ? email_delete(tx, email, false, guid) : ERR_OK;
+}
+
+enum err tx_entry_insert(
+    struct store_tx *tx, struct mailbox_row *row, int64_t email, uint64_t flags, uint64_t modseq)
+{
+    if (row->uidnext == UINT32_MAX)
+        return ERR_LIMIT; /* no UID left in this mailbox */
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_ENTRY_INSERT, &statement));
+    (void)sqlite3_bind_int64(statement, 1, row->id);
+    (void)sqlite3_bind_int64(statement, 2, row->uidnext);
+    (void)sqlite3_bind_int64(statement, 3, email);
+    (void)sqlite3_bind_int64(statement, 4, (int64_t)flags);
+    (void)sqlite3_bind_int64(statement, 5, (int64_t)modseq);
+    TRY(sql_done(tx->account, statement));
+    row->uidnext++;
+    return ERR_OK;
+}
+
+/* ---- account_append ---- */
+
+struct append_args {
+    int64_t mailbox;
+    const struct store_append *items;
+    size_t count;
+    struct store_append_result *result;
+};
+
+static enum err was_delivered(struct store_tx *tx, const unsigned char *guid, bool *out_was)
+{
+    sqlite3_stmt *statement;
+    int64_t at;
+    TRY(sql_get(tx->account, SQL_DELIVERED, &statement));
+    sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
+    return sql_number(tx->account, statement, &at, out_was);
+}
+
+static enum err remember_delivered(struct store_tx *tx, const unsigned char *guid)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_DELIVERED_INSERT, &statement));
+    sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
+    (void)sqlite3_bind_int64(statement, 2, tx->now_s);
+    return sql_done(tx->account, statement);
+}
+
+/* A client that files its own copy of what it just sent finds it there (DESIGN §8). */
+static enum err filed_already(struct store_tx *tx, const struct mailbox_row *row, struct blob *blob,
+    uint32_t *out_uid, unsigned char *out_key, bool *out_has_key)
+{
+    *out_uid = 0;
+    *out_has_key = false;
+    if (row->use != STORE_USE_SENT)
+        return ERR_OK;
+    TRY(filed_key(blob, out_key, out_has_key));
+    if (!*out_has_key)
+        return ERR_OK;
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_FILED, &statement));
+    sql_bind_bytes(statement, 1, slice_from(out_key, GUID_BYTES));
+    (void)sqlite3_bind_int64(statement, 2, tx->now_s - FILED_SAME_S);
+    bool found;
+    TRY(sql_step(tx->account, statement, &found));
+    if (!found)
+        return ERR_OK;
+    if (sqlite3_column_int64(statement, 0) == row->id)
+        *out_uid = (uint32_t)sqlite3_column_int64(statement, 1);
+    (void)sqlite3_reset(statement);
+    return ERR_OK;
+}
+
+static enum err remember_filed(
+    struct store_tx *tx, const struct mailbox_row *row, const unsigned char *key, uint32_t uid)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_FILED_SET, &statement));
+    sql_bind_bytes(statement, 1, slice_from(key, GUID_BYTES));
+    (void)sqlite3_bind_int64(statement, 2, tx->now_s);
+    (void)sqlite3_bind_int64(statement, 3, row->id);
+    (void)sqlite3_bind_int64(statement, 4, uid);
+    return sql_done(tx->account, statement);
+}
+
+static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
+    const struct store_append *item, struct tx_counts *counts)
+{
+    unsigned char guid[GUID_BYTES];
+    if (item->guid) {
+        bool was;
+        TRY(was_delivered(tx, item->guid, &was));
+        if (was)
+            return ERR_EXISTS;
+        TRY(remember_delivered(tx, item->guid));
+        memcpy(guid, item->guid, GUID_BYTES);
+    } else {
+        guid_new(guid);
+    }
+    uint64_t bits;
+    bool full = false; /* a keyword too many is left out: the mail matters more */
+    TRY(tx_flag_bits(tx, &item->flags, &bits, &full));
+    int64_t email;
+    TRY(tx_email_insert(tx, item->blob, guid, 1, item->received_s, item->received_tz_min, &email));
+    TRY(tx_entry_insert(tx, row, email, bits, tx_modseq(tx)));
+    counts->messages++;
+    counts->bytes += (int64_t)blob_size(item->blob);
+    counts->unseen += bits & STORE_SEEN ? 0 : 1;
+    counts->deleted += bits & STORE_DELETED ? 1 : 0;
+    return ERR_OK;
+}
+
+/* Old marks go now and then, with a change that is made anyway. */
+static enum err trim_marks(struct store_tx *tx)
+{
+    if (tx_modseq(tx) % 256 != 0)
+        return ERR_OK;
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_DELIVERED_TRIM, &statement));
+    (void)sqlite3_bind_int64(statement, 1, tx->now_s - DELIVERED_DAYS * 86400);
+    TRY(sql_done(tx->account, statement));
+    TRY(sql_get(tx->account, SQL_FILED_TRIM, &statement));
+    (void)sqlite3_bind_int64(statement, 1, tx->now_s - 86400);
+    return sql_done(tx->account, statement);
+}
+
+static enum err append_write(struct store_tx *tx, void *write_arg)
+{
+    struct append_args *args = write_arg;
+    struct mailbox_row row;
+    TRY(mailbox_row_selectable(tx->account, args->mailbox, &row));
+    args->result->uidvalidity = row.uidvalidity;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < args->count; i++)
+        bytes += blob_size(args->items[i].blob);
+    unsigned char key[GUID_BYTES];
+    bool has_key = false;
+    if (args->count == 1) {
+        uint32_t uid;
+        TRY(filed_already(tx, &row, args->items[0].blob, &uid, key, &has_key));
+        if (uid) {
+            args->result->uid_first = uid;
+            return ERR_OK;
+        }
+    }
+    args->result->over_quota = !tx_quota_ok(tx, bytes, args->count);
+    if (args->result->over_quota)
+        return ERR_NO_SPACE;
+    args->result->uid_first = row.uidnext;
+    struct tx_counts counts = { 0 };
+    for (size_t i = 0; i < args->count; i++)
+        TRY(append_one(tx, &row, &args->items[i], &counts));
+    if (args->count == 0)
+        return ERR_OK;
+    if (has_key)
+        TRY(remember_filed(tx, &row, key, args->result->uid_first));
+    TRY(tx_mailbox_changed(tx, row.id, row.uidnext, &counts));
+    TRY(trim_marks(tx));
+    uidset_add_run(
+        &tx_change(tx, STORE_CHANGE_ADD, row.id)->uids, args->result->uid_first, row.uidnext - 1);
+    return ERR_OK;
+}
+
+enum err account_append(struct account *account, int64_t mailbox, const struct store_append *items,
+    size_t count, struct store_append_result *out_result)
+{
+    struct store_append_result result = { 0 };
+    struct append_args args = {
+        .mailbox = mailbox, .items = items, .count = count, .result = &result
+    };
+    enum err e = account_write(account, append_write, &args);
+    if (e == ERR_OK || e == ERR_NO_SPACE)
+        *out_result = result;
+    return e;
+}

@@ -1,0 +1,113 @@
+/* STORE: flags of many messages in set-wise statements. The rows are looked at first, so that the change names exactly what changed. */
+#include "store/account.h"
+
+struct flags_run {
+    int64_t mailbox;
+    uint64_t clear, set, modseq_max;
+    struct uidset changed;
+    struct tx_counts counts;
+};
+
+/* Which rows of a run are there, refused, changed. */
+static enum err look(struct account *account, struct flags_run *run, struct uid_run range,
+    struct store_flags_result *result)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, SQL_ENTRIES, &statement));
+    (void)sqlite3_bind_int64(statement, 1, run->mailbox);
+    (void)sqlite3_bind_int64(statement, 2, range.first);
+    (void)sqlite3_bind_int64(statement, 3, range.last);
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        uint32_t uid = (uint32_t)sqlite3_column_int64(statement, 0);
+        uint64_t flags = (uint64_t)sqlite3_column_int64(statement, 1);
+        if ((uint64_t)sqlite3_column_int64(statement, 2) > run->modseq_max) {
+            uidset_add(&result->modified, uid);
+            continue;
+        }
+        uidset_add(&result->done, uid);
+        uint64_t now = (flags & ~run->clear) | run->set;
+        if (now == flags)
+            continue;
+        uidset_add(&run->changed, uid);
+        run->counts.unseen += (int)(flags & STORE_SEEN) - (int)(now & STORE_SEEN);
+        run->counts.deleted +=
+            ((int)(now & STORE_DELETED) - (int)(flags & STORE_DELETED)) / STORE_DELETED;
+    }
+}
+
+static enum err change(struct store_tx *tx, const struct flags_run *run, struct uid_run range)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_ENTRY_FLAGS_RANGE, &statement));
+    (void)sqlite3_bind_int64(statement, 1, run->mailbox);
+    (void)sqlite3_bind_int64(statement, 2, range.first);
+    (void)sqlite3_bind_int64(statement, 3, range.last);
+    (void)sqlite3_bind_int64(statement, 4, (int64_t)run->clear);
+    (void)sqlite3_bind_int64(statement, 5, (int64_t)run->set);
+    (void)sqlite3_bind_int64(statement, 6, (int64_t)tx_modseq(tx));
+    (void)sqlite3_bind_int64(statement, 7, (int64_t)run->modseq_max);
+    return sql_done(tx->account, statement);
+}
+
+struct flags_write {
+    const struct store_flags_args *args;
+    struct store_flags_result *result;
+};
+
+static enum err work(struct store_tx *tx, struct flags_write *w, struct flags_run *run)
+{
+    const struct uidset *uids = w->args->uids;
+    for (size_t i = 0; i < uids->count; i++)
+        TRY(look(tx->account, run, uids->runs[i], w->result));
+    if (uidset_empty(&run->changed))
+        return ERR_OK;
+    for (size_t i = 0; i < uids->count; i++)
+        TRY(change(tx, run, uids->runs[i]));
+    w->result->modseq = tx_modseq(tx);
+    TRY(tx_mailbox_changed(tx, run->mailbox, 0, &run->counts));
+    uidset_swap(&tx_change(tx, STORE_CHANGE_FLAGS, run->mailbox)->uids, &run->changed);
+    return ERR_OK;
+}
+
+static enum err flags_write(struct store_tx *tx, void *write_arg)
+{
+    struct flags_write *w = write_arg;
+    const struct store_flags_args *args = w->args;
+    struct mailbox_row row;
+    TRY(mailbox_row_selectable(tx->account, args->mailbox, &row));
+    uint64_t bits;
+    TRY(tx_flag_bits(tx, &args->flags, &bits, &w->result->keywords_full));
+    struct flags_run run = { .mailbox = args->mailbox,
+        .clear = args->how == STORE_FLAGS_SET      ? ~bits
+                 : args->how == STORE_FLAGS_REMOVE ? bits
+                                                   : 0,
+        .set = args->how == STORE_FLAGS_REMOVE ? 0 : bits,
+        .modseq_max = args->has_unchangedsince && args->unchangedsince < INT64_MAX
+                          ? args->unchangedsince
+                          : INT64_MAX };
+    uidset_init(&run.changed);
+    enum err e = work(tx, w, &run);
+    uidset_done(&run.changed);
+    return e;
+}
+
+enum err account_flags(struct account *account, const struct store_flags_args *args,
+    struct store_flags_result *out_result)
+{
+    struct store_flags_result result = { 0 };
+    uidset_init(&result.done);
+    uidset_init(&result.modified);
+    struct flags_write w = { .args = args, .result = &result };
+    enum err e = account_write(account, flags_write, &w);
+    if (e != ERR_OK) {
+        uidset_done(&result.done);
+        uidset_done(&result.modified);
+        return e;
+    }
+    *out_result = result;
+    return ERR_OK;
+}

@@ -1,0 +1,251 @@
+/* Committed rows, and handles on bodies. */
+#include "store/account.h"
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_ROWS_MAX  10000
+#define READ_BYTES_MAX (4u << 20)
+
+struct reading {
+    const struct store_read_args *args;
+    struct arena *arena;
+    enum sql sql;
+    size_t rows_max, bytes_max, bytes, cap;
+    struct store_rows rows;
+};
+
+static bool wanted(const struct store_read_args *args, uint64_t flags, uint64_t modseq)
+{
+    return (flags & args->flags_all) == args->flags_all && (flags & args->flags_none) == 0 &&
+           modseq > args->modseq_above;
+}
+
+static enum err keep(struct reading *r, sqlite3_stmt *statement, int column, struct slice *out)
+{
+    *out = slice_dup(r->arena, sql_bytes(statement, column));
+    r->bytes += out->len;
+    return out->ptr ? ERR_OK : ERR_LIMIT;
+}
+
+static enum err read_row(struct reading *r, sqlite3_stmt *statement)
+{
+    uint64_t flags = (uint64_t)sqlite3_column_int64(statement, 1);
+    uint64_t modseq = (uint64_t)sqlite3_column_int64(statement, 2);
+    if (!wanted(r->args, flags, modseq))
+        return ERR_OK;
+    if (r->rows.count == r->cap) {
+        void *grown =
+            arena_grow(r->arena, r->rows.at, &r->cap, r->rows.count + 1, sizeof *r->rows.at);
+        if (!grown)
+            return ERR_LIMIT;
+        r->rows.at = grown;
+    }
+    struct store_row *row = &r->rows.at[r->rows.count];
+    *row = (struct store_row){
+        .uid = (uint32_t)sqlite3_column_int64(statement, 0), .flags = flags, .modseq = modseq
+    };
+    if (r->sql != SQL_ENTRIES) {
+        row->email = sqlite3_column_int64(statement, 3);
+        struct slice guid = sql_bytes(statement, 4);
+        if (guid.len != GUID_BYTES)
+            return ERR_CORRUPT;
+        memcpy(row->guid, guid.ptr, GUID_BYTES);
+        row->size = (uint64_t)sqlite3_column_int64(statement, 5);
+        row->received_s = sqlite3_column_int64(statement, 6);
+        row->received_tz_min = (int32_t)sqlite3_column_int64(statement, 7);
+    }
+    if (r->args->need & STORE_NEED_SUMMARY)
+        TRY(keep(r, statement, 8, &row->summary));
+    if (r->sql == SQL_ENTRIES_BODY && sqlite3_column_type(statement, 9) != SQLITE_NULL)
+        TRY(keep(r, statement, 9, &row->body));
+    r->rows.count++;
+    return ERR_OK;
+}
+
+/* *out_full: enough was read. */
+static enum err read_range(
+    struct reading *r, struct account *account, struct uid_run range, bool *out_full)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, r->sql, &statement));
+    (void)sqlite3_bind_int64(statement, 1, r->args->mailbox);
+    (void)sqlite3_bind_int64(statement, 2, range.first);
+    (void)sqlite3_bind_int64(statement, 3, range.last);
+    if (r->sql != SQL_ENTRIES) {
+        (void)sqlite3_bind_int64(statement, 4, (int64_t)r->args->flags_all);
+        (void)sqlite3_bind_int64(statement, 5, (int64_t)r->args->flags_none);
+        (void)sqlite3_bind_int64(statement, 6, (int64_t)r->args->modseq_above);
+    }
+    if (r->sql == SQL_ENTRIES_BODY)
+        (void)sqlite3_bind_int(statement, 7, r->args->need & STORE_NEED_SUMMARY ? 1 : 0);
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        enum err e = ERR_OK;
+        *out_full = r->rows.count >= r->rows_max || r->bytes >= r->bytes_max;
+        if (*out_full)
+            r->rows.next_uid = (uint32_t)sqlite3_column_int64(statement, 0);
+        else
+            e = read_row(r, statement);
+        if (*out_full || e != ERR_OK) {
+            (void)sqlite3_reset(statement);
+            return e;
+        }
+    }
+}
+
+static enum err read_all(struct reading *r, struct account *account)
+{
+    static const struct uid_run everything = { 1, UINT32_MAX };
+    const struct uidset *uids = r->args->uids;
+    const struct uid_run *runs = uids ? uids->runs : &everything;
+    size_t count = uids ? uids->count : 1;
+    bool full = false;
+    for (size_t i = 0; i < count && !full; i++) {
+        struct uid_run range = runs[i];
+        if (range.last < r->args->from_uid)
+            continue;
+        if (range.first < r->args->from_uid)
+            range.first = r->args->from_uid;
+        if (r->rows.count >= r->rows_max || r->bytes >= r->bytes_max) {
+            r->rows.next_uid = range.first;
+            return ERR_OK;
+        }
+        TRY(read_range(r, account, range, &full));
+    }
+    return ERR_OK;
+}
+
+enum err account_read(struct account *account, const struct store_read_args *args,
+    struct arena *arena, struct store_rows *out_rows)
+{
+    struct reading r = { .args = args,
+        .arena = arena,
+        .sql = args->need & STORE_NEED_BODY      ? SQL_ENTRIES_BODY
+               : args->need & STORE_NEED_SUMMARY ? SQL_ENTRIES_SUMMARY
+               : args->need & STORE_NEED_EMAIL   ? SQL_ENTRIES_EMAIL
+                                                 : SQL_ENTRIES,
+        .rows_max = args->rows_max ? args->rows_max : READ_ROWS_MAX,
+        .bytes_max = args->bytes_max ? args->bytes_max : READ_BYTES_MAX };
+    pthread_mutex_lock(&account->lock);
+    enum err e = read_all(&r, account);
+    pthread_mutex_unlock(&account->lock);
+    if (e == ERR_OK)
+        *out_rows = r.rows;
+    return e;
+}
+
+/* ---- bodies ---- */
+
+struct store_body {
+    uint64_t size;
+    char *bytes; /* owned; NULL for a file */
+    int fd;      /* owned; -1 for bytes */
+};
+
+static enum err open_big(
+    struct account *account, struct slice guid, uint64_t size, struct store_body *body)
+{
+    struct buf path;
+    buf_init(&path, 0);
+    buf_adds(&path, "big/");
+    hex_encode(&path, guid);
+    buf_addc(&path, 0);
+    body->fd = openat(account->folder_fd, buf_slice(&path).ptr, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int problem = errno;
+    buf_done(&path);
+    if (body->fd < 0)
+        return problem == ENOENT ? ERR_CORRUPT : err_from_errno(problem);
+    struct stat about;
+    if (fstat(body->fd, &about) != 0)
+        return ERR_IO;
+    return (uint64_t)about.st_size == size ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum err find_body(struct account *account, int64_t email, struct store_body *body)
+{
+    sqlite3_stmt *statement, *rows;
+    bool row;
+    TRY(sql_get(account, SQL_BODY, &rows));
+    (void)sqlite3_bind_int64(rows, 1, email);
+    TRY(sql_step(account, rows, &row));
+    if (row) {
+        struct slice bytes = sql_bytes(rows, 0);
+        body->bytes = mem_strndup(bytes.ptr, bytes.len);
+        body->size = bytes.len;
+        (void)sqlite3_reset(rows);
+        return ERR_OK;
+    }
+    TRY(sql_get(account, SQL_EMAIL, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    TRY(sql_step(account, statement, &row));
+    if (!row)
+        return ERR_NOT_FOUND;
+    body->size = (uint64_t)sqlite3_column_int64(statement, 1);
+    enum err e = open_big(account, sql_bytes(statement, 0), body->size, body);
+    (void)sqlite3_reset(statement);
+    return e;
+}
+
+enum err account_body(struct account *account, int64_t email, struct store_body **out_body)
+{
+    struct store_body *body = mem_zalloc(1, sizeof *body);
+    body->fd = -1;
+    pthread_mutex_lock(&account->lock);
+    enum err e = find_body(account, email, body);
+    pthread_mutex_unlock(&account->lock);
+    if (e != ERR_OK) {
+        store_body_close(body);
+        return e;
+    }
+    *out_body = body;
+    return ERR_OK;
+}
+
+static enum err read_file(void *source_arg, uint64_t offset, size_t len, struct buf *out)
+{
+    const struct store_body *body = source_arg;
+    char *room = buf_room(out, len);
+    if (!room)
+        return ERR_LIMIT;
+    for (size_t have = 0; have < len;) {
+        ssize_t got = pread(body->fd, room + have, len - have, (off_t)(offset + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_from_errno(errno);
+        if (got == 0)
+            return ERR_CORRUPT;
+        have += (size_t)got;
+    }
+    buf_wrote(out, len);
+    return ERR_OK;
+}
+
+struct msg_source store_body_source(struct store_body *body)
+{
+    if (body->bytes)
+        return msg_source_memory(slice_from(body->bytes, body->size));
+    return (struct msg_source){ .size = body->size, .read = read_file, .source_arg = body };
+}
+
+void store_body_close(struct store_body *body)
+{
+    if (!body)
+        return;
+    if (body->fd >= 0)
+        close(body->fd);
+    free(body->bytes);
+    free(body);
+}
