@@ -152,7 +152,7 @@ static size_t domain(struct slice s)
 static enum err path(struct slice *in, bool postmaster, struct smtp_path *out)
 {
     struct path_reader r = { .in = *in, .path = out };
-    *out = (struct smtp_path){ "" };
+    *out = (struct smtp_path){ .address = "" };
     if (!slice_starts(r.in, SLICE("<")))
         return ERR_SYNTAX;
     r.in = slice_from_index(r.in, 1);
@@ -237,7 +237,7 @@ static enum err keyword(struct slice *in, struct slice word)
 
 enum err smtp_parse_mail(struct slice rest, struct smtp_mail *out_mail)
 {
-    struct smtp_mail mail = { .path = { "" } };
+    struct smtp_mail mail = { .path = { .address = "" } };
     TRY(keyword(&rest, SLICE("FROM:")));
     TRY(path(&rest, false, &mail.path));
     if (rest.len && rest.ptr[0] != ' ')
