@@ -16,18 +16,19 @@ struct outbox_options {
     struct directory *directory; /* the same */
     const char *data_dir;        /* copied */
     const char *hostname;        /* names us in trace fields and bounces; copied */
-    bool test_addresses;         /* user+tempfail@, +permfail@, +slow@ behave as named (`barid demo`) */
+    bool test_addresses; /* user+tempfail@, +permfail@, +slow@ behave as named (`barid demo`) */
     int slow_ms;
-    atomic_ullong *delivered;    /* counted up for each recipient; NULL = not counted */
+    atomic_ullong *delivered; /* counted up for each recipient; NULL = not counted */
 };
 
 /* Starts no thread. */
-enum err MUST_USE outbox_new(const struct outbox_options *options, struct outbox **out_outbox, struct err_note *note);
+enum err MUST_USE outbox_new(
+    const struct outbox_options *options, struct outbox **out_outbox, struct err_note *note);
 void outbox_start(struct outbox *outbox);
 /* Before account_submit: from now on the account is looked at, also after a crash. Durable when it returns; waits for the disk only when the
  * account is not marked yet. */
 enum err MUST_USE outbox_mark(struct outbox *outbox, struct slice account_id);
-/* After account_submit: the account has something due now. */
+/* After account_submit, whatever came of it: once for each mark. The account is looked at now. */
 void outbox_wake(struct outbox *outbox, struct slice account_id);
 /* Ends the threads after the delivery each is in. */
 void outbox_stop(struct outbox *outbox);

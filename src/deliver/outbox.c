@@ -1,0 +1,506 @@
+/* The worker that ends outgoing rows (outbox.h).
+ *
+ *   row waiting --delivered--> gone
+ *       |  ^--temporary failure: later, at most GIVE_UP_S--+
+ *       +--permanent failure, or given up--> gone, and a bounce in the sender's INBOX in the same transaction
+ *
+ * Always true: an account with a row is in agenda.db (a mark comes before the row, and goes only when there is none and nobody is between mark and
+ * commit); a row that was delivered before a crash is delivered again under the same guid, which files it once. */
+#include "deliver/outbox.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "deliver/deliver.h"
+#include "message/header.h"
+
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define GIVE_UP_S        (5 * 86400)
+#define ROWS_AT_ONCE     100
+#define PIECE_BYTES      (64u << 10)
+#define WORKER_STACK     (256u << 10)
+#define BOUNCE_BYTES_MAX (2u << 20)
+
+struct marked {
+    char id[USER_ID_BYTES + 1];
+    int64_t next_s; /* when to look; INT64_MAX when nothing waits */
+    unsigned holds; /* submissions between mark and wake */
+};
+
+struct outbox {
+    struct store *store;
+    struct directory *directory;
+    char hostname[256];
+    bool test_addresses;
+    int slow_ms;
+    atomic_ullong *delivered;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    /* under lock */
+    sqlite3 *agenda;
+    struct map accounts; /* id -> struct marked, owned */
+    bool started, ending;
+    pthread_t worker;
+};
+
+/* ---- agenda.db ---- */
+
+static enum err agenda_err(int rc)
+{
+    return rc == SQLITE_OK || rc == SQLITE_DONE ? ERR_OK
+           : rc == SQLITE_FULL                  ? ERR_NO_SPACE
+                                                : ERR_IO;
+}
+
+static enum err agenda_run(struct outbox *outbox, const char *sql, struct slice id)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(outbox->agenda, sql, -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return agenda_err(rc);
+    (void)sqlite3_bind_text64(statement, 1, id.ptr, id.len, SQLITE_STATIC, SQLITE_UTF8);
+    rc = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    return agenda_err(rc);
+}
+
+static struct marked *remember(struct outbox *outbox, struct slice id)
+{
+    struct marked *marked = mem_zalloc(1, sizeof *marked);
+    memcpy(marked->id, id.ptr, id.len);
+    marked->next_s = INT64_MAX;
+    (void)map_put(&outbox->accounts, id, marked);
+    return marked;
+}
+
+static enum err agenda_open(struct outbox *outbox, const char *data_dir, struct err_note *note)
+{
+    char path[700];
+    (void)snprintf(path, sizeof path, "%s/agenda.db", data_dir);
+    static const char set_up[] =
+        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+        "CREATE TABLE IF NOT EXISTS agenda(account TEXT PRIMARY KEY) WITHOUT ROWID";
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_open_v2(path, &outbox->agenda,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(outbox->agenda, set_up, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(outbox->agenda, "SELECT account FROM agenda", -1, &statement, NULL);
+    while (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+        struct slice id = slice_of((const char *)sqlite3_column_text(statement, 0));
+        if (id.len <= USER_ID_BYTES)
+            remember(outbox, id)->next_s = 0; /* looked at first thing */
+    }
+    int final_rc = sqlite3_finalize(statement);
+    if (rc != SQLITE_OK || final_rc != SQLITE_OK)
+        return err_noted(
+            note, ERR_IO, "%s cannot be opened: %s", path, sqlite3_errmsg(outbox->agenda));
+    return ERR_OK;
+}
+
+/* ---- one row ---- */
+
+static enum err copy_body(const struct msg_source *source, struct blob *blob)
+{
+    struct buf piece;
+    buf_init(&piece, 0);
+    enum err e = ERR_OK;
+    for (uint64_t at = 0; at < source->size && e == ERR_OK; at += PIECE_BYTES) {
+        buf_clear(&piece);
+        e = msg_source_read(source, at, PIECE_BYTES, &piece);
+        if (e == ERR_OK)
+            e = blob_write(blob, buf_slice(&piece));
+    }
+    buf_done(&piece);
+    return e;
+}
+
+static enum err blob_for(struct outbox *outbox, const struct store_outgoing *row,
+    const struct msg_source *source, struct blob **out_blob)
+{
+    char trace[USER_NAME_BYTES_MAX + 32];
+    int len = snprintf(trace, sizeof trace, "Return-Path: <%.*s>\r\n", SLICE_FMT(row->sender));
+    struct blob *blob;
+    TRY(blob_new(outbox->store, source->size + (uint64_t)len, &blob));
+    enum err e = blob_write(blob, slice_from(trace, (size_t)len));
+    if (e == ERR_OK)
+        e = copy_body(source, blob);
+    if (e == ERR_OK)
+        e = blob_finish(blob);
+    if (e == ERR_OK)
+        *out_blob = blob;
+    else
+        blob_unref(blob);
+    return e;
+}
+
+/* What came of one delivery. */
+struct outcome {
+    enum err error;
+    bool permanent;
+    const char *text; /* for the sender; static */
+    int64_t wait_s;   /* before the next try; 0 = by the schedule */
+};
+
+static struct outcome test_outcome(
+    const struct outbox *outbox, const struct store_outgoing *row, struct slice detail)
+{
+    if (!outbox->test_addresses)
+        return (struct outcome){ 0 };
+    switch (deliver_test_of(detail)) {
+    case DELIVER_TEST_TEMPFAIL:
+        return (struct outcome){ .error = ERR_BUSY,
+            .text = "The address asks for a temporary failure" };
+    case DELIVER_TEST_PERMFAIL:
+        return (struct outcome){ .error = ERR_DENIED,
+            .permanent = true,
+            .text = "The address asks for a permanent failure" };
+    case DELIVER_TEST_SLOW:
+        if (row->attempts == 0)
+            return (struct outcome){ .error = ERR_BUSY,
+                .text = "The address asks for a slow delivery",
+                .wait_s = outbox->slow_ms / 1000 + 1 };
+        break;
+    case DELIVER_TEST_NONE:
+        break;
+    }
+    return (struct outcome){ 0 };
+}
+
+static struct outcome file_for(struct outbox *outbox, const struct store_outgoing *row,
+    struct blob *blob, const struct user *user, struct slice detail)
+{
+    bool over_quota;
+    enum err e = deliver_file(&(struct deliver_args){ .store = outbox->store,
+                                  .user = user,
+                                  .detail = detail,
+                                  .blob = blob,
+                                  .guid = row->guid,
+                                  .received_s = clock_wall_s() },
+        &over_quota);
+    if (e == ERR_OK)
+        return (struct outcome){ 0 };
+    return (struct outcome){ .error = e,
+        .text = over_quota ? "The mailbox of the recipient is full"
+                           : "The mailbox of the recipient cannot be written now" };
+}
+
+static struct outcome deliver_row(struct outbox *outbox, const struct store_outgoing *row,
+    const struct msg_source *source, struct arena *arena)
+{
+    struct user *users;
+    size_t count = 0;
+    struct slice detail;
+    enum err e =
+        directory_resolve(outbox->directory, row->recipient, arena, &users, &count, &detail);
+    if (e == ERR_NOT_FOUND || e == ERR_DENIED || e == ERR_SYNTAX)
+        return (
+            struct outcome){ .error = e, .permanent = true, .text = "There is no such user here" };
+    if (e != ERR_OK)
+        return (struct outcome){ .error = e, .text = "The directory of users cannot be read now" };
+    struct outcome outcome = test_outcome(outbox, row, detail);
+    if (outcome.error != ERR_OK)
+        return outcome;
+    struct blob *blob;
+    e = blob_for(outbox, row, source, &blob);
+    if (e != ERR_OK)
+        return (struct outcome){ .error = e, .text = "The message cannot be read or copied now" };
+    for (size_t i = 0; i < count && outcome.error == ERR_OK; i++)
+        outcome = file_for(outbox, row, blob, &users[i], detail);
+    blob_unref(blob);
+    return outcome;
+}
+
+static int64_t wait_for(unsigned attempts)
+{
+    static const int64_t schedule[] = { 60, 300, 900, 3600 };
+    return attempts < 4 ? schedule[attempts] : 4 * 3600;
+}
+
+static enum err make_bounce(struct outbox *outbox, const struct store_outgoing *row,
+    const struct msg_source *source, const char *text, struct blob **out_blob)
+{
+    struct buf header, mail;
+    buf_init(&header, 0);
+    buf_init(&mail, 0);
+    struct blob *blob = NULL;
+    uint64_t len = source->size < SMTP_HEADER_BYTES_MAX ? source->size : SMTP_HEADER_BYTES_MAX;
+    enum err e = msg_source_read(source, 0, (size_t)len, &header);
+    if (e == ERR_OK)
+        e = blob_new(outbox->store, BOUNCE_BYTES_MAX, &blob);
+    if (e == ERR_OK) {
+        struct slice start = buf_slice(&header);
+        deliver_write_bounce(&(struct deliver_bounce){ .hostname = outbox->hostname,
+                                 .sender = row->sender,
+                                 .recipient = row->recipient,
+                                 .status = slice_of(text),
+                                 .header = slice_sub(start, 0, msg_header_len(start)),
+                                 .now_s = clock_wall_s() },
+            &mail);
+        e = blob_write(blob, buf_slice(&mail));
+    }
+    if (e == ERR_OK)
+        e = blob_finish(blob);
+    buf_done(&header);
+    buf_done(&mail);
+    if (e == ERR_OK)
+        *out_blob = blob;
+    else
+        blob_unref(blob);
+    return e;
+}
+
+static enum err bounce_row(struct outbox *outbox, struct account *account,
+    const struct store_outgoing *row, const struct msg_source *source, const char *text)
+{
+    log_info("outbox.bounce", "user=%s row=%lld to=%s text=%s", LOG_S(account_id(account)),
+        (long long)row->id, LOG_S(row->recipient), LOG_S(slice_of(text)));
+    if (row->sender.len == 0) /* never a bounce of a bounce (RFC 5321 §4.5.5) */
+        return account_outgoing_done(account, &row->id, 1, NULL);
+    struct blob *blob;
+    TRY(make_bounce(outbox, row, source, text, &blob));
+    struct store_append item = { .blob = blob, .received_s = clock_wall_s() };
+    enum err e = account_outgoing_done(account, &row->id, 1, &item);
+    blob_unref(blob);
+    return e;
+}
+
+static enum err end_row(struct outbox *outbox, struct account *account,
+    const struct store_outgoing *row, const struct msg_source *source,
+    const struct outcome *outcome)
+{
+    int64_t now_s = clock_wall_s();
+    if (outcome->error == ERR_OK) {
+        log_info("outbox.delivered", "user=%s row=%lld to=%s", LOG_S(account_id(account)),
+            (long long)row->id, LOG_S(row->recipient));
+        if (outbox->delivered)
+            atomic_fetch_add(outbox->delivered, 1);
+        return account_outgoing_done(account, &row->id, 1, NULL);
+    }
+    if (outcome->permanent || now_s - row->created_s > GIVE_UP_S)
+        return bounce_row(outbox, account, row, source, outcome->text);
+    int64_t wait_s = outcome->wait_s ? outcome->wait_s : wait_for(row->attempts);
+    log_warn("outbox.later", "user=%s row=%lld to=%s err=%s wait_s=%lld",
+        LOG_S(account_id(account)), (long long)row->id, LOG_S(row->recipient),
+        err_name(outcome->error), (long long)wait_s);
+    return account_outgoing_retry(account, row->id, now_s + wait_s, slice_of(outcome->text));
+}
+
+static enum err work_row(struct outbox *outbox, struct account *account,
+    const struct store_outgoing *row, struct arena *arena)
+{
+    struct store_body *body;
+    TRY(account_body(account, row->email, &body));
+    struct msg_source source = store_body_source(body);
+    struct outcome outcome = deliver_row(outbox, row, &source, arena);
+    enum err e = end_row(outbox, account, row, &source, &outcome);
+    store_body_close(body);
+    return e;
+}
+
+/* ---- one account ---- */
+
+static bool is_ending(struct outbox *outbox)
+{
+    pthread_mutex_lock(&outbox->lock);
+    bool ending = outbox->ending;
+    pthread_mutex_unlock(&outbox->lock);
+    return ending;
+}
+
+static enum err work_rows(
+    struct outbox *outbox, struct account *account, struct arena *arena, size_t *out_count)
+{
+    struct store_outgoing *rows;
+    TRY(account_outgoing(account, clock_wall_s(), ROWS_AT_ONCE, arena, &rows, out_count));
+    for (size_t i = 0; i < *out_count && !is_ending(outbox); i++)
+        TRY(work_row(outbox, account, &rows[i], arena));
+    return ERR_OK;
+}
+
+/* Works off what is due; says when to come again. */
+static int64_t work_account(struct outbox *outbox, struct slice id)
+{
+    struct account *account;
+    enum err e = store_account(outbox->store, id, false, &account);
+    if (e == ERR_NOT_FOUND)
+        return INT64_MAX; /* removed, and what it sent with it */
+    int64_t next_s = INT64_MAX;
+    struct arena arena;
+    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
+    size_t count = 1;
+    while (e == ERR_OK && count > 0 && !is_ending(outbox)) {
+        e = work_rows(outbox, account, &arena, &count);
+        arena_reset(&arena);
+    }
+    if (e == ERR_OK)
+        e = account_outgoing_next(account, &next_s);
+    arena_done(&arena);
+    if (e != ERR_OK) {
+        log_error(
+            "outbox.account", "user=%s err=%s trying again in a minute", LOG_S(id), err_name(e));
+        next_s = clock_wall_s() + 60;
+    }
+    account_unref(account);
+    return next_s;
+}
+
+static struct marked *most_due(struct outbox *outbox)
+{
+    struct marked *best = NULL;
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&outbox->accounts, &cursor, &key, &value)) {
+        struct marked *marked = value;
+        if (!best || marked->next_s < best->next_s)
+            best = marked;
+    }
+    return best;
+}
+
+static void *worker_thread(void *outbox_arg)
+{
+    struct outbox *outbox = outbox_arg;
+    pthread_mutex_lock(&outbox->lock);
+    while (!outbox->ending) {
+        struct marked *marked = most_due(outbox);
+        int64_t now_s = clock_wall_s();
+        if (!marked || marked->next_s > now_s) {
+            struct timespec until = {
+                .tv_sec = marked && marked->next_s < now_s + 60 ? marked->next_s : now_s + 60
+            };
+            (void)pthread_cond_timedwait(&outbox->moved, &outbox->lock, &until);
+            continue;
+        }
+        marked->next_s = INT64_MAX; /* a wake meanwhile sets it again */
+        char id[USER_ID_BYTES + 1];
+        memcpy(id, marked->id, sizeof id);
+        pthread_mutex_unlock(&outbox->lock);
+        int64_t next_s = work_account(outbox, slice_of(id));
+        pthread_mutex_lock(&outbox->lock);
+        if (next_s < marked->next_s) /* marks are never taken out while the worker runs */
+            marked->next_s = next_s;
+    }
+    pthread_mutex_unlock(&outbox->lock);
+    return NULL;
+}
+
+/* ---- life ---- */
+
+enum err outbox_new(
+    const struct outbox_options *options, struct outbox **out_outbox, struct err_note *note)
+{
+    struct outbox *outbox = mem_zalloc(1, sizeof *outbox);
+    outbox->store = options->store;
+    outbox->directory = options->directory;
+    outbox->test_addresses = options->test_addresses;
+    outbox->slow_ms = options->slow_ms;
+    outbox->delivered = options->delivered;
+    (void)snprintf(outbox->hostname, sizeof outbox->hostname, "%s", options->hostname);
+    pthread_mutex_init(&outbox->lock, NULL);
+    pthread_cond_init(&outbox->moved, NULL);
+    map_init(&outbox->accounts);
+    enum err e = agenda_open(outbox, options->data_dir, note);
+    if (e != ERR_OK) {
+        outbox_free(outbox);
+        return e;
+    }
+    *out_outbox = outbox;
+    return ERR_OK;
+}
+
+void outbox_start(struct outbox *outbox)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    (void)pthread_attr_setstacksize(&attributes, WORKER_STACK);
+    outbox->started = pthread_create(&outbox->worker, &attributes, worker_thread, outbox) == 0;
+    pthread_attr_destroy(&attributes);
+    if (!outbox->started)
+        log_error("outbox.start", "no thread, mail waits until the next start");
+}
+
+enum err outbox_mark(struct outbox *outbox, struct slice account_id)
+{
+    enum err e = ERR_OK;
+    pthread_mutex_lock(&outbox->lock);
+    struct marked *marked = map_get(&outbox->accounts, account_id);
+    if (!marked) {
+        e = agenda_run(outbox, "INSERT OR IGNORE INTO agenda VALUES(?1)", account_id);
+        if (e == ERR_OK)
+            marked = remember(outbox, account_id);
+    }
+    if (marked)
+        marked->holds++;
+    pthread_mutex_unlock(&outbox->lock);
+    return e;
+}
+
+void outbox_wake(struct outbox *outbox, struct slice account_id)
+{
+    pthread_mutex_lock(&outbox->lock);
+    struct marked *marked = map_get(&outbox->accounts, account_id);
+    if (marked) {
+        marked->holds -= marked->holds > 0;
+        marked->next_s = 0;
+        pthread_cond_signal(&outbox->moved);
+    }
+    pthread_mutex_unlock(&outbox->lock);
+}
+
+/* Marks of accounts that have nothing waiting go at the end of a run, in one transaction. */
+static void unmark(struct outbox *outbox)
+{
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    enum err e = agenda_run(outbox, "BEGIN", SLICE_EMPTY);
+    while (e == ERR_OK && map_next(&outbox->accounts, &cursor, &key, &value)) {
+        struct marked *marked = value;
+        if (marked->next_s == INT64_MAX && marked->holds == 0)
+            e = agenda_run(outbox, "DELETE FROM agenda WHERE account=?1", key);
+    }
+    if (e == ERR_OK)
+        e = agenda_run(outbox, "COMMIT", SLICE_EMPTY);
+    if (e != ERR_OK)
+        log_warn("outbox.unmark", "err=%s looking at them at the next start", err_name(e));
+}
+
+void outbox_stop(struct outbox *outbox)
+{
+    if (!outbox->started)
+        return;
+    pthread_mutex_lock(&outbox->lock);
+    outbox->ending = true;
+    pthread_cond_broadcast(&outbox->moved);
+    pthread_mutex_unlock(&outbox->lock);
+    pthread_join(outbox->worker, NULL);
+    outbox->started = false;
+    unmark(outbox);
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    if (!outbox)
+        return;
+    outbox_stop(outbox);
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&outbox->accounts, &cursor, &key, &value))
+        free(value);
+    map_done(&outbox->accounts);
+    (void)sqlite3_close(outbox->agenda);
+    pthread_cond_destroy(&outbox->moved);
+    pthread_mutex_destroy(&outbox->lock);
+    free(outbox);
+}
