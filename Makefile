@@ -27,6 +27,7 @@ libs.store   := -lsqlite3 -lxxhash
 libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
+libs.server/smtp := -lsodium
 libs.proto/sasl := -lcrypto -lunistring
 
 # Flavours: debug, release, asan (with UBSan), tsan, fuzz (clang), cov
