@@ -62,13 +62,14 @@ static enum err set_up(struct account *account)
     return version == STORE_SCHEMA_VERSION ? ERR_OK : ERR_CORRUPT;
 }
 
-static enum err load(struct account *account)
+enum err account_load(struct account *account)
 {
     sqlite3_stmt *statement;
     int64_t modseq = 1;
     TRY(sql_get(account, SQL_ACCOUNT_MODSEQ, &statement));
     TRY(sql_number(account, statement, &modseq, NULL));
-    account->modseq = (uint64_t)modseq;
+    if ((uint64_t)modseq > account->modseq)
+        account->modseq = (uint64_t)modseq;
     account->changes_floor = account->modseq;
     TRY(sql_get(account, SQL_USAGE, &statement));
     bool row;
@@ -118,7 +119,7 @@ enum err account_db_open(struct account *account, bool create)
     if (rc != SQLITE_OK)
         return sql_err(account->db, rc);
     TRY(set_up(account));
-    TRY(load(account));
+    TRY(account_load(account));
     sqlite3_stmt *statement;
     int64_t count = 0;
     TRY(sql_get(account, SQL_MAILBOX_COUNT, &statement));

@@ -183,6 +183,8 @@ enum err MUST_USE tx_copy(
 
 /* Marks the account for the maintenance thread. Takes store->lock: not to be called with account->lock held. */
 void account_due(struct account *account);
+/* Reads what the account remembers of itself: modseq, usage, keywords. */
+enum err MUST_USE account_load(struct account *account);
 enum err MUST_USE account_db_open(struct account *account, bool create);
 void account_db_close(struct account *account, bool checkpoint);
 /* Moves the log into the database file (under account->lock). */

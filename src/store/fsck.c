@@ -1,0 +1,376 @@
+/* What is true of an account, looked at row by row (docs/store.md lists it), and mended where the rest of the account says how.
+ *
+ * Always true: nothing that can be read is taken away; all repairs of one run are one transaction. */
+#include "store/account.h"
+
+#include "base/encode.h"
+#include "message/summary.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#define PIECE_BYTES (64u << 10)
+
+struct check {
+    struct account *account;
+    bool repair;
+    account_finding_fn *tell;
+    void *tell_arg;
+    size_t findings;
+    uint64_t summaries_changed;
+};
+
+static void found(struct check *c, bool repaired, const char *format, ...) PRINTF(3, 4);
+static void found(struct check *c, bool repaired, const char *format, ...)
+{
+    char text[300];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    c->findings++;
+    c->tell(c->tell_arg, text, repaired);
+}
+
+/* ---- statements of one use ---- */
+
+static enum err prepare(struct check *c, const char *sql, sqlite3_stmt **out)
+{
+    int rc = sqlite3_prepare_v2(c->account->db, sql, -1, out, NULL);
+    return rc == SQLITE_OK ? ERR_OK : sql_err(c->account->db, rc);
+}
+
+static enum err run(struct check *c, const char *sql, int64_t a, int64_t b)
+{
+    sqlite3_stmt *statement;
+    TRY(prepare(c, sql, &statement));
+    if (sqlite3_bind_parameter_count(statement) > 0)
+        (void)sqlite3_bind_int64(statement, 1, a);
+    if (sqlite3_bind_parameter_count(statement) > 1)
+        (void)sqlite3_bind_int64(statement, 2, b);
+    int rc = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    return rc == SQLITE_DONE || rc == SQLITE_ROW ? ERR_OK : sql_err(c->account->db, rc);
+}
+
+/* A rule: rows that break it (two numbers each), the sentence, and what mends it. repair NULL: nothing does. */
+struct rule {
+    const char *rows, *sentence, *repair;
+};
+
+static enum err check_rule(struct check *c, const struct rule *rule)
+{
+    sqlite3_stmt *statement;
+    TRY(prepare(c, rule->rows, &statement));
+    size_t count = 0, cap = 0;
+    int64_t(*pairs)[2] = NULL;
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        if (count == cap) {
+            cap = cap ? cap * 2 : 16;
+            pairs = mem_realloc(pairs, cap * sizeof *pairs);
+        }
+        pairs[count][0] = sqlite3_column_int64(statement, 0);
+        pairs[count++][1] = sqlite3_column_int64(statement, 1);
+    }
+    (void)sqlite3_finalize(statement);
+    enum err e = rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
+    for (size_t i = 0; i < count && e == ERR_OK; i++) {
+        if (c->repair && rule->repair)
+            e = run(c, rule->repair, pairs[i][0], pairs[i][1]);
+        found(c, c->repair && rule->repair && e == ERR_OK, "%s (%lld, %lld)", rule->sentence,
+            (long long)pairs[i][0], (long long)pairs[i][1]);
+    }
+    free(pairs);
+    return e;
+}
+
+/* Order matters: references are counted after entries without a message are gone, counters after that. */
+static const struct rule rules[] = {
+    { "SELECT mailbox, uid FROM entry e WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=e.email)",
+        "an entry (mailbox, uid) names a message that is not there",
+        "DELETE FROM entry WHERE mailbox=?1 AND uid=?2" },
+    { "SELECT id, email FROM outgoing o WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=o.email)",
+        "an outgoing row (id, message) names a message that is not there",
+        "DELETE FROM outgoing WHERE id=?1" },
+    { "SELECT m.id, ifnull(n.c, 0) + ifnull(o.c, 0) AS named FROM email m"
+      " LEFT JOIN (SELECT email, count(*) AS c FROM entry GROUP BY email) n ON n.email=m.id"
+      " LEFT JOIN (SELECT email, count(*) AS c FROM outgoing GROUP BY email) o ON o.email=m.id"
+      " WHERE m.refs<>ifnull(n.c, 0) + ifnull(o.c, 0)",
+        "a message (id, how often it is named) counts its names wrongly",
+        "UPDATE email SET refs=?2 WHERE id=?1" },
+    { "SELECT id, size FROM email WHERE refs=0", "a message (id, size) is named by nothing",
+        "DELETE FROM email WHERE id=?1" },
+    { "SELECT email, 0 FROM body b WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=b.email)",
+        "bytes (message) belong to nothing", "DELETE FROM body WHERE email=?1" },
+    { "SELECT email, 0 FROM summary s WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=s.email)",
+        "a summary (message) belongs to nothing", "DELETE FROM summary WHERE email=?1" },
+    { "SELECT m.id, ifnull(max(e.uid), 0) + 1 FROM mailbox m JOIN entry e ON e.mailbox=m.id GROUP "
+      "BY m.id"
+      " HAVING max(e.uid)>=m.uidnext",
+        "a mailbox (id, right value) has a UIDNEXT that is in use",
+        "UPDATE mailbox SET uidnext=?2 WHERE id=?1" },
+    { "SELECT m.id, max(e.modseq) FROM mailbox m JOIN entry e ON e.mailbox=m.id GROUP BY m.id"
+      " HAVING max(e.modseq)>m.modseq",
+        "a mailbox (id, right value) has a HIGHESTMODSEQ below that of a message",
+        "UPDATE mailbox SET modseq=?2 WHERE id=?1" },
+    { "SELECT mailbox, uid FROM entry e WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE "
+      "m.id=e.mailbox)",
+        "an entry (mailbox, uid) is in a mailbox that is not there", NULL },
+    { "SELECT g.mailbox, g.first FROM gone g JOIN entry e ON e.mailbox=g.mailbox AND e.uid BETWEEN "
+      "g.first AND g.last",
+        "a message that is there counts as expunged (mailbox, first UID of the run)",
+        "DELETE FROM gone WHERE mailbox=?1 AND first=?2" },
+    { "SELECT mailbox, uid FROM entry WHERE (flags & ~0x1f) >> 8 >> (SELECT count(*) FROM "
+      "keyword)<>0",
+        "an entry (mailbox, uid) has a keyword without a name",
+        "UPDATE entry SET flags=flags & ((1 << (8 + (SELECT count(*) FROM keyword))) - 1)"
+        " WHERE mailbox=?1 AND uid=?2" },
+};
+
+/* ---- counters ---- */
+
+static const char counted[] =
+    "SELECT m.id, m.name, m.messages, m.unseen, m.deleted, m.bytes, count(e.uid),"
+    " ifnull(sum((e.flags & 1)=0), 0), ifnull(sum((e.flags & 8)<>0), 0), ifnull(sum(x.size), 0)"
+    " FROM mailbox m LEFT JOIN entry e ON e.mailbox=m.id LEFT JOIN email x ON x.id=e.email GROUP "
+    "BY m.id";
+
+static const char recount[] =
+    "UPDATE mailbox SET messages=(SELECT count(*) FROM entry e WHERE e.mailbox=mailbox.id),"
+    " unseen=(SELECT count(*) FROM entry e WHERE e.mailbox=mailbox.id AND (e.flags & 1)=0),"
+    " deleted=(SELECT count(*) FROM entry e WHERE e.mailbox=mailbox.id AND (e.flags & 8)<>0),"
+    " bytes=(SELECT ifnull(sum(x.size), 0) FROM entry e JOIN email x ON x.id=e.email WHERE "
+    "e.mailbox=mailbox.id)";
+
+static enum err check_counters(struct check *c)
+{
+    sqlite3_stmt *statement;
+    TRY(prepare(c, counted, &statement));
+    size_t before = c->findings;
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
+        for (int i = 2; i < 6; i++)
+            if (sqlite3_column_int64(statement, i) != sqlite3_column_int64(statement, i + 4)) {
+                found(c, c->repair, "the counters of mailbox %lld are wrong",
+                    (long long)sqlite3_column_int64(statement, 0));
+                break;
+            }
+    (void)sqlite3_finalize(statement);
+    if (rc != SQLITE_DONE)
+        return sql_err(c->account->db, rc);
+    return c->repair && c->findings > before ? run(c, recount, 0, 0) : ERR_OK;
+}
+
+/* ---- bytes and summaries ---- */
+
+struct bytes_seen {
+    XXH3_state_t *hash;
+    struct msg_scan *scan;
+};
+
+static void see(struct bytes_seen *seen, struct slice piece)
+{
+    (void)XXH3_64bits_update(seen->hash, piece.ptr, piece.len);
+    msg_scan_feed(seen->scan, piece);
+}
+
+static enum err see_big(
+    struct check *c, const struct slice guid, uint64_t size, struct bytes_seen *seen)
+{
+    struct buf path, piece;
+    buf_init(&path, 0);
+    buf_init(&piece, 0);
+    buf_adds(&path, "big/");
+    hex_encode(&path, guid);
+    buf_addc(&path, 0);
+    int fd = openat(c->account->folder_fd, buf_slice(&path).ptr, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    buf_done(&path);
+    struct stat about;
+    enum err e =
+        fd < 0 || fstat(fd, &about) != 0 || (uint64_t)about.st_size != size ? ERR_CORRUPT : ERR_OK;
+    ssize_t got = 1;
+    while (e == ERR_OK && got > 0) {
+        char *room = buf_room(&piece, PIECE_BYTES);
+        got = read(fd, room, PIECE_BYTES);
+        if (got > 0)
+            see(seen, slice_from(room, (size_t)got));
+    }
+    if (got < 0)
+        e = ERR_CORRUPT;
+    if (fd >= 0)
+        close(fd);
+    buf_done(&piece);
+    return e;
+}
+
+/* One row of: id, size, checksum, guid, bytes or NULL, summary or NULL. */
+static enum err check_message(struct check *c, sqlite3_stmt *row)
+{
+    int64_t id = sqlite3_column_int64(row, 0);
+    uint64_t size = (uint64_t)sqlite3_column_int64(row, 1);
+    struct bytes_seen seen = { .hash = XXH3_createState(), .scan = msg_scan_new() };
+    assert(seen.hash);
+    (void)XXH3_64bits_reset(seen.hash);
+    enum err bytes = ERR_OK;
+    if (sqlite3_column_type(row, 4) == SQLITE_NULL)
+        bytes = see_big(c, sql_bytes(row, 3), size, &seen);
+    else if ((uint64_t)sqlite3_column_bytes(row, 4) == size)
+        see(&seen, sql_bytes(row, 4));
+    else
+        bytes = ERR_CORRUPT;
+    struct buf summary;
+    buf_init(&summary, 0);
+    enum err e = msg_scan_finish(seen.scan, &summary);
+    if (bytes != ERR_OK)
+        found(c, false, "the bytes of message %lld are missing or cut", (long long)id);
+    else if ((int64_t)XXH3_64bits_digest(seen.hash) != sqlite3_column_int64(row, 2))
+        found(c, false, "the bytes of message %lld are not those that came", (long long)id);
+    if (e == ERR_OK && bytes == ERR_OK && !slice_eq(buf_slice(&summary), sql_bytes(row, 5))) {
+        c->summaries_changed++;
+        if (c->repair) {
+            sqlite3_stmt *set;
+            e = sql_get(c->account, SQL_SUMMARY_SET, &set);
+            if (e == ERR_OK) {
+                (void)sqlite3_bind_int64(set, 1, id);
+                sql_bind_bytes(set, 2, buf_slice(&summary));
+                e = sql_done(c->account, set);
+            }
+        }
+        found(c, c->repair && e == ERR_OK,
+            "the summary of message %lld is missing or not that of its bytes", (long long)id);
+    }
+    buf_done(&summary);
+    msg_scan_free(seen.scan);
+    (void)XXH3_freeState(seen.hash);
+    return e;
+}
+
+static enum err check_messages(struct check *c)
+{
+    static const char sql[] =
+        "SELECT m.id, m.size, m.checksum, m.guid, b.bytes, s.bytes FROM email m"
+        " LEFT JOIN body b ON b.email=m.id LEFT JOIN summary s ON s.email=m.id"
+        " WHERE m.id>?1 ORDER BY m.id LIMIT 1";
+    sqlite3_stmt *statement;
+    TRY(prepare(c, sql, &statement));
+    enum err e = ERR_OK;
+    for (int64_t after = 0; e == ERR_OK;) { /* one by one: a repair changes what is walked */
+        (void)sqlite3_bind_int64(statement, 1, after);
+        int rc = sqlite3_step(statement);
+        if (rc == SQLITE_ROW) {
+            after = sqlite3_column_int64(statement, 0);
+            e = check_message(c, statement);
+        } else {
+            e = rc == SQLITE_DONE ? ERR_CLOSED : sql_err(c->account->db, rc);
+        }
+        (void)sqlite3_reset(statement);
+    }
+    (void)sqlite3_finalize(statement);
+    return e == ERR_CLOSED ? ERR_OK : e;
+}
+
+/* ---- the file ---- */
+
+static enum err check_file(struct check *c)
+{
+    sqlite3_stmt *statement;
+    TRY(prepare(c, "PRAGMA integrity_check(20)", &statement));
+    int rc;
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct slice text = sql_text(statement, 0);
+        if (!slice_eq(text, SLICE("ok")))
+            found(c, false, "mail.db: %.*s", (int)(text.len < 200 ? text.len : 200), text.ptr);
+    }
+    (void)sqlite3_finalize(statement);
+    if (rc == SQLITE_DONE)
+        return ERR_OK;
+    found(c, false, "mail.db cannot be read: %s", sqlite3_errmsg(c->account->db));
+    return ERR_OK;
+}
+
+static enum err check_rows(struct check *c)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        TRY(check_rule(c, &rules[i]));
+    TRY(check_counters(c));
+    return check_messages(c);
+}
+
+enum err account_check(struct account *account, bool repair, account_finding_fn *tell,
+    void *tell_arg, size_t *out_findings)
+{
+    struct check c = { .account = account,
+        .repair = repair && !account->readonly,
+        .tell = tell,
+        .tell_arg = tell_arg };
+    TRY(check_file(&c));
+    if (c.findings == 0 || repair) {
+        if (c.repair)
+            TRY(sql_run(account, SQL_BEGIN));
+        enum err e = check_rows(&c);
+        if (c.repair) {
+            enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
+            if (end != ERR_OK)
+                account->readonly = true;
+            e = e == ERR_OK ? end : e;
+            account_sweep_big(account);
+            account_forget_mailboxes(account);
+            if (e == ERR_OK)
+                e = account_load(account);
+        }
+        TRY(e);
+    }
+    *out_findings = c.findings;
+    return ERR_OK;
+}
+
+enum err account_fsck(
+    struct account *account, bool repair, account_finding_fn *tell, void *tell_arg)
+{
+    size_t findings = 0;
+    pthread_mutex_lock(&account->lock);
+    enum err e = account_check(account, repair, tell, tell_arg, &findings);
+    pthread_mutex_unlock(&account->lock);
+    return e;
+}
+
+static void keep_quiet(void *unused, const char *text, bool repaired)
+{
+    (void)unused;
+    (void)text;
+    (void)repaired;
+}
+
+enum err account_rebuild(struct account *account, uint64_t *out_changed)
+{
+    if (account->readonly)
+        return ERR_IO;
+    struct check c = { .account = account, .repair = true, .tell = keep_quiet };
+    pthread_mutex_lock(&account->lock);
+    enum err e = sql_run(account, SQL_BEGIN);
+    if (e == ERR_OK) {
+        e = check_counters(&c);
+        uint64_t counters = c.findings;
+        if (e == ERR_OK)
+            e = check_messages(&c);
+        enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
+        if (end != ERR_OK)
+            account->readonly = true;
+        e = e == ERR_OK ? end : e;
+        account_forget_mailboxes(account);
+        if (e == ERR_OK) {
+            *out_changed = c.summaries_changed + counters;
+            e = account_load(account);
+        }
+    }
+    pthread_mutex_unlock(&account->lock);
+    return e;
+}
