@@ -1,0 +1,77 @@
+/* Private to server/pop3. */
+#ifndef SERVER_POP3_POPD_INT_H
+#define SERVER_POP3_POPD_INT_H
+
+#include "proto/pop3/pop_parse.h"
+#include "proto/wire/wire.h"
+#include "server/core/login.h"
+#include "server/core/server.h"
+#include "server/pop3/popd.h"
+
+/* One message of the snapshot that the session sees from its login to its end. */
+struct popd_message {
+    uint32_t uid;
+    bool deleted; /* marked; nothing happens before QUIT */
+    int64_t email;
+    uint64_t size;
+    unsigned char guid[16];
+};
+
+enum popd_state {
+    POPD_AUTHORIZATION,
+    POPD_SASL,
+    POPD_TRANSACTION,
+};
+
+struct popd_session {
+    struct conn *conn;
+    struct server *server;
+    enum popd_state state;
+    struct wire_line framer;
+    bool skipping; /* the rest of a line that is too long */
+    struct login *login;
+    char name[USER_NAME_BYTES_MAX + 1]; /* what USER said; "" before */
+    struct user user;
+    struct account *account; /* ref */
+    struct server_session *server_session;
+    int64_t inbox;
+    struct popd_message *messages; /* owned */
+    size_t message_count;
+    uint64_t bytes_sent;
+    size_t retrieved, expunged;
+    unsigned bad_commands;
+    bool closing, stop_reading, start_tls;
+    int64_t opened_ms;
+    /* bodies read ahead, when messages are asked for one after the other */
+    struct arena ahead;
+    struct store_rows ahead_rows;
+    size_t ahead_at; /* next row of ahead_rows to be asked for */
+};
+
+enum err popd_ok(struct popd_session *s, const char *text);
+enum err popd_err(struct popd_session *s, const char *code, const char *text);
+/* Counted as a bad command. */
+enum err popd_bad(struct popd_session *s, const char *text);
+
+enum err popd_cmd_capa(struct popd_session *s);
+enum err popd_cmd_user(struct popd_session *s, struct slice rest);
+enum err popd_cmd_pass(struct popd_session *s, struct slice rest);
+enum err popd_cmd_auth(struct popd_session *s, struct slice rest);
+enum err popd_cmd_stls(struct popd_session *s);
+enum err popd_sasl_line(struct popd_session *s, struct slice line);
+
+/* Takes the snapshot. */
+enum err MUST_USE popd_open_maildrop(struct popd_session *s);
+enum err popd_cmd_stat(struct popd_session *s);
+enum err popd_cmd_list(struct popd_session *s, struct slice rest, bool uidl);
+enum err popd_cmd_dele(struct popd_session *s, struct slice rest);
+enum err popd_cmd_rset(struct popd_session *s);
+/* Removes what is marked, and only then answers (RFC 1939 §6). */
+enum err popd_cmd_quit(struct popd_session *s);
+/* The message that a number means; NULL and the answer given when it means none. */
+struct popd_message *popd_message(struct popd_session *s, struct slice rest);
+
+enum err popd_cmd_retr(struct popd_session *s, struct slice rest);
+enum err popd_cmd_top(struct popd_session *s, struct slice rest);
+
+#endif

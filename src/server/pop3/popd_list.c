@@ -1,0 +1,149 @@
+/* The maildrop: one stable list from login to QUIT (RFC 1939 §5). */
+#include "server/pop3/popd_int.h"
+
+#include "base/encode.h"
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SNAPSHOT_ROWS 10000
+
+static void keep(struct popd_session *s, const struct store_rows *rows)
+{
+    s->messages =
+        mem_realloc(s->messages, (s->message_count + rows->count + 1) * sizeof *s->messages);
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct store_row *row = &rows->at[i];
+        struct popd_message *m = &s->messages[s->message_count++];
+        *m = (struct popd_message){ .uid = row->uid, .email = row->email, .size = row->size };
+        memcpy(m->guid, row->guid, sizeof m->guid);
+    }
+}
+
+static enum err snapshot(struct popd_session *s, struct arena *arena)
+{
+    struct mailbox inbox;
+    TRY(account_mailbox(s->account, SLICE("INBOX"), arena, &inbox));
+    s->inbox = inbox.id;
+    struct store_read_args args = {
+        .mailbox = inbox.id, .need = STORE_NEED_EMAIL, .rows_max = SNAPSHOT_ROWS
+    };
+    do {
+        struct store_rows rows;
+        arena_reset(arena);
+        TRY(account_read(s->account, &args, arena, &rows));
+        keep(s, &rows);
+        args.from_uid = rows.next_uid;
+    } while (args.from_uid);
+    return ERR_OK;
+}
+
+enum err popd_open_maildrop(struct popd_session *s)
+{
+    struct arena arena;
+    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
+    enum err e = snapshot(s, &arena);
+    arena_done(&arena);
+    return e;
+}
+
+enum err popd_cmd_stat(struct popd_session *s)
+{
+    uint64_t bytes = 0;
+    size_t count = 0;
+    for (size_t i = 0; i < s->message_count; i++)
+        if (!s->messages[i].deleted) {
+            bytes += s->messages[i].size;
+            count++;
+        }
+    buf_addf(conn_out(s->conn), "+OK %zu %llu\r\n", count, (unsigned long long)bytes);
+    return ERR_OK;
+}
+
+struct popd_message *popd_message(struct popd_session *s, struct slice rest)
+{
+    uint32_t number;
+    enum err e = pop_parse_number(rest, &number);
+    if (e != ERR_OK) {
+        (void)popd_bad(
+            s, e == ERR_NOT_FOUND ? "A message number is missing" : "That is no message number");
+        return NULL;
+    }
+    if (number > s->message_count || s->messages[number - 1].deleted) {
+        (void)popd_err(s, "", "There is no such message");
+        return NULL;
+    }
+    return &s->messages[number - 1];
+}
+
+static void line(struct popd_session *s, const struct popd_message *m, bool uidl)
+{
+    struct buf *out = conn_out(s->conn);
+    buf_addu(out, (uint64_t)(m - s->messages) + 1);
+    buf_addc(out, ' ');
+    if (uidl)
+        hex_encode(out, slice_from(m->guid, sizeof m->guid));
+    else
+        buf_addu(out, m->size);
+    buf_adds(out, "\r\n");
+}
+
+enum err popd_cmd_list(struct popd_session *s, struct slice rest, bool uidl)
+{
+    if (slice_trim(rest).len) {
+        const struct popd_message *m = popd_message(s, rest);
+        if (m) {
+            buf_adds(conn_out(s->conn), "+OK ");
+            line(s, m, uidl);
+        }
+        return ERR_OK;
+    }
+    (void)popd_ok(s, "Here they are");
+    for (size_t i = 0; i < s->message_count; i++) {
+        if (!s->messages[i].deleted)
+            line(s, &s->messages[i], uidl);
+        TRY(conn_flush_full(s->conn));
+    }
+    buf_adds(conn_out(s->conn), ".\r\n");
+    return ERR_OK;
+}
+
+enum err popd_cmd_dele(struct popd_session *s, struct slice rest)
+{
+    struct popd_message *m = popd_message(s, rest);
+    if (!m)
+        return ERR_OK;
+    m->deleted = true;
+    return popd_ok(s, "Goes at QUIT");
+}
+
+enum err popd_cmd_rset(struct popd_session *s)
+{
+    for (size_t i = 0; i < s->message_count; i++)
+        s->messages[i].deleted = false;
+    return popd_ok(s, "Nothing is marked");
+}
+
+enum err popd_cmd_quit(struct popd_session *s)
+{
+    struct uidset marked;
+    uidset_init(&marked);
+    for (size_t i = 0; i < s->message_count; i++)
+        if (s->messages[i].deleted)
+            uidset_add(&marked, s->messages[i].uid);
+    s->closing = true;
+    enum err e = ERR_OK;
+    if (!uidset_empty(&marked))
+        e = account_expunge(
+            s->account, &(struct store_expunge_args){ .mailbox = s->inbox, .uids = &marked }, NULL);
+    if (e == ERR_OK)
+        s->expunged = (size_t)uidset_members(&marked);
+    uidset_done(&marked);
+    if (e == ERR_OK)
+        return popd_ok(s, "Goodbye");
+    log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
+        LOG_S(slice_of(s->user.address)), err_name(e));
+    return popd_err(
+        s, "[SYS/TEMP]", "What is marked could not be removed; everything is still there");
+}

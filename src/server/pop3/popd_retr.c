@@ -1,0 +1,142 @@
+/* RETR and TOP: a message with its dots doubled. Messages asked for one after the other are read ahead together. */
+#include "server/pop3/popd_int.h"
+
+#include "base/log.h"
+
+#define PIECE_BYTES (64u << 10)
+#define AHEAD_BYTES (1u << 20)
+#define AHEAD_ROWS  64
+
+/* The bytes from the rows read ahead, or ptr NULL. */
+static struct slice from_ahead(struct popd_session *s, const struct popd_message *m)
+{
+    for (; s->ahead_at < s->ahead_rows.count; s->ahead_at++)
+        if (s->ahead_rows.at[s->ahead_at].uid == m->uid)
+            return s->ahead_rows.at[s->ahead_at++].body;
+    return (struct slice){ NULL, 0 };
+}
+
+static struct slice read_ahead(struct popd_session *s, const struct popd_message *m)
+{
+    struct slice got = from_ahead(s, m);
+    if (got.ptr)
+        return got;
+    struct uidset from;
+    uidset_init(&from);
+    uidset_add_run(&from, m->uid, s->messages[s->message_count - 1].uid);
+    arena_reset(&s->ahead);
+    s->ahead_rows = (struct store_rows){ 0 };
+    s->ahead_at = 0;
+    enum err e = account_read(s->account,
+        &(struct store_read_args){ .mailbox = s->inbox,
+            .uids = &from,
+            .need = STORE_NEED_BODY,
+            .rows_max = AHEAD_ROWS,
+            .bytes_max = AHEAD_BYTES },
+        &s->ahead, &s->ahead_rows);
+    uidset_done(&from);
+    if (e != ERR_OK)
+        s->ahead_rows = (struct store_rows){ 0 };
+    return from_ahead(s, m);
+}
+
+/* Where TOP ends: after the header, its blank line and so many lines. Counts over pieces. */
+struct top {
+    bool active, in_body, done;
+    uint32_t lines;
+    unsigned matched; /* of CRLF CRLF */
+};
+
+static struct slice cut(struct top *top, struct slice piece)
+{
+    if (!top->active)
+        return piece;
+    for (size_t i = 0; i < piece.len; i++) {
+        char c = piece.ptr[i];
+        if (top->in_body) {
+            if (top->lines == 0) {
+                top->done = true;
+                return slice_sub(piece, 0, i);
+            }
+            top->lines -= c == '\n';
+            continue;
+        }
+        top->matched = c == (top->matched % 2 ? '\n' : '\r') ? top->matched + 1 : c == '\r';
+        top->in_body = top->matched == 4;
+    }
+    return piece;
+}
+
+static enum err send_piece(struct popd_session *s, struct wire_dot_out *dots, struct slice piece)
+{
+    wire_dot_add(dots, piece, conn_out(s->conn));
+    s->bytes_sent += piece.len;
+    return conn_flush_full(s->conn);
+}
+
+static enum err send_source(struct popd_session *s, const struct msg_source *source,
+    struct top *top, struct wire_dot_out *dots)
+{
+    struct buf room;
+    buf_init(&room, 0);
+    enum err e = ERR_OK;
+    for (uint64_t at = 0; at < source->size && e == ERR_OK && !top->done; at += PIECE_BYTES) {
+        buf_clear(&room);
+        e = msg_source_read(source, at, PIECE_BYTES, &room);
+        if (e == ERR_OK)
+            e = send_piece(s, dots, cut(top, buf_slice(&room)));
+        else
+            e = ERR_CLOSED; /* half of it is sent: only an end without the dot tells the client */
+    }
+    buf_done(&room);
+    return e;
+}
+
+static enum err send_message(struct popd_session *s, const struct popd_message *m, struct top *top)
+{
+    struct wire_dot_out dots = { 0 };
+    struct slice bytes = top->active ? (struct slice){ NULL, 0 } : read_ahead(s, m);
+    struct store_body *body = NULL;
+    if (!bytes.ptr) {
+        enum err e = account_body(s->account, m->email, &body);
+        if (e != ERR_OK) {
+            if (e != ERR_NOT_FOUND)
+                log_error("pop3.body", "conn=%llu user=%s uid=%u err=%s telling the client",
+                    conn_id(s->conn), LOG_S(slice_of(s->user.address)), (unsigned)m->uid,
+                    err_name(e));
+            return popd_err(s, "[SYS/TEMP]",
+                "The message was removed by another session, or cannot be read now");
+        }
+    }
+    buf_addf(conn_out(s->conn), "+OK %llu octets\r\n", (unsigned long long)m->size);
+    struct msg_source source = body ? store_body_source(body) : msg_source_memory(bytes);
+    enum err e = ERR_OK;
+    if (source.whole.ptr)
+        e = send_piece(s, &dots, cut(top, source.whole));
+    else
+        e = send_source(s, &source, top, &dots);
+    store_body_close(body);
+    TRY(e);
+    wire_dot_end(&dots, conn_out(s->conn));
+    s->retrieved += !top->active;
+    return ERR_OK;
+}
+
+enum err popd_cmd_retr(struct popd_session *s, struct slice rest)
+{
+    const struct popd_message *m = popd_message(s, rest);
+    struct top all = { 0 };
+    return m ? send_message(s, m, &all) : ERR_OK;
+}
+
+enum err popd_cmd_top(struct popd_session *s, struct slice rest)
+{
+    uint32_t number;
+    struct top top = { .active = true, .matched = 2 }; /* a message may begin with its blank line */
+    if (pop_parse_top(rest, &number, &top.lines) != ERR_OK)
+        return popd_bad(s, "TOP takes a message number and a number of lines");
+    struct slice first, left = slice_trim(rest);
+    (void)slice_cut(&left, ' ', &first);
+    const struct popd_message *m = popd_message(s, first);
+    return m ? send_message(s, m, &top) : ERR_OK;
+}
