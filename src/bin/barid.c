@@ -1,7 +1,9 @@
 /* main(): options before the verb, then the table of verbs. */
 #include "bin/cli.h"
 #include "bin/verb_config.h"
+#include "bin/verb_demo.h"
 #include "bin/verb_mime.h"
+#include "bin/verb_serve.h"
 #include "bin/verb_user.h"
 
 #include <signal.h>
@@ -39,6 +41,11 @@ static const struct verb {
     const char *name;
     int (*run)(const struct cli *cli, int argc, char **argv);
 } verbs[] = {
+    { "demo", verb_demo },
+    { "serve", verb_serve },
+    { "status", verb_status },
+    { "fsck", verb_fsck },
+    { "rebuild", verb_rebuild },
     { "config", verb_config },
     { "domain", verb_domain },
     { "user", verb_user },
