@@ -46,7 +46,7 @@ def test_pop3(server, user, scheme, listener):
         assert curl(server, *tls, url(server, scheme, listener, str(n)), user=user) == m
     sizes = curl(server, *tls, url(server, scheme, listener), user=user).decode().split()
     assert sizes == [t for n, m in enumerate(sent, 1) for t in (str(n), str(len(m)))]
-    curl(server, *tls, "-X", "DELE 1", "-I", url(server, scheme, listener, "1"), user=user)
+    curl(server, *tls, "-X", "DELE", "-I", url(server, scheme, listener, "1"), user=user)
     assert len(server.bodies(user)) == len(sent) - 1
 
 
