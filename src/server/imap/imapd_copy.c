@@ -14,11 +14,14 @@ static void write_copyuid(struct buf *out, const struct store_copy_result *resul
     buf_addc(out, ']');
 }
 
-static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd, bool move,
+static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd, bool move, bool named,
     const struct store_copy_result *result)
 {
-    if (uidset_empty(&result->source))
+    if (uidset_empty(&result->source)) {
+        if (named && !cmd->uid) /* RFC 2180 §4.4.1 */
+            return imapd_no(s, cmd, IMAPD_EXPUNGEISSUED, "Expunged by another session");
         return imapd_ok(s, cmd, "", "Nothing there to copy");
+    }
     if (move) { /* before the EXPUNGEs (RFC 6851 §4.3) */
         buf_adds(imapd_out(s), "* OK ");
         write_copyuid(imapd_out(s), result);
@@ -54,6 +57,7 @@ enum err imapd_cmd_copy(struct imapd_session *s, struct imapd_cmd *cmd)
         e = account_copy(s->account, &copy, &result);
         found = e == ERR_NOT_FOUND ? ERR_NOT_FOUND : ERR_OK;
     }
+    bool named = !uidset_empty(&uids);
     uidset_done(&uids);
     if (found == ERR_NOT_FOUND)
         return imapd_no(s, cmd, "[TRYCREATE]", "No such mailbox");
@@ -61,7 +65,7 @@ enum err imapd_cmd_copy(struct imapd_session *s, struct imapd_cmd *cmd)
     if (e == ERR_NO_SPACE && result.over_quota)
         return imapd_no(s, cmd, "[OVERQUOTA]", "The quota is used up");
     TRY(e);
-    e = answer(s, cmd, move, &result);
+    e = answer(s, cmd, move, named, &result);
     uidset_done(&result.source);
     uidset_done(&result.target);
     return e;

@@ -110,6 +110,7 @@ static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
         return e;
     }
     buf_add(out, SLICE(")\r\n"));
+    f->answered++;
     return conn_flush_full(s->conn);
 }
 
@@ -245,7 +246,8 @@ static enum err fetch(struct imapd_fetch *f, struct imapd_cmd *cmd, struct uidse
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }
-    return imapd_ok(f->s, cmd, "", "That is all");
+    bool all = args.has_changedsince || f->answered == uidset_members(uids);
+    return imapd_ok(f->s, cmd, all ? "" : IMAPD_EXPUNGEISSUED, "That is all");
 }
 
 enum err imapd_cmd_fetch(struct imapd_session *s, struct imapd_cmd *cmd)

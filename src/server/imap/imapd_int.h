@@ -99,6 +99,9 @@ const struct imapd_command *imapd_command_find(struct slice name, bool uid);
 
 /* ---- imapd_reply.c ---- */
 
+/* What the view still holds, another session has expunged: part of the answer is missing (RFC 5530 §3, RFC 2180 §4). */
+#define IMAPD_EXPUNGEISSUED "[EXPUNGEISSUED]"
+
 static inline struct buf *imapd_out(struct imapd_session *s)
 {
     return conn_out(s->conn);

@@ -87,14 +87,15 @@ static enum err tell(struct imapd_session *s, struct imapd_cmd *cmd, bool silent
 }
 
 static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd,
-    const struct imap_store_args *args, const struct store_flags_result *result)
+    const struct imap_store_args *args, uint64_t named, const struct store_flags_result *result)
 {
     TRY(tell(s, cmd, args->silent, result));
     if (!uidset_empty(&result->modified))
         return answer_modified(s, cmd, &result->modified);
     if (result->keywords_full)
         return imapd_no(s, cmd, "[LIMIT]", "Too many different keywords");
-    return imapd_ok(s, cmd, "", "Stored");
+    bool all = uidset_members(&result->done) == named;
+    return imapd_ok(s, cmd, all ? "" : IMAPD_EXPUNGEISSUED, "Stored");
 }
 
 enum err imapd_cmd_store(struct imapd_session *s, struct imapd_cmd *cmd)
@@ -125,9 +126,10 @@ enum err imapd_cmd_store(struct imapd_session *s, struct imapd_cmd *cmd)
         };
         e = account_flags(s->account, &change, &result);
     }
+    uint64_t named = uidset_members(&uids);
     uidset_done(&uids);
     TRY(e);
-    e = answer(s, cmd, &args, &result);
+    e = answer(s, cmd, &args, named, &result);
     uidset_done(&result.done);
     uidset_done(&result.modified);
     return e;
