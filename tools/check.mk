@@ -12,6 +12,26 @@ check: deps-check
 
 test: unit tidy
 
+# Sample mailboxes and every protocol on loopback, until Ctrl-C.
+demo: deps
+	@$(MAKE) --no-print-directory barid
+	@./barid demo
+
+# One part alone, against the release build.
+dialog: barid
+	@tools/check dialog
+
+clients: barid
+	@tools/check clients
+
+check-corpus: barid
+	@BARID=./barid tests/check-corpus
+
+check-crash: barid
+	@BARID=./barid tests/check-crash
+
+.PHONY: demo dialog clients check-corpus check-crash
+
 tidy:
 	@tools/tidy
 
