@@ -267,6 +267,22 @@ static size_t scheme_len(struct slice s)
     return 0;
 }
 
+/* "$6$salt$..." as crypt(3) writes it and shadow files hold it: nobody's password looks like this, and a hash must never become one. */
+static bool is_crypt(struct slice s)
+{
+    if (s.len < 20 || s.ptr[0] != '$')
+        return false;
+    size_t dollars = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        dollars += c == '$';
+        if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') &&
+            c != '$' && c != '.' && c != '/' && c != '=' && c != ',' && c != '+' && c != '-')
+            return false;
+    }
+    return dollars >= 2 && slice_index(slice_from_index(s, 1), '$') <= 8;
+}
+
 enum user_line_kind user_parse_line(struct slice line, struct user_line *out_line)
 {
     struct user_line user = { SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY };
@@ -286,12 +302,15 @@ enum user_line_kind user_parse_line(struct slice line, struct user_line *out_lin
         secret = slice_from_index(secret, 1);
     size_t scheme = scheme_len(secret);
     struct slice name = slice_sub(secret, 0, scheme);
-    if (scheme == 0)
+    struct slice first = slice_trim(slice_sub(secret, 0, slice_index(secret, ':')));
+    if (is_crypt(first))
+        user.hash = first;
+    else if (scheme == 0)
         user.password = secret;
     else if (slice_eq(name, SLICE("{PLAIN}")) || slice_eq(name, SLICE("{CLEARTEXT}")))
         user.password = slice_from_index(secret, scheme);
     else
-        user.hash = slice_trim(slice_sub(secret, 0, slice_index(secret, ':')));
+        user.hash = first;
     if (user.address.len == 0 || user.password.len + user.hash.len == 0)
         return USER_LINE_BAD;
     *out_line = user;

@@ -46,7 +46,7 @@ enum user_line_kind {
     USER_LINE_NOTHING, /* blank, or a comment */
     USER_LINE_BAD,
 };
-/* ADDRESS:PASSWORD, ADDRESS:{SCHEME}HASH, with ":" or tabs between. Fields after a hash (passwd files) are ignored. */
+/* ADDRESS:PASSWORD, ADDRESS:{SCHEME}HASH, ADDRESS:$6$... as in a shadow file, with ":" or tabs between. Fields after a hash (passwd files) are ignored. */
 enum user_line_kind user_parse_line(struct slice line, struct user_line *out_line);
 
 #endif
