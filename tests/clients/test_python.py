@@ -128,3 +128,15 @@ def test_smtplib_lmtp(server, user, other):
             assert c.getreply()[0] == 250
     assert_same_with_trace(arrived(server, user, len(sent)), sent)
     assert_same_with_trace(arrived(server, other, len(sent)), sent)
+
+
+def test_sub_addresses(server, user):
+    """user+tag goes into the mailbox of that name if there is one, and into INBOX otherwise."""
+    with server.imap(user) as c:
+        assert c.create("Lists")[0] == "OK"
+    for tag in ("Lists", "nosuch"):
+        with server.lmtp() as c:
+            address = user.address.replace("@", f"+{tag}@")
+            assert c.sendmail("noor@example.org", [address], messages("noor@example.org", address)[0]) == {}
+    arrived(server, user, 1, "Lists")
+    arrived(server, user, 1, "INBOX")
