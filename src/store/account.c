@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 
 /* By measurement: docs/decisions/0002-sqlite-settings.md */
-#define STORE_PAGE_BYTES "4096"
+#define STORE_PAGE_BYTES "8192"
 
 /* ---- the database ---- */
 
