@@ -118,8 +118,11 @@ static void on_finding(void *tell_arg, const char *text, bool repaired)
 static enum err check_account(struct server *server, struct slice id, bool repair, struct buf *out)
 {
     struct account *account;
-    TRY(store_account(server->store, id, false, &account));
-    enum err e = account_fsck(account, repair, on_finding, out);
+    enum err e = store_account(server->store, id, false, &account);
+    if (e == ERR_NOT_FOUND) /* no mail yet: the folder comes with the first */
+        return ERR_OK;
+    TRY(e);
+    e = account_fsck(account, repair, on_finding, out);
     account_unref(account);
     return e;
 }
@@ -127,9 +130,12 @@ static enum err check_account(struct server *server, struct slice id, bool repai
 static enum err rebuild_account(struct server *server, struct slice id, struct buf *out)
 {
     struct account *account;
-    TRY(store_account(server->store, id, false, &account));
     uint64_t changed = 0;
-    enum err e = account_rebuild(account, &changed);
+    enum err e = store_account(server->store, id, false, &account);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK;
+    TRY(e);
+    e = account_rebuild(account, &changed);
     account_unref(account);
     if (e == ERR_OK)
         buf_addf(out, "rebuilt %llu\n", (unsigned long long)changed);

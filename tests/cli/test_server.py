@@ -1,0 +1,142 @@
+"""serve, status, fsck, rebuild and the user verbs beside a running server."""
+import imaplib
+import os
+import signal
+import socket
+import sqlite3
+import ssl
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from server import Server, ServerError  # noqa: E402
+
+MESSAGE = b"From: a@example.org\r\nSubject: one\r\n\r\ntext\r\n"
+
+
+@pytest.fixture
+def server():
+    with Server() as s:
+        yield s
+
+
+def exit_code(server, *args):
+    return server.run(*args, check=False).returncode
+
+
+def database(server):
+    found = [os.path.join(folder, "mail.db") for folder, _, files in os.walk(os.path.join(server.data, "accounts"))
+             if "mail.db" in files]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_status_counts(server):
+    user = server.user()
+    server.deliver(user, MESSAGE)
+    c = server.imap(user)
+    rows = dict(line.split() for line in server.run("status").splitlines())
+    assert rows["sessions_imap"] == "1" and rows["messages_delivered"] == "1" and rows["logins"] == "1"
+    c.logout()
+
+
+def test_fsck_and_rebuild_beside_a_server(server):
+    empty, user = server.user(), server.user()  # one has had no mail, and so no folder
+    server.deliver(user, MESSAGE)
+    for address in (empty.address, user.address):
+        assert exit_code(server, "fsck", address) == 0
+        assert exit_code(server, "rebuild", address) == 0
+    assert exit_code(server, "fsck", "--all") == 0
+    assert exit_code(server, "fsck", "nobody@barid.test") != 0
+    assert list(server.bodies(user).values())[0].endswith(MESSAGE)
+
+
+def test_fsck_finds_and_repairs(server):
+    user = server.user()
+    server.append(user, MESSAGE)
+    server.append(user, MESSAGE)
+    server.stop()
+    db = sqlite3.connect(database(server))
+    db.execute("UPDATE mailbox SET messages=7, bytes=1 WHERE name='INBOX'")
+    db.execute("UPDATE summary SET bytes=x'00'")
+    db.commit()
+    db.close()
+    assert exit_code(server, "fsck", user.address) == 1
+    assert exit_code(server, "fsck", user.address) == 1  # looking repairs nothing
+    assert exit_code(server, "fsck", user.address, "--repair") == 1
+    assert exit_code(server, "fsck", user.address) == 0
+    server.start()
+    c = server.imap(user)
+    assert c.select("INBOX")[1] == [b"2"]
+    assert b"one" in c.fetch("1", "(ENVELOPE)")[1][0]
+    c.logout()
+
+
+def test_fsck_tells_damaged_bytes(server):
+    user = server.user()
+    server.append(user, MESSAGE)
+    server.stop()
+    db = sqlite3.connect(database(server))
+    db.execute("UPDATE body SET bytes=?", (MESSAGE.replace(b"text", b"tExt"),))
+    db.commit()
+    db.close()
+    for _ in range(2):  # lost bytes cannot be mended, and nothing is thrown away for it
+        assert exit_code(server, "fsck", user.address, "--repair") == 1
+    server.start()
+    assert len(server.bodies(user)) == 1
+
+
+def test_removing_a_user_ends_sessions_and_takes_the_mail(server):
+    user = server.user()
+    server.append(user, MESSAGE)
+    c = server.imap(user)
+    server.run("user", "remove", user.address, "--yes")
+    with pytest.raises(imaplib.IMAP4.abort):
+        c.noop()
+        c.noop()
+    assert os.listdir(os.path.join(server.data, "accounts")) == []
+    with pytest.raises(imaplib.IMAP4.error):
+        server.imap(user)
+
+
+def test_switches_and_passwords_count_at_once(server):
+    user = server.user()
+    server.pop3(user).quit()
+    server.run("user", "set", user.address, "--pop", "off")
+    with pytest.raises(Exception, match="SYS/PERM"):
+        server.pop3(user)
+    server.run("passwd", user.address, "--password-file", "-", stdin=b"another one 8\n")
+    with pytest.raises(imaplib.IMAP4.error):
+        server.imap(user)
+    server.imap(user._replace(password="another one 8")).logout()
+
+
+def test_sigterm_says_bye_and_sighup_takes_a_new_certificate(server):
+    def fingerprint():
+        with socket.create_connection(("127.0.0.1", server.port("imaps"))) as s:
+            context = ssl._create_unverified_context()  # noqa: S323  only the bytes are looked at
+            with context.wrap_socket(s) as t:
+                return t.getpeercert(binary_form=True)
+
+    before = fingerprint()
+    server._make_certificate()
+    server.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 20
+    while fingerprint() == before:
+        assert time.monotonic() < deadline, "SIGHUP changed nothing"
+        time.sleep(0.05)
+    user = server.user()
+    c = server.imap(user)
+    server.process.send_signal(signal.SIGTERM)
+    assert c.readline().startswith(b"* BYE ")
+    assert server.process.wait(20) == 0
+    server.process = None
+
+
+def test_two_servers_on_one_folder(server):
+    with pytest.raises(ServerError):
+        server.run("serve", timeout=20)
+    assert server.alive()
+    server.user()
