@@ -2,6 +2,7 @@
 import imaplib
 import os
 import signal
+import smtplib
 import socket
 import sqlite3
 import ssl
@@ -140,3 +141,18 @@ def test_two_servers_on_one_folder(server):
         server.run("serve", timeout=20)
     assert server.alive()
     server.user()
+
+
+def test_a_full_account_takes_nothing_and_loses_nothing(server):
+    user = server.user(quota=2000)
+    server.append(user, MESSAGE + b"x" * 1500 + b"\r\n")
+    with pytest.raises(ServerError, match="OVERQUOTA"):
+        server.append(user, MESSAGE + b"x" * 1500 + b"\r\n")
+    server.run("user", "set", user.address, "--quota", "1000")  # less than is there
+    with server.lmtp() as c, pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        c.sendmail("a@example.org", [user.address], MESSAGE)
+    assert refused.value.recipients[user.address][0] == 452
+    assert len(server.bodies(user)) == 1
+    server.run("user", "set", user.address, "--quota", "1M")  # counts at once
+    server.deliver(user, MESSAGE)
+    assert len(server.bodies(user)) == 2
