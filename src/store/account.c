@@ -71,8 +71,18 @@ enum err account_load(struct account *account)
     if ((uint64_t)modseq > account->modseq)
         account->modseq = (uint64_t)modseq;
     account->changes_floor = account->modseq;
-    TRY(sql_get(account, SQL_USAGE, &statement));
     bool row;
+    TRY(sql_get(account, SQL_HANDLES, &statement));
+    TRY(sql_step(account, statement, &row));
+    if (row) { /* read again after a repair: what was given out since stays given out */
+        int64_t email = sqlite3_column_int64(statement, 0);
+        int64_t outgoing = sqlite3_column_int64(statement, 1);
+        account->last_email = email > account->last_email ? email : account->last_email;
+        account->last_outgoing =
+            outgoing > account->last_outgoing ? outgoing : account->last_outgoing;
+        (void)sqlite3_reset(statement);
+    }
+    TRY(sql_get(account, SQL_USAGE, &statement));
     TRY(sql_step(account, statement, &row));
     if (row) {
         account->usage_bytes = (uint64_t)sqlite3_column_int64(statement, 0);

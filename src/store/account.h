@@ -63,6 +63,7 @@ struct account {
     sqlite3_stmt *statements[SQL_COUNT];
     int log_pages;                        /* pages in the WAL after the last commit */
     uint64_t modseq;                      /* last given out */
+    int64_t last_email, last_outgoing;    /* last ids given out; never again while the account is open */
     uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
     struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
     size_t keyword_count;

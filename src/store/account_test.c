@@ -596,6 +596,63 @@ static void writers_are_combined(void **state)
     assert_ok(account_fsck(account, false, told, NULL));
 }
 
+/* A session holds ids while others delete: what it holds must never come to mean something else. */
+static void ids_of_what_is_gone_mean_nothing(void **state)
+{
+    (void)state;
+    append("INBOX", message(10), 0);
+    int64_t email = read_box("INBOX", STORE_NEED_EMAIL).at[0].email;
+    int64_t inbox = box_named("INBOX").id, id = 0, again = 0;
+    assert_ok(account_expunge(account, &(struct store_expunge_args){ .mailbox = inbox }, NULL));
+    append("INBOX", message(20), 0);
+    struct store_body *body = NULL;
+    assert_err(ERR_NOT_FOUND, account_body(account, email, &body));
+
+    assert_ok(mailbox_create(account, SLICE("last"), STORE_USE_NONE, &id));
+    assert_ok(mailbox_delete(account, SLICE("last")));
+    assert_ok(mailbox_create(account, SLICE("other"), STORE_USE_NONE, &again));
+    append("other", message(30), STORE_DELETED);
+    assert_err(ERR_NOT_FOUND,
+        account_expunge(account, &(struct store_expunge_args){ .mailbox = id }, NULL));
+    assert_int_equal(box_named("other").messages, 1);
+
+    /* also when a name lived on without messages and comes back */
+    assert_ok(mailbox_create(account, SLICE("up/down"), STORE_USE_NONE, NULL));
+    id = box_named("up").id;
+    assert_ok(mailbox_delete(account, SLICE("up")));
+    assert_ok(mailbox_create(account, SLICE("up"), STORE_USE_NONE, &again));
+    append("up", message(40), STORE_DELETED);
+    assert_err(ERR_NOT_FOUND,
+        account_expunge(account, &(struct store_expunge_args){ .mailbox = id }, NULL));
+    assert_int_equal(box_named("up").messages, 1);
+    assert_true(box_named("up").has_children);
+    assert_ok(account_fsck(account, false, told, NULL));
+
+    /* mail on its way out */
+    struct blob *blob = blob_of(message(50));
+    const struct slice to[] = { SLICE("a@x.test"), SLICE("b@x.test") };
+    const struct store_submit submit = {
+        .blob = blob, .sender = SLICE("me@x.test"), .recipients = to, .recipient_count = 2
+    };
+    bool over_quota;
+    struct store_outgoing *rows;
+    size_t count;
+    assert_ok(account_submit(account, &submit, &over_quota));
+    assert_ok(account_outgoing(account, INT64_MAX, 10, &arena, &rows, &count));
+    assert_int_equal(count, 2);
+    int64_t ids[] = { rows[0].id, rows[1].id };
+    assert_ok(account_outgoing_done(account, ids, 2, NULL));
+    assert_ok(account_submit(account, &submit, &over_quota));
+    assert_ok(account_outgoing(account, INT64_MAX, 10, &arena, &rows, &count));
+    assert_int_equal(count, 2);
+    assert_true(rows[0].id > ids[0] && rows[0].id > ids[1] && rows[1].id > ids[1]);
+    ids[0] = rows[0].id;
+    ids[1] = rows[1].id;
+    assert_ok(account_outgoing_done(account, ids, 2, NULL));
+    blob_unref(blob);
+    assert_ok(account_fsck(account, false, told, NULL));
+}
+
 static void idle_accounts_are_closed(void **state)
 {
     (void)state;
@@ -628,4 +685,5 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(flags_change_what_they_say), IN_ACCOUNT(copy_and_move),
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(quota_and_repeated_delivery), IN_ACCOUNT(a_read_goes_in_pieces),
-    IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))
+    IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(writers_are_combined),
+    IN_ACCOUNT(idle_accounts_are_closed))

@@ -53,14 +53,15 @@ enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned 
     if (blob_file(blob))
         TRY(link_big(tx, blob, guid));
     TRY(sql_get(account, SQL_EMAIL_INSERT, &statement));
-    (void)sqlite3_bind_int64(statement, 1, refs);
-    (void)sqlite3_bind_int64(statement, 2, (int64_t)blob_size(blob));
-    (void)sqlite3_bind_int64(statement, 3, received_s);
-    (void)sqlite3_bind_int64(statement, 4, received_tz_min);
-    (void)sqlite3_bind_int64(statement, 5, (int64_t)blob_checksum(blob));
-    sql_bind_bytes(statement, 6, slice_from(guid, GUID_BYTES));
+    int64_t email = ++account->last_email;
+    (void)sqlite3_bind_int64(statement, 1, email);
+    (void)sqlite3_bind_int64(statement, 2, refs);
+    (void)sqlite3_bind_int64(statement, 3, (int64_t)blob_size(blob));
+    (void)sqlite3_bind_int64(statement, 4, received_s);
+    (void)sqlite3_bind_int64(statement, 5, received_tz_min);
+    (void)sqlite3_bind_int64(statement, 6, (int64_t)blob_checksum(blob));
+    sql_bind_bytes(statement, 7, slice_from(guid, GUID_BYTES));
     TRY(sql_done(account, statement));
-    int64_t email = sqlite3_last_insert_rowid(account->db);
     TRY(sql_get(account, SQL_SUMMARY_INSERT, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     sql_bind_bytes(statement, 2, blob_summary(blob));

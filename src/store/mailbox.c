@@ -303,23 +303,7 @@ static enum err insert(
     return ERR_OK;
 }
 
-static enum err reuse(struct store_tx *tx, int64_t id, enum store_special_use use)
-{
-    struct account *account = tx->account;
-    int64_t uidvalidity = 0;
-    TRY(new_uidvalidity(tx, &uidvalidity));
-    sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_MAILBOX_REUSE, &statement));
-    (void)sqlite3_bind_int64(statement, 1, id);
-    (void)sqlite3_bind_int(statement, 2, (int)use);
-    (void)sqlite3_bind_int64(statement, 3, uidvalidity);
-    (void)sqlite3_bind_int64(statement, 4, (int64_t)tx_modseq(tx));
-    TRY(sql_done(account, statement));
-    (void)tx_change(tx, STORE_CHANGE_MAILBOX, id);
-    return ERR_OK;
-}
-
-/* The mailbox, a \Noselect name made real, or ERR_EXISTS. */
+/* The mailbox, a \Noselect name made real (under a new id: who still holds the old one finds nothing), or ERR_EXISTS. */
 static enum err create_level(
     struct store_tx *tx, struct slice name, enum store_special_use use, int64_t *out_id)
 {
@@ -330,8 +314,11 @@ static enum err create_level(
     TRY(e);
     if (!row.noselect)
         return ERR_EXISTS;
-    *out_id = row.id;
-    return reuse(tx, row.id, use);
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_MAILBOX_DELETE, &statement));
+    (void)sqlite3_bind_int64(statement, 1, row.id);
+    TRY(sql_done(tx->account, statement));
+    return insert(tx, name, use, out_id);
 }
 
 static enum err check_count(struct store_tx *tx)

@@ -57,11 +57,12 @@ static enum err insert_rows(struct store_tx *tx, const struct store_submit *subm
         unsigned char guid[GUID_BYTES];
         guid_new(guid);
         TRY(sql_get(tx->account, SQL_OUTGOING_INSERT, &statement));
-        sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
-        (void)sqlite3_bind_int64(statement, 2, email);
-        sql_bind_text(statement, 3, submit->sender);
-        sql_bind_text(statement, 4, submit->recipients[i]);
-        (void)sqlite3_bind_int64(statement, 5, tx->now_s);
+        (void)sqlite3_bind_int64(statement, 1, ++tx->account->last_outgoing);
+        sql_bind_bytes(statement, 2, slice_from(guid, GUID_BYTES));
+        (void)sqlite3_bind_int64(statement, 3, email);
+        sql_bind_text(statement, 4, submit->sender);
+        sql_bind_text(statement, 5, submit->recipients[i]);
+        (void)sqlite3_bind_int64(statement, 6, tx->now_s);
         TRY(sql_done(tx->account, statement));
     }
     (void)tx_modseq(tx);

@@ -1,6 +1,8 @@
 /* The schema and the statements. docs/store.md says what each table means; what binds more than one table is said here.
  *
  * email.refs counts the entries and outgoing rows that name it; at 0 the email, its summary and its body go in the same transaction.
+ * Sessions hold ids of mailboxes, emails and outgoing rows while others delete: no id is given out twice while an account is open. For mailboxes
+ * SQLite sees to it (AUTOINCREMENT), for the other two account->last_email and last_outgoing, which cost no page.
  * The narrow email table stands apart from summary and body so that a POP3 login or a SEARCH by size reads some 50 bytes a message. */
 #include "store/sql.h"
 
@@ -15,7 +17,7 @@ static const char schema[] =
     "CREATE TABLE account(one INTEGER PRIMARY KEY CHECK(one=1), modseq INTEGER NOT NULL,"
     " uidvalidity INTEGER NOT NULL, epoch INTEGER NOT NULL);"
     "INSERT INTO account VALUES(1, 1, 0, 0);"
-    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, use INTEGER NOT NULL,"
+    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, use INTEGER NOT NULL,"
     " noselect INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
     " modseq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,"
     " deleted INTEGER NOT NULL, bytes INTEGER NOT NULL, recent INTEGER NOT NULL,"
@@ -62,6 +64,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ACCOUNT_MODSEQ_SET] = "UPDATE account SET modseq=?1",
     [SQL_ACCOUNT_UIDVALIDITY_SET] =
         "UPDATE account SET uidvalidity=max(uidvalidity+1, ?1) RETURNING uidvalidity",
+    [SQL_HANDLES] = "SELECT (SELECT ifnull(max(id), 0) FROM email),"
+                    " (SELECT ifnull(max(id), 0) FROM outgoing)",
     [SQL_USAGE] = "SELECT ifnull(sum(bytes), 0), ifnull(sum(messages), 0) FROM mailbox",
     [SQL_KEYWORDS] = "SELECT number, name FROM keyword ORDER BY number",
     [SQL_KEYWORD_INSERT] = "INSERT INTO keyword VALUES(?1, ?2)",
@@ -85,8 +89,6 @@ static const char *const text[SQL_COUNT] = {
     [SQL_MAILBOX_DELETE] = "DELETE FROM mailbox WHERE id=?1",
     [SQL_MAILBOX_NOSELECT] = "UPDATE mailbox SET noselect=1, use=0, uidvalidity=?2, uidnext=1,"
                              " modseq=?3, recent=1, gone_floor=?3 WHERE id=?1",
-    [SQL_MAILBOX_REUSE] = "UPDATE mailbox SET noselect=0, use=?2, uidvalidity=?3, uidnext=1,"
-                          " modseq=?4, recent=1, gone_floor=?4 WHERE id=?1",
     [SQL_MAILBOX_RENAME] = "UPDATE mailbox SET name=?2 WHERE id=?1",
     [SQL_MAILBOX_TREE] = "SELECT id, name FROM mailbox WHERE name>?1||'/' AND name<?1||'0'",
     [SQL_MAILBOX_CHANGED] =
@@ -124,7 +126,7 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ENTRY_FLAGS_RANGE] =
         "UPDATE entry SET flags=(flags & ~?4) | ?5, modseq=?6 WHERE mailbox=?1"
         " AND uid BETWEEN ?2 AND ?3 AND ((flags & ~?4) | ?5)<>flags AND modseq<=?7",
-    [SQL_EMAIL_INSERT] = "INSERT INTO email VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [SQL_EMAIL_INSERT] = "INSERT INTO email VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_EMAIL_REFS] = "UPDATE email SET refs=refs+?2 WHERE id=?1 RETURNING refs, guid, size",
     [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id=?1",
     [SQL_EMAIL] = "SELECT guid, size, checksum FROM email WHERE id=?1",
@@ -152,7 +154,7 @@ static const char *const text[SQL_COUNT] = {
                   " AND e.uid=f.uid WHERE f.key=?1 AND f.at>=?2",
     [SQL_FILED_SET] = "INSERT OR REPLACE INTO filed VALUES(?1, ?2, ?3, ?4)",
     [SQL_FILED_TRIM] = "DELETE FROM filed WHERE at<?1",
-    [SQL_OUTGOING_INSERT] = "INSERT INTO outgoing VALUES(NULL, ?1, ?2, ?3, ?4, '', ?5, ?5, 0)",
+    [SQL_OUTGOING_INSERT] = "INSERT INTO outgoing VALUES(?1, ?2, ?3, ?4, ?5, '', ?6, ?6, 0)",
     [SQL_OUTGOING] = "SELECT id, guid, email, sender, recipient, status, created, next, attempts"
                      " FROM outgoing WHERE next<=?1 ORDER BY next, id LIMIT ?2",
     [SQL_OUTGOING_NEXT] = "SELECT min(next) FROM outgoing",
