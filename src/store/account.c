@@ -38,7 +38,7 @@ static enum err set_up(struct account *account)
         ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA locking_mode=EXCLUSIVE;"
         "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
         "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
-        "PRAGMA trusted_schema=OFF;PRAGMA cell_size_check=ON";
+        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
     sqlite3 *db = account->db;
     (void)sqlite3_extended_result_codes(db, 1);
     int rc = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
