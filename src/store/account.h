@@ -29,6 +29,7 @@ struct mailbox_state {
     uint64_t modseq;
     uint32_t recent;   /* UIDs from here on were told to nobody as \Recent */
     bool recent_dirty; /* the row says less; written with the next change or at closing */
+    uint32_t seen_below; /* every message with a lower UID is \Seen */
     struct uidset uids;
 };
 

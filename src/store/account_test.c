@@ -474,6 +474,40 @@ static void a_view_follows(void **state)
     store_view_done(&third);
 }
 
+static uint32_t unseen_first(void)
+{
+    uint32_t uid = 99;
+    assert_ok(account_first_unseen(account, box_named("INBOX").id, &uid));
+    return uid;
+}
+
+static void the_first_unseen_is_known(void **state)
+{
+    (void)state;
+    assert_int_equal(unseen_first(), 0);
+    for (size_t i = 0; i < 5; i++)
+        append("INBOX", message(i), i < 2 ? STORE_SEEN : 0);
+    assert_int_equal(unseen_first(), 3);
+    struct store_flags_result r = set_flags("3:4", STORE_FLAGS_ADD, STORE_SEEN, NULL, 0);
+    result_done(&r);
+    assert_int_equal(unseen_first(), 5);
+    r = set_flags("1", STORE_FLAGS_REMOVE, STORE_SEEN, NULL, 0);
+    result_done(&r);
+    assert_int_equal(unseen_first(), 1);
+    struct uidset one = set_of("1");
+    assert_ok(account_expunge(account,
+        &(struct store_expunge_args){ .mailbox = box_named("INBOX").id, .uids = &one }, NULL));
+    uidset_done(&one);
+    assert_int_equal(unseen_first(), 5);
+    r = set_flags("5", STORE_FLAGS_ADD, STORE_SEEN, NULL, 0);
+    result_done(&r);
+    assert_int_equal(unseen_first(), 0);
+    append("INBOX", message(9), 0);
+    assert_int_equal(unseen_first(), 6);
+    reopen();
+    assert_int_equal(unseen_first(), 6);
+}
+
 static void quota_and_repeated_delivery(void **state)
 {
     (void)state;
@@ -684,6 +718,6 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(expunged_is_gone_and_uids_are_not_used_again),
     IN_ACCOUNT(flags_change_what_they_say), IN_ACCOUNT(copy_and_move),
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
-    IN_ACCOUNT(quota_and_repeated_delivery), IN_ACCOUNT(a_read_goes_in_pieces),
-    IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(writers_are_combined),
-    IN_ACCOUNT(idle_accounts_are_closed))
+    IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
+    IN_ACCOUNT(a_read_goes_in_pieces), IN_ACCOUNT(ids_of_what_is_gone_mean_nothing),
+    IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))

@@ -17,7 +17,8 @@ static const char schema[] =
     "CREATE TABLE account(one INTEGER PRIMARY KEY CHECK(one=1), modseq INTEGER NOT NULL,"
     " uidvalidity INTEGER NOT NULL, epoch INTEGER NOT NULL);"
     "INSERT INTO account VALUES(1, 1, 0, 0);"
-    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, use INTEGER NOT NULL,"
+    "CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, use "
+    "INTEGER NOT NULL,"
     " noselect INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
     " modseq INTEGER NOT NULL, messages INTEGER NOT NULL, unseen INTEGER NOT NULL,"
     " deleted INTEGER NOT NULL, bytes INTEGER NOT NULL, recent INTEGER NOT NULL,"
@@ -102,6 +103,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_SUBSCRIPTION_RENAME] = "UPDATE OR REPLACE subscription SET name=?2 WHERE name=?1",
     [SQL_SUBSCRIPTION_TREE] = "SELECT name FROM subscription WHERE name>?1||'/' AND name<?1||'0'",
     [SQL_UIDS] = "SELECT uid FROM entry WHERE mailbox=?1 ORDER BY uid",
+    [SQL_UID_UNSEEN] =
+        "SELECT uid FROM entry WHERE mailbox=?1 AND uid>=?2 AND (flags & 1)=0 ORDER BY uid LIMIT 1",
     [SQL_UIDS_FROM_COUNT] = "SELECT count(*) FROM entry WHERE mailbox=?1 AND uid>=?2",
     [SQL_ENTRY] = "SELECT email FROM entry WHERE mailbox=?1 AND uid=?2",
     [SQL_ENTRIES] = "SELECT e.uid, e.flags, e.modseq FROM entry e" ENTRY_RANGE,

@@ -100,6 +100,8 @@ void account_apply(struct account *account, const struct store_tx *tx)
         struct mailbox_state *state = map_get(&account->mailboxes, id_key(&change->mailbox));
         if (!state)
             continue;
+        if (change->kind == STORE_CHANGE_FLAGS && uidset_min(&change->uids) < state->seen_below)
+            state->seen_below = uidset_min(&change->uids);
         if (change->kind == STORE_CHANGE_ADD) {
             uidset_union(&state->uids, &change->uids);
             state->uidnext = uidset_max(&change->uids) + 1;

@@ -188,6 +188,9 @@ enum err MUST_USE account_body(struct account *account, int64_t email, struct st
 struct msg_source store_body_source(struct store_body *body); /* borrowed; one thread */
 void store_body_close(struct store_body *body);
 
+/* UID of the first message without \Seen, 0 when there is none. What an earlier call went over is not read again. */
+enum err MUST_USE account_first_unseen(struct account *account, int64_t mailbox, uint32_t *out_uid);
+
 /* ---- views: what an IMAP session's client knows of a mailbox ---- */
 
 struct store_view {

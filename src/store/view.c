@@ -45,6 +45,32 @@ enum err store_view_open(
     return e;
 }
 
+static enum err first_unseen(struct account *account, int64_t mailbox, uint32_t *out_uid)
+{
+    struct mailbox_state *state;
+    TRY(account_mailbox_state(account, mailbox, &state));
+    if (!state)
+        return ERR_NOT_FOUND;
+    sqlite3_stmt *statement;
+    int64_t uid = 0;
+    bool found;
+    TRY(sql_get(account, SQL_UID_UNSEEN, &statement));
+    (void)sqlite3_bind_int64(statement, 1, mailbox);
+    (void)sqlite3_bind_int64(statement, 2, state->seen_below);
+    TRY(sql_number(account, statement, &uid, &found));
+    state->seen_below = found ? (uint32_t)uid : state->uidnext;
+    *out_uid = (uint32_t)uid;
+    return ERR_OK;
+}
+
+enum err account_first_unseen(struct account *account, int64_t mailbox, uint32_t *out_uid)
+{
+    pthread_mutex_lock(&account->lock);
+    enum err e = first_unseen(account, mailbox, out_uid);
+    pthread_mutex_unlock(&account->lock);
+    return e;
+}
+
 void store_view_done(struct store_view *view)
 {
     uidset_done(&view->uids);

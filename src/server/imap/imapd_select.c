@@ -1,28 +1,13 @@
 /* SELECT, EXAMINE, CLOSE, UNSELECT (RFC 3501 §6.3.1, §6.4.2; RFC 3691; RFC 7162 §3.1.8, §3.2.5). */
 #include "server/imap/imapd_int.h"
 
-/* Number of the first message without \Seen, 0 when there is none. */
-static enum err first_unseen(
-    struct imapd_session *s, const struct mailbox *mailbox, uint32_t *out_number)
-{
-    *out_number = 0;
-    if (!mailbox->unseen)
-        return ERR_OK;
-    struct store_read_args args = {
-        .mailbox = mailbox->id, .flags_none = STORE_SEEN, .rows_max = 1
-    };
-    struct store_rows rows;
-    TRY(account_read(s->account, &args, &s->rows, &rows));
-    if (rows.count)
-        *out_number = uidset_rank(&s->view.uids, rows.at[0].uid);
-    return ERR_OK;
-}
-
 static enum err write_selected(struct imapd_session *s, const struct mailbox *mailbox)
 {
     struct buf *out = imapd_out(s);
     uint32_t unseen;
-    TRY(first_unseen(s, mailbox, &unseen));
+    TRY(account_first_unseen(s->account, mailbox->id, &unseen));
+    if (unseen) /* 0 also for one that came since the view was read */
+        unseen = uidset_rank(&s->view.uids, unseen);
     TRY(imapd_keywords(s, UINT64_MAX));
     imapd_write_flags_lines(s, true);
     buf_adds(out, "* ");
@@ -103,7 +88,8 @@ static enum err select_inside(
     s->state = IMAPD_SELECTED;
     s->readonly = readonly;
     TRY(write_selected(s, &mailbox));
-    if (!args->qresync || args->uidvalidity != s->view.uidvalidity)
+    if (!args->qresync || args->uidvalidity != s->view.uidvalidity ||
+        args->modseq >= s->view.modseq) /* the client has everything: no need to look */
         return ERR_OK;
     struct uidset known;
     uidset_init(&known);
