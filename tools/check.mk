@@ -17,6 +17,13 @@ demo: deps
 	@$(MAKE) --no-print-directory barid
 	@./barid demo
 
+man: $(patsubst docs/man/%.scd,build/man/%,$(wildcard docs/man/*.scd))
+build/man/%: docs/man/%.scd
+	@mkdir -p build/man
+	@scdoc < $< > $@
+
+.PHONY: man
+
 # One part alone, against the release build.
 dialog: barid
 	@tools/check dialog

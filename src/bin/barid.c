@@ -1,4 +1,4 @@
-/* main(): options before the verb, then the table of verbs. */
+/* main(): the options that every verb has, then the table of verbs. */
 #include "bin/cli.h"
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
@@ -40,22 +40,21 @@ static int run_mime(const struct cli *cli, int argc, char **argv)
 static const struct verb {
     const char *name;
     int (*run)(const struct cli *cli, int argc, char **argv);
+    enum message_id usage; /* what "barid VERB --help" says */
 } verbs[] = {
-    { "demo", verb_demo },
-    { "serve", verb_serve },
-    { "status", verb_status },
-    { "fsck", verb_fsck },
-    { "rebuild", verb_rebuild },
-    { "config", verb_config },
-    { "domain", verb_domain },
-    { "user", verb_user },
-    { "passwd", verb_passwd },
-    { "alias", verb_alias },
-    { "mime", run_mime },
-    { "help", verb_help },
-    { "--help", verb_help },
-    { "version", verb_version },
-    { "--version", verb_version },
+    { "demo", verb_demo, MSG_DEMO_USAGE },
+    { "serve", verb_serve, MSG_SERVE_USAGE },
+    { "status", verb_status, MSG_STATUS_USAGE },
+    { "fsck", verb_fsck, MSG_FSCK_USAGE },
+    { "rebuild", verb_rebuild, MSG_REBUILD_USAGE },
+    { "config", verb_config, MSG_CONFIG_USAGE },
+    { "domain", verb_domain, MSG_DOMAIN_USAGE },
+    { "user", verb_user, MSG_USER_USAGE },
+    { "passwd", verb_passwd, MSG_PASSWD_USAGE },
+    { "alias", verb_alias, MSG_ALIAS_USAGE },
+    { "mime", run_mime, MSG_MIME_USAGE },
+    { "help", verb_help, MSG_USAGE },
+    { "version", verb_version, MSG_USAGE },
 };
 
 static void choose_language(void)
@@ -70,41 +69,81 @@ static void choose_language(void)
     }
 }
 
+struct command_line {
+    struct cli cli;
+    bool help, version;
+    int argc; /* the verb and its words */
+    char **argv;
+};
+
+/* -c FILE or --lang LANG; *at moves to the value. */
+static bool take_value(struct command_line *line, int argc, char **argv, int *at)
+{
+    const char *option = argv[*at];
+    if (++*at == argc) {
+        cli_error(MSG_OPTION_NEEDS_VALUE, option);
+        return false;
+    }
+    if (strcmp(option, "-c") == 0)
+        line->cli.config_file = argv[*at];
+    else
+        lang_set(lang_from_text(argv[*at]));
+    return true;
+}
+
+/* Takes the options that every verb has out of argv, wherever they stand before a "--"; what is left is the verb's. */
+static bool read_line(struct command_line *line, int argc, char **argv)
+{
+    bool all_taken = false;
+    line->argv = argv + 1;
+    for (int at = 1; at < argc; at++) {
+        const char *word = argv[at];
+        if (all_taken) {
+            line->argv[line->argc++] = argv[at];
+        } else if (strcmp(word, "--") == 0) {
+            all_taken = true;
+        } else if (strcmp(word, "--json") == 0) {
+            line->cli.json = true;
+        } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
+            line->help = true;
+        } else if (strcmp(word, "--version") == 0) {
+            line->version = true;
+        } else if (strcmp(word, "-c") == 0 || strcmp(word, "--lang") == 0) {
+            if (!take_value(line, argc, argv, &at))
+                return false;
+        } else if (line->argc == 0 && word[0] == '-') {
+            cli_error(MSG_UNKNOWN_OPTION, word);
+            return false;
+        } else {
+            line->argv[line->argc++] = argv[at];
+        }
+    }
+    return true;
+}
+
 int main(int argc, char **argv)
 {
-    struct cli cli = { 0 };
-    int at = 1;
+    struct command_line line = { 0 };
     (void)signal(SIGPIPE, SIG_IGN);
     choose_language();
-    for (; at < argc && argv[at][0] == '-' && strcmp(argv[at], "--help") != 0 &&
-           strcmp(argv[at], "--version") != 0;
-         at++) {
-        if (strcmp(argv[at], "--json") == 0) {
-            cli.json = true;
-            continue;
-        }
-        bool file = strcmp(argv[at], "-c") == 0;
-        if (!file && strcmp(argv[at], "--lang") != 0) {
-            cli_error(MSG_UNKNOWN_OPTION, argv[at]);
-            return EX_USAGE;
-        }
-        if (at + 1 == argc) {
-            cli_error(MSG_OPTION_NEEDS_VALUE, argv[at]);
-            return EX_USAGE;
-        }
-        at++;
-        if (file)
-            cli.config_file = argv[at];
-        else
-            lang_set(lang_from_text(argv[at]));
-    }
-    if (at == argc) {
-        cli_say(MSG_USAGE);
+    if (!read_line(&line, argc, argv))
         return EX_USAGE;
+    if (line.version)
+        return verb_version(&line.cli, 0, NULL);
+    if (line.argc == 0) {
+        cli_say(MSG_USAGE);
+        return line.help ? EX_OK : EX_USAGE;
     }
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-        if (strcmp(verbs[i].name, argv[at]) == 0)
-            return verbs[i].run(&cli, argc - at, argv + at);
-    cli_error(MSG_UNKNOWN_VERB, argv[at]);
+    bool about = strcmp(line.argv[0], "help") == 0 && line.argc > 1; /* barid help VERB */
+    const char *name = line.argv[about ? 1 : 0];
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(verbs[i].name, name) != 0)
+            continue;
+        if (!line.help && !about)
+            return verbs[i].run(&line.cli, line.argc, line.argv);
+        cli_say(verbs[i].usage);
+        return EX_OK;
+    }
+    cli_error(MSG_UNKNOWN_VERB, name);
     return EX_USAGE;
 }

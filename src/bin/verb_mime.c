@@ -2,6 +2,7 @@
 #include "bin/verb_mime.h"
 
 #include "base/cleanup.h"
+#include "bin/catalogue.h"
 #include "message/header.h"
 #include "message/text.h"
 
@@ -169,7 +170,7 @@ int verb_mime(int argc, char **argv)
     bool imap = argc > 1 && strcmp(argv[1], "--imap") == 0;
     int first = imap ? 2 : 1;
     if (argc <= first || (!imap && argc != 2)) {
-        fputs("barid mime FILE\nbarid mime --imap FILE...\n", stderr);
+        fprintf(stderr, "%s\n", tr(MSG_MIME_USAGE));
         return EX_USAGE;
     }
     int worst = EX_OK;
