@@ -233,9 +233,9 @@ static enum err make_bounce(struct outbox *outbox, const struct store_outgoing *
     buf_init(&mail, 0);
     struct blob *blob = NULL;
     uint64_t len = source->size < SMTP_HEADER_BYTES_MAX ? source->size : SMTP_HEADER_BYTES_MAX;
-    enum err e = msg_source_read(source, 0, (size_t)len, &header);
-    if (e == ERR_OK)
-        e = blob_new(outbox->store, BOUNCE_BYTES_MAX, &blob);
+    if (msg_source_read(source, 0, (size_t)len, &header) != ERR_OK)
+        buf_clear(&header); /* the sender is told all the same */
+    enum err e = blob_new(outbox->store, BOUNCE_BYTES_MAX, &blob);
     if (e == ERR_OK) {
         struct slice start = buf_slice(&header);
         deliver_write_bounce(&(struct deliver_bounce){ .hostname = outbox->hostname,
@@ -297,11 +297,19 @@ static enum err end_row(struct outbox *outbox, struct account *account,
 static enum err work_row(struct outbox *outbox, struct account *account,
     const struct store_outgoing *row, struct arena *arena)
 {
-    struct store_body *body;
-    TRY(account_body(account, row->email, &body));
-    struct msg_source source = store_body_source(body);
-    struct outcome outcome = deliver_row(outbox, row, &source, arena);
-    enum err e = end_row(outbox, account, row, &source, &outcome);
+    struct store_body *body = NULL;
+    struct msg_source source = msg_source_memory(SLICE_EMPTY);
+    struct outcome outcome;
+    enum err e = account_body(account, row->email, &body);
+    if (e == ERR_OK) {
+        source = store_body_source(body);
+        outcome = deliver_row(outbox, row, &source, arena);
+    } else { /* others of this sender do not wait for it */
+        log_error("outbox.body", "user=%s row=%lld err=%s trying again later",
+            LOG_S(account_id(account)), (long long)row->id, err_name(e));
+        outcome = (struct outcome){ .error = e, .text = "The message cannot be read" };
+    }
+    e = end_row(outbox, account, row, &source, &outcome);
     store_body_close(body);
     return e;
 }
