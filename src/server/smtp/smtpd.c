@@ -41,6 +41,20 @@ void smtpd_mail_free(struct smtpd_session *s)
 
 /* ---- life ---- */
 
+static void session_close(void *session)
+{
+    struct smtpd_session *s = session;
+    log_info("smtp.end", "conn=%llu proto=%s peer=%s user=%s messages=%llu bad=%u ms=%lld",
+        conn_id(s->conn), protocol_name(s->protocol), LOG_S(slice_of(conn_peer(s->conn))),
+        LOG_S(slice_of(s->user.address)), s->messages, s->bad_commands,
+        (long long)(clock_mono_ms() - s->opened_ms));
+    smtpd_mail_free(s);
+    server_session_remove(s->server_session);
+    login_free(s->login);
+    config_unref(s->config);
+    free(s);
+}
+
 static void *open_session(struct conn *conn, struct server *server, enum protocol protocol)
 {
     struct smtpd_session *s = mem_zalloc(1, sizeof *s);
@@ -58,8 +72,8 @@ static void *open_session(struct conn *conn, struct server *server, enum protoco
         ERR_OK) { /* who speaks before the greeting is no mail program (RFC 5321 §3.1) */
         buf_consume(conn_in(conn), buf_len(conn_in(conn)));
         (void)smtpd_reply(s, 554, "5.5.1", "Wait for the greeting");
-        s->closing = true;
-        return s;
+        session_close(s);
+        return NULL; /* what was written is sent, then the connection closes */
     }
     (void)smtpd_reply(s, 220, "", "%s %s Barid is ready", s->config->hostname,
         protocol == PROTOCOL_LMTP ? "LMTP" : "ESMTP");
@@ -79,20 +93,6 @@ static void *submission_open(struct conn *conn, void *listener_arg)
 static void *lmtp_open(struct conn *conn, void *listener_arg)
 {
     return open_session(conn, listener_arg, PROTOCOL_LMTP);
-}
-
-static void session_close(void *session)
-{
-    struct smtpd_session *s = session;
-    log_info("smtp.end", "conn=%llu proto=%s peer=%s user=%s messages=%llu bad=%u ms=%lld",
-        conn_id(s->conn), protocol_name(s->protocol), LOG_S(slice_of(conn_peer(s->conn))),
-        LOG_S(slice_of(s->user.address)), s->messages, s->bad_commands,
-        (long long)(clock_mono_ms() - s->opened_ms));
-    smtpd_mail_free(s);
-    server_session_remove(s->server_session);
-    login_free(s->login);
-    config_unref(s->config);
-    free(s);
 }
 
 static void session_timeout(void *session)
