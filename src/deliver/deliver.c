@@ -94,14 +94,18 @@ void deliver_write_bounce(const struct deliver_bounce *b, struct buf *out)
         "Your message was not delivered to <%.*s>:\r\n%.*s\r\n\r\n"
         "لم تصل رسالتك إلى <%.*s>. السبب بالإنجليزية في السطر السابق.\r\n\r\n",
         mark[0], SLICE_FMT(b->recipient), SLICE_FMT(b->status), SLICE_FMT(b->recipient));
-    /* RFC 6533: an address that is not ASCII is named in its own type. */
+    /* What is not ASCII has types of its own (RFC 6533 §3, §4, §6). */
+    bool ascii = slice_is_ascii(b->recipient);
     buf_addf(out,
-        "--b%016llx\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; %s\r\n\r\n"
+        "--b%016llx\r\nContent-Type: message/%s\r\n\r\nReporting-MTA: dns; %s\r\n\r\n"
         "Final-Recipient: %s; %.*s\r\nAction: failed\r\nStatus: 5.0.0\r\n"
         "Diagnostic-Code: x-barid; %.*s\r\n\r\n",
-        mark[0], b->hostname, slice_is_ascii(b->recipient) ? "rfc822" : "utf-8",
-        SLICE_FMT(b->recipient), SLICE_FMT(b->status));
-    buf_addf(out, "--b%016llx\r\nContent-Type: text/rfc822-headers\r\n\r\n", mark[0]);
+        mark[0],
+        ascii ? "delivery-status" : "global-delivery-status\r\nContent-Transfer-Encoding: 8bit",
+        b->hostname, ascii ? "rfc822" : "utf-8", SLICE_FMT(b->recipient), SLICE_FMT(b->status));
+    buf_addf(out, "--b%016llx\r\nContent-Type: %s\r\n\r\n", mark[0],
+        slice_is_ascii(b->header) ? "text/rfc822-headers"
+                                  : "message/global-headers\r\nContent-Transfer-Encoding: 8bit");
     buf_add(out, b->header);
     buf_addf(out, "\r\n--b%016llx--\r\n", mark[0]);
 }

@@ -282,6 +282,23 @@ static void what_cannot_be_delivered_comes_back(void **state)
     assert_false(has(bounce, "xxxx"));                            /* and not its text */
 }
 
+/* RFC 6533 */
+static void an_address_that_is_not_ascii_comes_back_in_types_of_its_own(void **state)
+{
+    (void)state;
+    outbox_start(outbox);
+    submit("salma@barid.test", "ليلى@barid.test", 100);
+    wait_until_empty();
+    struct store_rows rows = inbox(&salma);
+    assert_int_equal(rows.count, 1);
+    struct slice bounce = rows.at[0].body;
+    assert_true(has(bounce,
+        "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"));
+    assert_true(has(bounce, "Final-Recipient: utf-8; ليلى@barid.test\r\n"));
+    assert_true(has(bounce, "Content-Type: text/rfc822-headers\r\n"));
+    assert_false(has(bounce, "message/delivery-status"));
+}
+
 static void a_bounce_never_bounces(void **state)
 {
     (void)state;
@@ -403,7 +420,8 @@ static void an_alias_with_a_full_mailbox_fills_the_other_once(void **state)
 TEST_MAIN(IN_OUTBOX(a_message_is_delivered_once), IN_OUTBOX(the_agenda_forgets_who_has_nothing),
     IN_OUTBOX(what_was_accepted_before_a_crash_is_sent_after_it),
     IN_OUTBOX(a_crash_after_filing_files_nothing_twice),
-    IN_OUTBOX(what_cannot_be_delivered_comes_back), IN_OUTBOX(a_bounce_never_bounces),
-    IN_OUTBOX(a_full_mailbox_is_tried_again), IN_OUTBOX(after_five_days_the_sender_is_told),
-    IN_OUTBOX(unreadable_bytes_hold_nobody_up),
+    IN_OUTBOX(what_cannot_be_delivered_comes_back),
+    IN_OUTBOX(an_address_that_is_not_ascii_comes_back_in_types_of_its_own),
+    IN_OUTBOX(a_bounce_never_bounces), IN_OUTBOX(a_full_mailbox_is_tried_again),
+    IN_OUTBOX(after_five_days_the_sender_is_told), IN_OUTBOX(unreadable_bytes_hold_nobody_up),
     IN_OUTBOX(an_alias_with_a_full_mailbox_fills_the_other_once))
