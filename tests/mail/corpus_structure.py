@@ -2,6 +2,7 @@
 """Compares our RFC822.SIZE, ENVELOPE and BODYSTRUCTURE with those of Dovecot and Cyrus over a corpus of real and broken mail.
 
 usage: corpus_structure.py [--barid PROGRAM] [--at-least PERCENT] [--show N] [--only NAME]
+       [--trees] [--trees-at-least PERCENT]
 
 The corpus is ../shared/corpus beside the repository, or $BARID_SHARED/corpus. Where the two servers agree we should give their
 answer. BODYSTRUCTURE is compared without regard to case, because one of them changes it."""
@@ -66,6 +67,20 @@ def norm(item, value):
     return lower(value) if item == 'BODYSTRUCTURE' else value
 
 
+def tree(value):
+    """The shape of a BODYSTRUCTURE: types, and what lies in what."""
+    if not isinstance(value, list) or not value:
+        return value
+    if isinstance(value[0], list):
+        parts = [v for v in value if isinstance(v, list)]
+        subtype = value.index(next(v for v in value if not isinstance(v, list)))
+        return ['multipart', lower(value[subtype]), [tree(v) for v in parts[:subtype]]]
+    kind = lower(value[:2])
+    if kind == ['message', 'rfc822'] and len(value) > 8 and isinstance(value[8], list):
+        return kind + [tree(value[8])]
+    return kind
+
+
 def answers(path):
     with lzma.open(path, 'rt', encoding='utf-8') as file:
         return {a['f']: a for a in map(json.loads, file)}
@@ -90,6 +105,8 @@ def main():
     options = argparse.ArgumentParser()
     options.add_argument('--barid', default=str(ROOT / 'barid'))
     options.add_argument('--at-least', type=float, default=0)
+    options.add_argument('--trees', action='store_true', help='show every tree that differs from Dovecot\'s')
+    options.add_argument('--trees-at-least', type=float, default=0)
     options.add_argument('--show', type=int, default=0)
     options.add_argument('--only', default='')
     options = options.parse_args()
@@ -119,7 +136,15 @@ def main():
         percent = 100.0 * same / agreed if agreed else 100.0
         worst = min(worst, percent)
         print('%-14s the two agree on %d messages, we on %d of them: %.2f %%' % (item, agreed, same, percent))
-    return 0 if worst >= options.at_least else 1
+    same = sum(tree(mine[n].get('BODYSTRUCTURE')) == tree(dovecot[n].get('BODYSTRUCTURE')) for n in names)
+    percent = 100.0 * same / len(names)
+    print('MIME tree      Dovecot answers %d messages, we the same for %d of them: %.2f %%' % (len(names), same, percent))
+    if options.trees:
+        for name in names:
+            got, theirs = tree(mine[name].get('BODYSTRUCTURE')), tree(dovecot[name].get('BODYSTRUCTURE'))
+            if got != theirs:
+                print(name, '\n  they', json.dumps(theirs)[:600], '\n  we  ', json.dumps(got)[:600])
+    return 0 if worst >= options.at_least and percent >= options.trees_at_least else 1
 
 
 if __name__ == '__main__':
