@@ -145,11 +145,12 @@ static int64_t listeners_resume(struct net *net, int64_t now_ms)
 {
     int64_t next_ms = INT64_MAX;
     unsigned count = atomic_load(&net->listener_count);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count;) {
         struct listener *listener = net->listeners[i];
         int64_t at_ms = atomic_load(&listener->resume_at_ms);
         if (at_ms > now_ms) {
             next_ms = at_ms < next_ms ? at_ms : next_ms;
+            i++;
             continue;
         }
         atomic_store(&listener->resume_at_ms, INT64_MAX);
@@ -157,6 +158,9 @@ static int64_t listeners_resume(struct net *net, int64_t now_ms)
         pthread_mutex_unlock(&net->heap_lock);
         listener_resume(listener);
         pthread_mutex_lock(&net->heap_lock);
+        /* Any of them may have been paused again meanwhile, and its wake was for nobody. */
+        i = 0;
+        next_ms = INT64_MAX;
     }
     return next_ms;
 }
