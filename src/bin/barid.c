@@ -91,18 +91,13 @@ static bool take_value(struct command_line *line, int argc, char **argv, int *at
     return true;
 }
 
-/* Takes the options that every verb has out of argv, wherever they stand before a "--"; what is left is the verb's. */
-static bool read_line(struct command_line *line, int argc, char **argv)
+/* Takes the options that every verb has out of argv, wherever they stand; what is left is the verb's. */
+static bool read_command_line(struct command_line *line, int argc, char **argv)
 {
-    bool all_taken = false;
     line->argv = argv + 1;
     for (int at = 1; at < argc; at++) {
         const char *word = argv[at];
-        if (all_taken) {
-            line->argv[line->argc++] = argv[at];
-        } else if (strcmp(word, "--") == 0) {
-            all_taken = true;
-        } else if (strcmp(word, "--json") == 0) {
+        if (strcmp(word, "--json") == 0) {
             line->cli.json = true;
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             line->help = true;
@@ -126,7 +121,7 @@ int main(int argc, char **argv)
     struct command_line line = { 0 };
     (void)signal(SIGPIPE, SIG_IGN);
     choose_language();
-    if (!read_line(&line, argc, argv))
+    if (!read_command_line(&line, argc, argv))
         return EX_USAGE;
     if (line.version)
         return verb_version(&line.cli, 0, NULL);

@@ -26,8 +26,7 @@ def plain(name, user, password):
 
 def hello(wire, name):
     if name in ("smtp", "submission", "lmtp"):
-        wire.send(b"LHLO x.test\r\n" if name == "lmtp" else b"EHLO x.test\r\n")
-        wire.lines_until(r"250 ")
+        wire.hello("LHLO" if name == "lmtp" else "EHLO")
 
 
 @pytest.mark.parametrize("name", PLAIN)

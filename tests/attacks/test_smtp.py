@@ -8,24 +8,14 @@ import pytest
 END_NOT = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r.\n", b"\r\n.\r", b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\n\r.\r\n"]
 
 
-def hello(wire, verb="EHLO"):
-    wire.send(f"{verb} client.test\r\n".encode())
-    return wire.lines_until(r"250 ")
-
-
 def open_envelope(wire, recipient, verb="EHLO"):
-    hello(wire, verb)
+    wire.hello(verb)
     assert wire.ask("MAIL FROM:<noor@example.org>").startswith("250")
     assert wire.ask(f"RCPT TO:<{recipient}>").startswith("250")
 
 
 def messages(server, user):
-    with server.imap(user) as c:
-        count = int(c.select("INBOX", readonly=True)[1][0])
-        if not count:
-            return []
-        got = c.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]
-        return [item[1] for item in got if isinstance(item, tuple)]
+    return list(server.bodies(user).values())
 
 
 @pytest.mark.parametrize("name", ["smtp", "lmtp"])
@@ -67,7 +57,7 @@ ADDRESSES = ['<"">', '<""@barid.test>', "<@a.test,@b.test:U>", "<;id@barid.test>
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_addresses_that_are_none_of_ours(connect, user, address):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     assert wire.ask("MAIL FROM:<noor@example.org>").startswith("250")
     answer = wire.ask(f"RCPT TO:{address}".replace("U", user.address))
     while re.match(r"5\d\d-", answer):
@@ -81,7 +71,7 @@ def test_addresses_that_are_none_of_ours(connect, user, address):
 
 def test_utf8_needs_smtputf8(connect):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     assert re.match(r"5\d\d 5\.", wire.ask("MAIL FROM:<سلمى@example.org>"))
     assert wire.ask("MAIL FROM:<سلمى@example.org> SMTPUTF8").startswith("250")
 
@@ -90,7 +80,7 @@ def test_utf8_needs_smtputf8(connect):
                                        "SIZE=18446744073709551616", "=1", "X"])
 def test_parameters_that_cannot_be(connect, parameter):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     answer = wire.ask("MAIL FROM:<noor@example.org> " + parameter)
     assert re.match(r"5\d\d 5\.", answer), answer
     assert wire.ask("RCPT TO:<a@barid.test>").startswith("503")
@@ -103,7 +93,7 @@ def test_chunks_stay_in_step(server, connect, user):
         wire.send(f"BDAT {size}\r\nNOOP\r\n".encode())
         assert re.fullmatch(rb"50\d 5\.5\.\d [^\n]*\n", wire.rest())
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     assert wire.ask("MAIL FROM:<noor@example.org>").startswith("250")
     assert re.match(r"5\d\d", wire.ask("RCPT TO:<nobody-here@barid.test>"))
     wire.send(b"BDAT 26 LAST\r\nQUIT\r\nDATA\r\nRSET\r\nabcdefgh")  # 26 octets are no commands
@@ -132,7 +122,7 @@ def test_chunks_stay_in_step(server, connect, user):
 
 def test_verbs_that_tell_nothing(connect):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     for line in ("ETRN '; DROP TABLE users", "EXPN \"a'b\"", "TURN", "SEND FROM:<a@b>", "HELP", "XCLIENT ADDR=1"):
         answer = wire.ask(line)
         assert re.match(r"(50[024]|214) ", answer), answer
@@ -141,7 +131,7 @@ def test_verbs_that_tell_nothing(connect):
 
 def test_a_thousand_recipients_and_one_more(connect):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     assert wire.ask("MAIL FROM:<noor@example.org>").startswith("250")
     wire.send(b"".join(b"RCPT TO:<postmaster@barid.test>\r\n" for _ in range(1001)))
     answers = [wire.line() for _ in range(1001)]
@@ -171,7 +161,7 @@ def test_shapes_of_messages(server, connect, user, shape, accepted):
     (1 << 22, 1000, "552 5.3.4")])
 def test_the_size_is_what_it_is(server, connect, user, size, declared, code):
     wire = connect("smtp")
-    hello(wire)
+    wire.hello()
     assert wire.ask("MAIL FROM:<a@example.org>" + (f" SIZE={declared}" if declared else "")).startswith("250")
     assert wire.ask(f"RCPT TO:<{user.address}>").startswith("250")
     assert wire.ask("DATA").startswith("354")
@@ -228,7 +218,7 @@ def test_hello_with_any_name(server, connect, user, name):
 
 def test_two_from_fields_are_refused_at_submission(server, connect, user):
     wire = connect("submission")
-    hello(wire)
+    wire.hello()
     token = base64.b64encode(f"\0{user.address}\0{user.password}".encode()).decode()
     assert wire.ask(f"AUTH PLAIN {token}").startswith("235")
     assert re.match(r"503", wire.ask(f"AUTH PLAIN {token}"))

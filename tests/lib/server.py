@@ -228,6 +228,16 @@ class Server:
     def alive(self):
         return self.process is not None and self.process.poll() is None
 
+    def memory_kib(self, field="VmRSS"):
+        """VmRSS: resident now; VmHWM: the most since the start, or since memory_forget."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as f:
+            return int(re.search(rf"{field}:\s+(\d+) kB", f.read()).group(1))
+
+    def memory_forget(self):
+        """VmHWM begins anew with what is resident now."""
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as f:
+            f.write("5")
+
     def log_tail(self, lines=40):
         try:
             with open(self.log_file, encoding="utf-8", errors="replace") as f:

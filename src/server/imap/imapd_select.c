@@ -4,8 +4,9 @@
 static enum err write_selected(struct imapd_session *s, const struct mailbox *mailbox)
 {
     struct buf *out = imapd_out(s);
-    uint32_t unseen;
-    TRY(account_first_unseen(s->account, mailbox->id, &unseen));
+    uint32_t unseen = 0;
+    if (mailbox->unseen)
+        TRY(account_first_unseen(s->account, mailbox->id, &unseen));
     if (unseen) /* 0 also for one that came since the view was read */
         unseen = uidset_rank(&s->view.uids, unseen);
     TRY(imapd_keywords(s, UINT64_MAX));
