@@ -50,8 +50,6 @@ def test_options_may_stand_behind_the_verb(tmp_path):
     assert barid("domain", "add", "barid.test", "-c", str(config)).returncode == 0
     assert json.loads(barid("domain", "list", "--json", "-c", str(config)).stdout) == ["barid.test"]
     assert json.loads(barid("--json", "-c", str(config), "domain", "list").stdout) == ["barid.test"]
-    for words in (("user", "list"), ("alias", "list")):
-        assert json.loads(barid(*words, "--json", "-c", str(config)).stdout) == []
 
 
 def test_the_manual_knows_every_verb_and_every_key():

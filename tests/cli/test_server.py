@@ -1,5 +1,6 @@
 """serve, status, fsck, rebuild and the user verbs beside a running server."""
 import imaplib
+import json
 import os
 import signal
 import smtplib
@@ -40,6 +41,9 @@ def test_status_counts(server):
     c = server.imap(user)
     rows = dict(line.split() for line in server.run("status").splitlines())
     assert rows["sessions_imap"] == "1" and rows["messages_delivered"] == "1" and rows["logins"] == "1"
+    same = json.loads(server.run("status", "--json"))
+    assert same.keys() == rows.keys()
+    assert same["sessions_imap"] == 1 and same["messages_delivered"] == 1 and same["logins"] == 1
     c.logout()
 
 
