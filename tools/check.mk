@@ -33,6 +33,7 @@ clients: barid
 
 check-corpus: barid
 	@BARID=./barid tests/check-corpus
+	@tests/mail/corpus_structure.py --barid ./barid --at-least 99.9 --trees-at-least 99.5
 
 check-crash: barid
 	@BARID=./barid tests/check-crash

@@ -27,9 +27,11 @@ static bool is_special(char c)
     return c == '<' || c == '@' || c == ',' || c == ';' || c == ':' || c == '>';
 }
 
-/* Moves over words, dots, blanks and comments up to a special; gives what was passed and the last comment in it. */
+/* Moves over words, dots, blanks and comments up to a special; gives what was passed and the last comment in it that does not stand
+ * in front. */
 static struct slice skim(struct lex *lex, struct slice *out_comment)
 {
+    lex_cfws(lex, NULL);
     const char *start = lex->rest.ptr;
     while (!lex_end(lex) && !is_special(lex_peek(lex))) {
         char c = lex_peek(lex);
@@ -117,7 +119,7 @@ static struct slice read_domain(struct reader *r, struct slice *out_comment)
         lex_cfws(lex, out_comment);
         char c = lex_peek(lex);
         bool gap = lex->rest.ptr != before.rest.ptr;
-        if (lex_end(lex) || is_special(c) || c == '"')
+        if (lex_end(lex) || is_special(c) || c == '"' || (c == '\\' && lex->rest.len == 1))
             break;
         if (gap && last != '.' && c != '.')
             break;
@@ -166,6 +168,11 @@ static struct slice read_route(struct reader *r)
     return (struct slice){ 0 };
 }
 
+static bool is_empty_quoted(struct slice words)
+{
+    return slice_eq(slice_trim(words), SLICE("\"\""));
+}
+
 /* After "<": [obs-route] local-part "@" domain ">". */
 static enum err read_angle(struct reader *r, struct slice name)
 {
@@ -181,8 +188,9 @@ static enum err read_angle(struct reader *r, struct slice name)
             break;
         lex_skip(&r->lex, 1); /* ":" and ";" are part of odd local parts */
     }
-    address.mailbox =
-        join_words(r->arena, slice_from(start, (size_t)(r->lex.rest.ptr - start)), false);
+    struct slice mailbox = slice_from(start, (size_t)(r->lex.rest.ptr - start));
+    address.mailbox = join_words(r->arena, mailbox, false);
+    address.empty_mailbox = is_empty_quoted(mailbox);
     if (lex_peek(&r->lex) == '@') {
         lex_skip(&r->lex, 1);
         address.host = read_domain(r, &comment);
@@ -207,10 +215,13 @@ static enum err read_angle(struct reader *r, struct slice name)
 /* local-part "@" domain, with its name in a comment as of old: "user@host (Name)". */
 static enum err read_bare(struct reader *r, struct slice words, struct slice comment)
 {
-    struct msg_address address = { .mailbox = join_words(r->arena, words, false) };
+    struct msg_address address = { .mailbox = join_words(r->arena, words, false),
+        .empty_mailbox = is_empty_quoted(words) };
     lex_skip(&r->lex, 1);
     address.host = read_domain(r, &comment);
     lex_cfws(&r->lex, &comment);
+    if (lex_peek(&r->lex) == '"' || lex_peek(&r->lex) == '\\') /* no part of a domain, and no new address */
+        skim(&r->lex, &comment);
     if (comment.ptr) {
         comment = lex_text(r->arena, comment);
         if (!comment.ptr)

@@ -9,6 +9,7 @@ struct msg_address {
     struct slice name;    /* display name, unquoted, encoded-words kept; ptr NULL when none */
     struct slice route;   /* "@a,@b" of obs-route; ptr NULL when none */
     struct slice mailbox; /* local part, unquoted; for a group start the group's name; ptr NULL at a group's end */
+    bool empty_mailbox;   /* the local part is there, as "" */
     struct slice host;    /* ptr NULL for group start and end (RFC 3501 §7.4.2) */
 };
 

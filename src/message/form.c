@@ -82,7 +82,7 @@ static void form_address(struct buf *out, const struct msg_address *address)
     struct slice mailbox = address->mailbox, host = address->host;
     if (host.ptr && !host.len)
         host = SLICE("MISSING_DOMAIN");
-    if (host.ptr && !mailbox.len)
+    if (host.ptr && !mailbox.len && !address->empty_mailbox)
         mailbox = SLICE("MISSING_MAILBOX");
     buf_addc(out, '(');
     form_nstring(out, address->name);
@@ -197,17 +197,20 @@ void form_disposition(struct buf *out, const struct mime_value *value)
     buf_addc(out, ')');
 }
 
+static bool ends_tag(char c)
+{
+    return lex_is_blank(c) || memchr(",;:@\"(", c, 6);
+}
+
+/* What follows a tag without a "," is not read. */
 void form_language(struct buf *out, struct slice raw)
 {
     struct lex lex = { .rest = raw };
     bool any = false;
     for (;;) {
         lex_cfws(&lex, NULL);
-        if (lex_end(&lex))
-            break;
         size_t len = 0;
-        while (len < lex.rest.len && lex.rest.ptr[len] != ',' && lex.rest.ptr[len] != '(' &&
-               !lex_is_blank(lex.rest.ptr[len]))
+        while (len < lex.rest.len && !ends_tag(lex.rest.ptr[len]))
             len++;
         if (len) {
             buf_addc(out, any ? ' ' : '(');
@@ -215,8 +218,10 @@ void form_language(struct buf *out, struct slice raw)
             any = true;
         }
         lex_skip(&lex, len);
-        if (lex_peek(&lex) == ',')
-            lex_skip(&lex, 1);
+        lex_cfws(&lex, NULL);
+        if (lex_peek(&lex) != ',')
+            break;
+        lex_skip(&lex, 1);
     }
     if (any)
         buf_addc(out, ')');

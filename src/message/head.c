@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "message/header.h"
+#include "message/param.h"
 
 enum kind {
     KIND_KEPT,
@@ -105,6 +106,13 @@ static enum err add_value(struct arena *arena, struct head_values *values, struc
     return ERR_OK;
 }
 
+/* The last field of a name counts, but of Content-Types the first that can be read. */
+static bool takes_text(const struct head *head, int slot)
+{
+    struct slice before = head->texts[slot];
+    return slot != HEAD_CONTENT_TYPE || !before.ptr || !mime_names_type(before);
+}
+
 enum err head_parse(
     struct arena *arena, struct slice header, struct buf *kept, struct head *out_head)
 {
@@ -116,7 +124,7 @@ enum err head_parse(
             buf_add(kept, field.whole);
         if (!known)
             continue;
-        if (known->kind == KIND_TEXT)
+        if (known->kind == KIND_TEXT && takes_text(&head, known->slot))
             head.texts[known->slot] = field.value;
         else if (known->kind == KIND_LIST)
             TRY(add_value(arena, &head.lists[known->slot], field.value));

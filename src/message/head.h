@@ -6,7 +6,8 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
-/* Single values: the last field of a name counts, as Dovecot and Cyrus have it. */
+/* Single values: the last field of a name counts, as Dovecot and Cyrus have it; of several Content-Types the first that can be read, as
+ * Dovecot has it. */
 enum head_text {
     HEAD_DATE,
     HEAD_SUBJECT,

@@ -39,7 +39,7 @@ void lex_cfws(struct lex *lex, struct slice *out_comment)
     }
 }
 
-struct slice lex_quoted(struct lex *lex)
+struct slice lex_quoted_closed(struct lex *lex, bool *out_closed)
 {
     const char *p = lex->rest.ptr + 1, *end = lex->rest.ptr + lex->rest.len;
     const char *inside = p;
@@ -48,10 +48,17 @@ struct slice lex_quoted(struct lex *lex)
             p++;
     }
     struct slice quoted = slice_from(inside, (size_t)(p - inside));
+    *out_closed = p < end;
     if (p < end)
         p++;
     lex->rest = slice_from(p, (size_t)(end - p));
     return quoted;
+}
+
+struct slice lex_quoted(struct lex *lex)
+{
+    bool closed;
+    return lex_quoted_closed(lex, &closed);
 }
 
 static bool is_plain(struct slice raw)

@@ -38,6 +38,8 @@ void lex_cfws(struct lex *lex, struct slice *out_comment);
 struct slice lex_comment(struct lex *lex);
 /* At a '"': skips the quoted string and gives its inside, still escaped. */
 struct slice lex_quoted(struct lex *lex);
+/* The same, and whether its end was there. */
+struct slice lex_quoted_closed(struct lex *lex, bool *out_closed);
 
 /* Without backslashes of quoted pairs and without folding. Borrowed from raw when there is nothing to take out, else in the arena.
  * ptr NULL only over the arena's budget. */

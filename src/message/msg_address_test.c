@@ -70,7 +70,10 @@ static void addresses(void **state)
         { "junk before the end", "<a@b x>, c@d", "--[a][b];--[c][d];" },
         { "8-bit", "\xd8\xb9 <a@b>", "[\xd8\xb9]-[a][b];" },
         { "only specials", "@;:<>,", "--[][];--[]-;--[][];----;" },
-        { "backslash at the end", "a@b\\", "--[a][b\\];" },
+        { "backslash at the end", "a@b\\", "--[a][b];" },
+        { "comment in front", "(x)a@b, (y) c@d", "--[a][b];--[c][d];" },
+        { "quotes in a domain", "a@b\"x\"c, d@e", "--[a][b];--[d][e];" },
+        { "empty local part", "\"\"@b", "--[][b];" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct buf out;

@@ -32,9 +32,16 @@ static void values(void **state)
         { "empty members", "text/plain;; ;charset=x;", "text/plain;charset=x" },
         { "no value", "text/plain; charset; a=b", "text/plain;a=b" },
         { "empty value", "text/plain; charset=; a=b", "text/plain;charset=;a=b" },
-        { "no end of quotes", "text/plain; name=\"a; b=c", "text/plain;name=a; b=c" },
+        { "no end of quotes", "text/plain; x=y; name=\"a; b=c", "text/plain;x=y" },
         { "= in a boundary", "multipart/mixed; boundary=----=_x=1",
             "multipart/mixed;boundary=----=_x=1" },
+        { "odd names", "a/b; ,c=d; e:f=g; h/i=j; =k; l=m", "a/b;=k;l=m" },
+        { "odd type", "te@xt/plain; a=b", "/;a=b" },
+        { "odd subtype", "text/pl@in; a=b", "/;a=b" },
+        { "lost semicolon", "text/html charset=x; a=b", "text/html;a=b" },
+        { "comma for semicolon", "text/html, charset=x; a=b", "text/html;a=b" },
+        { "file name with blanks", "a/b; name=one two.txt ; c=d e", "a/b;name=one two.txt;c=d" },
+        { "quotes inside a value", "a/b; c=d\"\"e; f=g", "a/b;c=d\"\"e;f=g" },
         { "disposition", "attachment; filename=a.txt", "attachment/;filename=a.txt" },
         { "continued", "a/b; n*0=one; n*1=\" two\"; n*2=three", "a/b;n=one twothree" },
         { "out of order", "a/b; n*1=two; x=y; n*0=one", "a/b;n=onetwo;x=y" },
@@ -84,6 +91,9 @@ static void tokens(void **state)
     assert_slice("two", mime_token(SLICE("8 bit")), SLICE(""));
     assert_slice("type", mime_token(SLICE("text/html")), SLICE(""));
     assert_slice("none", mime_token(SLICE(" ")), SLICE(""));
+    assert_slice("no token", mime_token(SLICE("bas:e64")), SLICE(""));
+    assert_slice("semicolon", mime_token(SLICE("7bit;")), SLICE(""));
+    assert_slice("8-bit", mime_token(SLICE("x-\xd8\xa8")), SLICE("x-\xd8\xa8"));
 }
 
 TEST_MAIN(cmocka_unit_test(values), cmocka_unit_test(limit_parameters), cmocka_unit_test(tokens))

@@ -51,6 +51,8 @@ static void envelopes(void **state)
         { "group", "To: G:a@b;\r\n\r\n",
             "(NIL NIL NIL NIL NIL ((NIL NIL \"G\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)) NIL "
             "NIL NIL NIL)" },
+        { "empty local part", "To: \"\"@b, <\"\"@c>\r\n\r\n",
+            "(NIL NIL NIL NIL NIL ((NIL NIL \"\" \"b\")(NIL NIL \"\" \"c\")) NIL NIL NIL NIL)" },
         { "lost domain", "To: root, <>\r\n\r\n",
             "(NIL NIL NIL NIL NIL ((NIL NIL \"root\" \"MISSING_DOMAIN\")(NIL NIL "
             "\"MISSING_MAILBOX\" \"MISSING_DOMAIN\")) NIL NIL NIL NIL)" },
@@ -122,6 +124,16 @@ static void structures(void **state)
             "(\"a\" \"b\" NIL NIL NIL \"7bit\" 1 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"b\") "
             "NIL "
             "NIL NIL)" },
+        { "multipart without a boundary",
+            "Content-Type: multipart/mixed\r\nContent-Transfer-Encoding: base64\r\n\r\nx\r\n",
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"base64\" 3 1) \"mixed\")",
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"base64\" 3 1 NIL NIL NIL NIL) "
+            "\"mixed\" NIL NIL NIL NIL)" },
+        { "odd fields",
+            "Content-Type: image/png\r\nContent-Transfer-Encoding: bas:e64\r\n"
+            "Content-Disposition: ; filename=a b\r\nContent-Language: \"en\"\r\n\r\n",
+            NULL,
+            "(\"image\" \"png\" NIL NIL NIL \"7bit\" 0 NIL (\"\" (\"filename\" \"a b\")) NIL NIL)" },
         { "multipart without parts", "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")",
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
@@ -372,6 +384,9 @@ static void previews(void **state)
             "Content-Type: text/html\r\n\r\n<p>rich\r\n--b--\r\n",
             "rich" },
         { "no attachment", "Content-Disposition: attachment\r\n\r\nsecret\r\n", "" },
+        { "multipart without a boundary",
+            "Content-Type: multipart/mixed\r\nContent-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n",
+            "hello" },
         { "unknown charset", "Content-Type: text/plain; charset=x-none\r\n\r\n\xd8\xb9 \xe9 a\r\n",
             "\xd8\xb9 \xc3\xa9 a" },
     };

@@ -7,16 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* tspecials of RFC 2045 §5.1, without "/" and the like that real parameters hold unquoted. */
-static bool ends_token(char c)
+/* A token of RFC 2045 §5.1; 8-bit characters are let through. */
+static bool is_token_char(char c)
 {
-    return lex_is_blank(c) || c == '(' || c == '"' || c == ';' || c == '=';
+    unsigned char byte = (unsigned char)c;
+    return byte > ' ' && byte != 127 && !memchr("()<>@,;:\\\"/[]?=", c, 15);
 }
 
-static struct slice read_token(struct lex *lex, char also)
+static struct slice read_token(struct lex *lex)
 {
     size_t len = 0;
-    while (len < lex->rest.len && !ends_token(lex->rest.ptr[len]) && lex->rest.ptr[len] != also)
+    while (len < lex->rest.len && is_token_char(lex->rest.ptr[len]))
         len++;
     struct slice token = slice_sub(lex->rest, 0, len);
     lex_skip(lex, len);
@@ -27,9 +28,42 @@ struct slice mime_token(struct slice raw)
 {
     struct lex lex = { .rest = raw };
     lex_cfws(&lex, NULL);
-    struct slice token = read_token(&lex, '/');
+    struct slice token = read_token(&lex);
     lex_cfws(&lex, NULL);
     return lex_end(&lex) ? token : SLICE_EMPTY;
+}
+
+/* Whether a type may end here: a ";" is lost more often than a type has odd characters in it. */
+static bool ends_type(const struct lex *lex)
+{
+    char c = lex_peek(lex);
+    return lex_end(lex) || lex_is_blank(c) || c == ';' || c == '(' || c == ',';
+}
+
+/* Reads a type, or type "/" subtype. What cannot be read comes out empty. */
+static void read_type(struct lex *lex, struct slice *out_type, struct slice *out_subtype)
+{
+    lex_cfws(lex, NULL);
+    *out_type = read_token(lex);
+    *out_subtype = SLICE_EMPTY;
+    bool whole = ends_type(lex);
+    lex_cfws(lex, NULL);
+    if (lex_peek(lex) == '/') {
+        lex_skip(lex, 1);
+        lex_cfws(lex, NULL);
+        *out_subtype = read_token(lex);
+        whole = ends_type(lex);
+    }
+    if (!whole)
+        *out_type = *out_subtype = SLICE_EMPTY;
+}
+
+bool mime_names_type(struct slice raw)
+{
+    struct lex lex = { .rest = raw };
+    struct slice type, subtype;
+    read_type(&lex, &type, &subtype);
+    return type.len && subtype.len;
 }
 
 static void skip_to_semicolon(struct lex *lex)
@@ -44,27 +78,38 @@ static void skip_to_semicolon(struct lex *lex)
     }
 }
 
-/* An unquoted value: up to a blank or ";" (RFC 2045 has less, mail has more: "=" stands in many boundaries). */
-static struct slice read_loose(struct lex *lex)
+/* A file name is often given with blanks and no quotes. */
+static bool is_file_name(struct slice name)
 {
-    size_t len = 0;
-    while (len < lex->rest.len && !lex_is_blank(lex->rest.ptr[len]) && lex->rest.ptr[len] != ';' &&
-           lex->rest.ptr[len] != '(' && lex->rest.ptr[len] != '"')
-        len++;
-    struct slice value = slice_sub(lex->rest, 0, len);
-    lex_skip(lex, len);
-    return value;
+    return slice_eq_nocase(name, SLICE("filename")) || slice_eq_nocase(name, SLICE("name"));
 }
 
-/* ";" attribute "=" value. False when what stands there is no parameter; the cursor is at the next ";" or the end. */
+/* An unquoted value: up to a blank or ";" (RFC 2045 has less, mail has more: "=" stands in many boundaries). */
+static struct slice read_loose(struct lex *lex, bool with_blanks)
+{
+    size_t len = 0;
+    while (len < lex->rest.len) {
+        char c = lex->rest.ptr[len];
+        if (c == ';' || c == '(' || c == '\r' || c == '\n' ||
+            (!with_blanks && lex_is_blank(c)))
+            break;
+        len++;
+    }
+    struct slice value = slice_sub(lex->rest, 0, len);
+    lex_skip(lex, len);
+    return with_blanks ? slice_trim(value) : value;
+}
+
+/* ";" attribute "=" value. False when what stands there is no parameter, a quoted string without an end among that; the cursor is at
+ * the next ";" or the end. */
 static enum err read_param(
     struct arena *arena, struct lex *lex, struct mime_param *out_param, bool *out_found)
 {
     *out_found = false;
     lex_cfws(lex, NULL);
-    struct slice name = read_token(lex, 0);
+    struct slice name = read_token(lex);
     lex_cfws(lex, NULL);
-    if (!name.len || lex_peek(lex) != '=') {
+    if (lex_peek(lex) != '=') {
         skip_to_semicolon(lex);
         return ERR_OK;
     }
@@ -72,11 +117,15 @@ static enum err read_param(
     lex_cfws(lex, NULL);
     struct slice value;
     if (lex_peek(lex) == '"') {
-        value = lex_unquote(arena, lex_quoted(lex));
+        bool closed;
+        struct slice quoted = lex_quoted_closed(lex, &closed);
+        if (!closed)
+            return ERR_OK;
+        value = lex_unquote(arena, quoted);
         if (!value.ptr)
             return ERR_LIMIT;
     } else {
-        value = read_loose(lex);
+        value = read_loose(lex, is_file_name(name));
     }
     skip_to_semicolon(lex);
     *out_param = (struct mime_param){ .name = name, .value = value };
@@ -158,7 +207,7 @@ static enum err join_pieces(struct arena *arena, struct mime_value *value, struc
     for (size_t i = 0; i < used; i++) {
         if (pieces[i].index < first)
             first = pieces[i].index;
-        value->params[pieces[i].index].name.len = 0; /* taken; swept out by the caller */
+        value->params[pieces[i].index].name.ptr = NULL; /* taken; swept out by the caller */
     }
     value->params[first] = (struct mime_param){
         .name = slice_from(name, pieces[0].base.len + (extended ? 1 : 0)),
@@ -194,7 +243,7 @@ static enum err join_continuations(struct arena *arena, struct mime_value *value
     }
     size_t kept = 0;
     for (size_t i = 0; i < value->count; i++) {
-        if (value->params[i].name.len)
+        if (value->params[i].name.ptr)
             value->params[kept++] = value->params[i];
     }
     value->count = kept;
@@ -206,13 +255,8 @@ enum err mime_value_parse(struct arena *arena, struct slice raw, struct mime_val
     struct mime_value value = { .type = SLICE_EMPTY, .subtype = SLICE_EMPTY };
     struct lex lex = { .rest = raw };
     lex_cfws(&lex, NULL);
-    value.type = read_token(&lex, '/');
-    lex_cfws(&lex, NULL);
-    if (lex_peek(&lex) == '/') {
-        lex_skip(&lex, 1);
-        lex_cfws(&lex, NULL);
-        value.subtype = read_token(&lex, 0);
-    }
+    value.given = !lex_end(&lex);
+    read_type(&lex, &value.type, &value.subtype);
     skip_to_semicolon(&lex);
     size_t cap = 0;
     while (!lex_end(&lex) && value.count < MIME_PARAMETERS_MAX) {

@@ -13,8 +13,9 @@ struct mime_param {
 };
 
 struct mime_value {
-    struct slice type;    /* the first token; "" when there is none */
+    struct slice type;    /* the first token; "" when there is none that can be read */
     struct slice subtype; /* after "/"; "" when there is none */
+    bool given;           /* there is something besides blanks and comments */
     struct mime_param *params;
     size_t count;
 };
@@ -25,6 +26,9 @@ enum err MUST_USE mime_value_parse(
 
 /* The value of the first parameter of that name, plain or extended. NULL when it is not there. */
 const struct mime_param *mime_param_find(const struct mime_value *value, struct slice name);
+
+/* Whether a raw Content-Type names a type and a subtype. */
+bool mime_names_type(struct slice raw);
 
 /* Content-Transfer-Encoding: the token, without comments. "" when there is none or more than one. */
 struct slice mime_token(struct slice raw);

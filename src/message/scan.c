@@ -168,6 +168,14 @@ static void write_strings_opaque(struct buf *out, enum node_kind kind)
     out->limit = limit > buf_len(out) ? limit : buf_len(out);
 }
 
+/* What was written for the part has grown over a limit: nothing more is said about it than its kind. */
+static void strings_give_up(struct msg_scan *scan, const struct part *part)
+{
+    scan->strings.over = false;
+    buf_truncate(&scan->strings, part->strings_at);
+    write_strings_opaque(&scan->strings, part->kind);
+}
+
 /* The last part that may be: no header, and all the rest of the message is its body. */
 static void part_opaque(struct msg_scan *scan)
 {
@@ -280,9 +288,6 @@ static enum err mime_parse(
     const struct mime_param *boundary = mime_param_find(&mime.content, SLICE("boundary"));
     mime.boundary = boundary ? boundary->value : SLICE_EMPTY;
     mime.has_type = mime.type.len && mime.subtype.len;
-    /* a multipart whose parts cannot be told apart is shown as the text it is */
-    if (slice_eq(mime.type, SLICE("multipart")) && !mime.boundary.len)
-        mime.has_type = false;
     if (!mime.has_type && in_digest) {
         mime.type = SLICE("message");
         mime.subtype = SLICE("rfc822");
@@ -303,7 +308,7 @@ static enum err mime_parse(
     }
     if (head->texts[HEAD_DISPOSITION].ptr) {
         TRY(mime_value_parse(arena, head->texts[HEAD_DISPOSITION], &mime.disposition));
-        mime.has_disposition = mime.disposition.type.len != 0;
+        mime.has_disposition = mime.disposition.given;
     }
     *out_mime = mime;
     return ERR_OK;
@@ -476,7 +481,7 @@ static enum node_kind kind_of(const struct mime *mime, size_t depth, bool *out_o
 }
 
 /* Turns the header just gathered into the part's strings, and opens what is inside. */
-static enum err header_take(struct msg_scan *scan)
+static enum err header_take(struct msg_scan *scan, struct mime *out_mime)
 {
     struct part *part = part_current(scan);
     bool is_root = part->depth == 0;
@@ -486,17 +491,41 @@ static enum err header_take(struct msg_scan *scan)
     TRY(head_parse(&scan->arena, buf_slice(&scan->header), is_root ? &scan->fields : NULL, &head));
     struct mime mime;
     TRY(mime_parse(&scan->arena, &head, parent && parent->digest, &mime));
+    *out_mime = mime;
     bool opaque;
     part->kind = kind_of(&mime, part->depth, &opaque);
     if (is_root)
         take_facts(scan, &head);
     if (part->kind == NODE_MULTIPART) {
-        boundary_open(scan, mime.boundary);
+        if (mime.boundary.len)
+            boundary_open(scan, mime.boundary);
         scan->open[scan->open_count - 1].digest = slice_eq(mime.subtype, SLICE("digest"));
     } else if (!opaque) {
         choose_sample(scan, &mime);
     }
     return write_strings(scan, &head, &mime, opaque, is_message);
+}
+
+/* The one part of a multipart that names no boundary: its whole body, as text, so that it can still be read. */
+static void text_start(struct msg_scan *scan, const struct mime *multipart)
+{
+    part_start(scan);
+    if (!scan->in_header) /* the last part that may be */
+        return;
+    scan->in_header = false;
+    struct mime_param us_ascii = charset_us_ascii;
+    struct mime text = { .type = SLICE("text"),
+        .subtype = SLICE("plain"),
+        .encoding = multipart->encoding,
+        .content = { .params = &us_ascii, .count = 1 } };
+    static const struct head no_head;
+    struct part *part = part_current(scan);
+    part->kind = NODE_TEXT;
+    part->strings_at = buf_len(&scan->strings);
+    choose_sample(scan, &text);
+    if (write_strings(scan, &no_head, &text, false, false) != ERR_OK)
+        strings_give_up(scan, part);
+    part->strings_len = buf_len(&scan->strings) - part->strings_at;
 }
 
 /* The header section of the current part ends here; its body begins. */
@@ -511,15 +540,16 @@ static void header_finish(struct msg_scan *scan)
     part->strings_at = buf_len(&scan->strings);
     scan->headers_bytes += buf_len(&scan->header);
     scan->in_header = false;
-    if (header_take(scan) != ERR_OK) {
-        scan->strings.over = false;
-        buf_truncate(&scan->strings, part->strings_at);
-        write_strings_opaque(&scan->strings, part->kind);
-    }
+    struct mime mime = { .encoding = SLICE("7bit") };
+    if (header_take(scan, &mime) != ERR_OK)
+        strings_give_up(scan, part);
     part->strings_len = buf_len(&scan->strings) - part->strings_at;
-    arena_reset(&scan->arena);
-    if (part->kind == NODE_MESSAGE)
+    enum node_kind kind = part->kind;
+    if (kind == NODE_MESSAGE)
         part_start(scan);
+    else if (kind == NODE_MULTIPART && !mime.boundary.len)
+        text_start(scan, &mime);
+    arena_reset(&scan->arena);
 }
 
 /* One more piece of a header line, or its end. Nothing is kept past the limits, but lines are still told apart. */
