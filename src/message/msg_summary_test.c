@@ -375,6 +375,11 @@ static void previews(void **state)
             "Content-Type: text/html\r\n\r\n<style>p { }</style><p>Hello&nbsp;<b>wor</b>ld &amp; "
             "all</p>",
             "Hello world & all" },
+        { "hidden and filling text",
+            "Content-Type: text/html; charset=utf-8\r\n\r\n<div style=\"display:none\">no</div>"
+            "\xe2\x80\x8c\xc2\xa0\xe2\x80\x8c&nbsp;\xcd\x8f a&shy;b "
+            "\xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae \xe2\x80\x8c",
+            "ab \xd9\x85\xdb\x8c\xe2\x80\x8c\xd8\xae" },
         { "plain before HTML",
             "Content-Type: multipart/alternative; boundary=b\r\n\r\n--b\r\nContent-Type: "
             "text/html\r\n\r\n<p>rich\r\n--b\r\n\r\npoor\r\n--b--\r\n",

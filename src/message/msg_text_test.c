@@ -212,6 +212,19 @@ static void html(void **state)
         { "declaration", "<!DOCTYPE html>x", "x" },
         { "less than", "1 < 2 <3", "1 < 2 " },
         { "no end", "a<b", "a" },
+        { "hidden attribute", "a<div hidden>b<div>c</div>d</div>e", "a\n\ne" },
+        { "hidden with a value", "a<b hidden=\"\">b</b>c<b HIDDEN=x>d</b>e", "ace" },
+        { "no hidden attribute", "<i data-hidden=\"1\" title=hidden hiddenx>a</i>", "a" },
+        { "display none", "a<span style=\"color:red; Display : NONE\">b</span>c", "ac" },
+        { "display none without quotes", "a<span style=display:none>b</span>c", "ac" },
+        { "visibility", "<td style='visibility:hidden !important;'>a<td>b</td></td>c", "\n\nc" },
+        { "entities and odd signs in hidden text", "<u style='opacity:0'>&amp;&none;<>a < b</u>c", "c" },
+        { "no such style", "<u style='display:nonesuch; opacity:0.9; font-size:0'>a</u>", "a" },
+        { "hidden image", "<img style='display:none'>a<br hidden>b", "\na\nb" },
+        { "hidden p without an end", "a<p hidden>b <b>c</b><p>d", "a\n\nd" },
+        { "hidden cell without an end", "<table><td hidden>a<table></table>b</table>c", "\n\n\nc" },
+        { "hidden style", "a<div hidden><style>x</style>b</div>c", "a\n\nc" },
+        { "style in two attributes", "<u style=\"display:\" class='none'>a</u>", "a" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct slice in = slice_of(rows[i].in);

@@ -33,6 +33,18 @@ static bool is_blank(uint32_t c)
            c == 0x3000 || c == 0xfeff;
 }
 
+/* Characters without width that senders of advertising fill the preview with. */
+static bool is_filler(uint32_t c)
+{
+    return c == 0x200b || c == 0x034f || c == 0x00ad || (c >= 0x2060 && c <= 0x2064);
+}
+
+/* Joiners mean something between letters (Persian, emoji) and nothing beside a blank. */
+static bool is_joiner(uint32_t c)
+{
+    return c >= 0x200c && c <= 0x200f;
+}
+
 void preview_make(
     struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out)
 {
@@ -53,6 +65,8 @@ void preview_make(
             gap = chars > 0;
             continue;
         }
+        if (is_filler(c) || (is_joiner(c) && (gap || !chars)))
+            continue;
         if (gap) {
             if (chars + 2 > PREVIEW_CHARS_MAX)
                 break;

@@ -54,20 +54,33 @@ const char *charset_label(size_t index);
 /* ---- HTML ---- */
 
 #define HTML_NAME_BYTES_MAX 12u
+#define HTML_STYLE_BYTES_MAX 32u
 
-struct html {
-    int state; /* private to html.c */
+struct html { /* private to html.c */
+    int state;
     char quote;
     char name[HTML_NAME_BYTES_MAX]; /* of the tag or entity being read, lower case for tags */
     size_t name_len;
     bool closing;
-    bool name_done;
     const char *skip; /* element whose text is left out: "style", "script" ... */
     char last[2];
+
+    char attribute[HTML_NAME_BYTES_MAX]; /* name of the attribute being read, lower case */
+    size_t attribute_len;                /* may be larger: then the name is not all there */
+    int attribute_at;
+    char style[HTML_STYLE_BYTES_MAX]; /* the declaration being read, lower case, without blanks */
+    size_t style_len;                 /* as attribute_len */
+    bool tag_hides;
+
+    char hidden[HTML_NAME_BYTES_MAX]; /* element whose text nobody sees, while inside it */
+    size_t hidden_len;                /* 0 when outside */
+    uint32_t hidden_depth;            /* elements of that name still open */
+    uint32_t hidden_tables;           /* tables opened inside */
 };
 
 void html_init(struct html *html);
-/* Appends the text of a piece of HTML: no tags, entities decoded, block elements as line ends. Input and output UTF-8. */
+/* Appends the text of a piece of HTML: no tags, entities decoded, block elements as line ends, what is hidden left out. Input and
+ * output UTF-8. */
 void html_feed(struct html *html, struct slice utf8, struct buf *out);
 void html_end(struct html *html, struct buf *out);
 
