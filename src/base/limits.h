@@ -65,6 +65,8 @@
 #define MIME_ADDRESSES_MAX         10000u            /* per ENVELOPE */
 #define MIME_BOUNDARY_BYTES_MAX    1024u             /* RFC 2046 §5.1.1 has 70; of a longer one the first bytes are compared */
 #define MIME_ARENA_BYTES_MAX       (32u << 20)       /* to take one header section apart */
+#define THREAD_IDS_MAX             200u              /* of References; of more the oldest one and the newest */
+#define THREAD_ID_BYTES_MAX        1000u             /* longer message ids do not thread */
 #define SUMMARY_STRINGS_BYTES_MAX  (3u << 20)        /* what BODYSTRUCTURE says; past it parts are opaque. With ENVELOPE at most 8 MiB */
 #define SUMMARY_ENVELOPE_BYTES_MAX (5u << 20)        /* never reached: the limits below keep an ENVELOPE under it, escaped */
 #define SUMMARY_FIELDS_BYTES_MAX   (64u << 10)       /* header fields kept; with more the header is read from the message */

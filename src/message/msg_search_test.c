@@ -109,6 +109,31 @@ static void fields(void **state)
     buf_done(&opened.bytes);
 }
 
+static void flowed_text(void **state)
+{
+    (void)state;
+    static const char *const types[] = { "format=flowed", "format=Flowed; DelSp=\"yes\"" };
+    for (int i = 0; i < 2; i++) {
+        struct buf text;
+        buf_init(&text, 0);
+        buf_addf(&text,
+            "Content-Type: text/plain; charset=utf-8; %s\r\n\r\n> one \r\n> two\r\nthr \r\nee\r\n",
+            types[i]);
+        struct opened opened = open_message(buf_slice(&text));
+        bool joined, apart;
+        assert_ok(msg_text_contains(&opened.summary, &opened.source,
+            i ? SLICE("onetwo three") : SLICE("one two thr ee"), false, &joined));
+        assert_ok(msg_text_contains(&opened.summary, &opened.source,
+            i ? SLICE("one two") : SLICE("one > two"), false, &apart));
+        assert_true(joined);
+        assert_false(apart);
+        assert_slice("preview", msg_preview(&opened.summary),
+            i ? SLICE("> onetwo three") : SLICE("> one two thr ee"));
+        buf_done(&opened.bytes);
+        buf_done(&text);
+    }
+}
+
 /* A source that has to be read, and counts what it is asked for. */
 struct counted {
     struct slice bytes;
@@ -182,5 +207,5 @@ static void source(void **state)
     buf_done(&out);
 }
 
-TEST_MAIN(cmocka_unit_test(text), cmocka_unit_test(fields), cmocka_unit_test(windows),
+TEST_MAIN(cmocka_unit_test(text), cmocka_unit_test(fields), cmocka_unit_test(flowed_text), cmocka_unit_test(windows),
     cmocka_unit_test(source))

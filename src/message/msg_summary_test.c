@@ -298,13 +298,15 @@ static void kept_fields(void **state)
 static void facts(void **state)
 {
     (void)state;
-    struct made made = make("Date: Wed, 25 Nov 2026 07:45:01 +0300\r\nSubject: a\r\n b\r\n"
+    struct made made = make("Date: Wed, 25 Nov 2026 07:45:01 +0300\r\nSubject: Re: a\r\n b\r\n"
                             "From: f@b\r\nTo: t@b\r\nCc: c@b\r\nMessage-ID: <m@b>\r\n\r\n");
     struct msg_facts got;
     msg_facts(&made.summary, &got);
     assert_int_equal(got.date_s, 1795581901);
     assert_int_equal(got.date_tz_min, 180);
-    assert_slice("subject", got.subject, SLICE("a b"));
+    assert_slice("subject", got.subject, SLICE("Re: a b"));
+    assert_slice("base subject", got.base_subject, SLICE("a b"));
+    assert_true(got.is_reply);
     assert_slice("from", got.from, SLICE("f@b"));
     assert_slice("to", got.to, SLICE("t@b"));
     assert_slice("cc", got.cc, SLICE("c@b"));

@@ -242,6 +242,44 @@ static void html(void **state)
     }
 }
 
+static void flowed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *in, *out, *del_sp; /* del_sp NULL: the same */
+    } rows[] = {
+        { "fixed", "a\r\nb\r\n", "a\nb\n", NULL },
+        { "one paragraph", "a \r\nb \r\nc\r\n", "a b c\n", "abc\n" },
+        { "LF alone", "a \nb\n", "a b\n", "ab\n" },
+        { "stuffed", " From x\r\n  y\r\n >z\r\n", "From x\n y\n>z\n", NULL },
+        { "quoted", "> a \r\n> b\r\n>> c \r\n>> d\r\n", "> a b\n>> c d\n", "> ab\n>> cd\n" },
+        { "quoted without stuffing", ">a \r\n>b\r\n", ">a b\n", ">ab\n" },
+        { "depth changes", "> a \r\nb\r\n", "> a \nb\n", "> a\nb\n" },
+        { "signature", "a\r\n-- \r\nb\r\n", "a\n-- \nb\n", NULL },
+        { "almost a signature", "--- \r\nb\r\n", "--- b\n", "---b\n" },
+        { "two blanks", "a  \r\nb\r\n", "a  b\n", "a b\n" },
+        { "CR inside", "a \rb\r\n", "a \rb\n", NULL },
+        { "no end", "a \r\n> b ", "a \n> b ", "a\n> b " },
+        { "quote marks at the end", "a\r\n>>", "a\n>>", NULL },
+    };
+    for (size_t i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        bool del_sp = i % 2;
+        struct slice in = slice_of(rows[i / 2].in);
+        const char *wanted = del_sp && rows[i / 2].del_sp ? rows[i / 2].del_sp : rows[i / 2].out;
+        for (size_t cut = 0; cut <= in.len; cut++) {
+            struct buf out;
+            struct flowed text;
+            buf_init(&out, 0);
+            flowed_init(&text, del_sp);
+            flowed_feed(&text, slice_sub(in, 0, cut), &out);
+            flowed_feed(&text, slice_from_index(in, cut), &out);
+            flowed_end(&text, &out);
+            assert_slice(rows[i / 2].name, buf_slice(&out), slice_of(wanted));
+            buf_done(&out);
+        }
+    }
+}
+
 static void fold(void **state)
 {
     (void)state;
@@ -336,5 +374,5 @@ static void fold_table_is_right(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(transfer), cmocka_unit_test(charsets), cmocka_unit_test(every_label),
-    cmocka_unit_test(words), cmocka_unit_test(html), cmocka_unit_test(fold),
+    cmocka_unit_test(words), cmocka_unit_test(html), cmocka_unit_test(flowed), cmocka_unit_test(fold),
     cmocka_unit_test(fold_table_is_right))

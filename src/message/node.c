@@ -47,6 +47,7 @@ void node_write(struct buf *out, const struct node *node, struct slice strings)
     len += varint_put(head + len, node->body_offset);
     len += varint_put(head + len, node->body_len);
     len += varint_put(head + len, node->body_lines);
+    len += varint_put(head + len, node->flags);
     char length[10];
     buf_add(out, slice_from(length, varint_put(length, len + strings.len)));
     buf_add(out, slice_from(head, len));
@@ -56,7 +57,7 @@ void node_write(struct buf *out, const struct node *node, struct slice strings)
 bool node_next(struct slice *nodes, struct node *out_node)
 {
     struct slice rest = *nodes;
-    uint64_t len, depth;
+    uint64_t len, depth, flags;
     if (!varint_get(&rest, &len) || len > rest.len || len < 1)
         return false;
     struct slice body = slice_sub(rest, 0, (size_t)len);
@@ -65,9 +66,10 @@ bool node_next(struct slice *nodes, struct node *out_node)
     if (node.kind >= NODE_KINDS || !varint_get(&body, &depth) || depth > MIME_DEPTH_MAX ||
         !varint_get(&body, &node.header_offset) || !varint_get(&body, &node.header_len) ||
         !varint_get(&body, &node.body_offset) || !varint_get(&body, &node.body_len) ||
-        !varint_get(&body, &node.body_lines))
+        !varint_get(&body, &node.body_lines) || !varint_get(&body, &flags) || flags > UINT32_MAX)
         return false;
     node.depth = (uint32_t)depth;
+    node.flags = (uint32_t)flags;
     for (int i = 0; i < NODE_STRINGS; i++) {
         uint64_t string_len;
         if (!varint_get(&body, &string_len) || string_len > body.len)

@@ -9,7 +9,7 @@
  *    32  sections in this order, each up to the next
  *
  * Integers are little-endian; in nodes they are LEB128. A node: length of the rest, kind, depth, header offset, header length,
- * body offset, body length, body lines, then NODE_STRINGS strings (length, bytes). Nodes stand in depth-first order; a child's depth is
+ * body offset, body length, body lines, flags, then NODE_STRINGS strings (length, bytes). Nodes stand in depth-first order; a child's depth is
  * its parent's plus one; node 0 is the message. */
 #ifndef MESSAGE_NODE_H
 #define MESSAGE_NODE_H
@@ -19,9 +19,11 @@
 
 enum {
     SUMMARY_HEAD_BYTES = 32,
-    SUMMARY_FACTS_BYTES = 12 + 6 * 8, /* date u64, zone u32, then place and length of each text */
-    SUMMARY_FIELDS_WHOLE = 1,         /* every kept field is there */
+    SUMMARY_TEXTS = 7,                            /* of the facts, in the order of struct msg_facts */
+    SUMMARY_FACTS_BYTES = 12 + SUMMARY_TEXTS * 8, /* date u64, zone u32, then place and length of each text */
+    SUMMARY_FIELDS_WHOLE = 1,                     /* every kept field is there */
     SUMMARY_HAS_ATTACHMENT = 2,
+    SUMMARY_IS_REPLY = 4,
 };
 
 enum node_kind {
@@ -51,8 +53,14 @@ enum node_string {
     NODE_STRINGS,
 };
 
+enum node_flag {
+    NODE_FLOWED = 1, /* text/plain of format=flowed (RFC 3676) */
+    NODE_DEL_SP = 2, /* with DelSp=yes */
+};
+
 struct node {
     enum node_kind kind;
+    uint32_t flags; /* enum node_flag */
     uint32_t depth;
     uint64_t header_offset, header_len;
     uint64_t body_offset, body_len;

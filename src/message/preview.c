@@ -5,23 +5,29 @@
 #include "message/text_int.h"
 
 /* Body to UTF-8 text. */
-static void decode(
-    struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out)
+static void decode(const struct preview_text *text, struct buf *out)
 {
     struct buf bytes;
     struct buf utf8;
     buf_init(&bytes, 0);
     buf_init(&utf8, 0);
-    msg_decode_transfer(encoding, body, &bytes);
+    msg_decode_transfer(text->encoding, text->body, &bytes);
     struct charset_stream stream;
-    if (charset_open(&stream, charset) != ERR_OK)
+    if (charset_open(&stream, text->charset) != ERR_OK)
         charset_open_guess(&stream);
-    charset_feed(&stream, buf_slice(&bytes), is_html ? &utf8 : out);
-    charset_end(&stream, is_html ? &utf8 : out);
-    if (is_html) {
+    charset_feed(&stream, buf_slice(&bytes), &utf8);
+    charset_end(&stream, &utf8);
+    if (text->is_html) {
         struct html html;
         html_init(&html);
         html_feed(&html, buf_slice(&utf8), out);
+    } else if (text->is_flowed) {
+        struct flowed flowed;
+        flowed_init(&flowed, text->del_sp);
+        flowed_feed(&flowed, buf_slice(&utf8), out);
+        flowed_end(&flowed, out);
+    } else {
+        buf_add(out, buf_slice(&utf8));
     }
     buf_done(&bytes);
     buf_done(&utf8);
@@ -45,12 +51,11 @@ static bool is_joiner(uint32_t c)
     return c >= 0x200c && c <= 0x200f;
 }
 
-void preview_make(
-    struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out)
+void preview_make(const struct preview_text *given, struct buf *out)
 {
     struct buf text;
     buf_init(&text, 0);
-    decode(body, encoding, charset, is_html, &text);
+    decode(given, &text);
     struct slice all = buf_slice(&text);
     bool gap = false;
     size_t chars = 0, len = 0;

@@ -7,8 +7,13 @@
 
 #define PREVIEW_CHARS_MAX 256u /* RFC 8970 §3.1 */
 
-/* Appends UTF-8 with runs of blanks made one and without tags. body is the start of a part as it stands in the message. */
-void preview_make(
-    struct slice body, struct slice encoding, struct slice charset, bool is_html, struct buf *out);
+struct preview_text {
+    struct slice body; /* the start of a part as it stands in the message */
+    struct slice encoding, charset;
+    bool is_html, is_flowed, del_sp;
+};
+
+/* Appends UTF-8 with runs of blanks made one and without tags. */
+void preview_make(const struct preview_text *text, struct buf *out);
 
 #endif

@@ -21,6 +21,7 @@
 #include "message/param.h"
 #include "message/preview.h"
 #include "message/text_int.h"
+#include "message/thread.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ enum state {
 struct part { /* what a node is until the end of the message */
     enum node_kind kind;
     uint32_t depth;
+    uint32_t flags; /* enum node_flag */
     uint64_t header_offset, header_len, body_offset, body_len;
     uint64_t lines; /* until its end: the count of lines where its body began */
     size_t strings_at, strings_len;
@@ -52,6 +54,7 @@ struct open {
 struct sample {
     struct buf bytes;
     struct slice encoding, charset; /* owned copies in sample_arena */
+    uint32_t flags;                 /* enum node_flag */
     bool taken;
 };
 
@@ -87,11 +90,12 @@ struct msg_scan {
     struct buf facts_text;
     bool fields_whole;
     bool has_attachment;
+    bool is_reply;
     int64_t date_s;
     int32_t date_tz_min;
     struct {
         size_t at, len;
-    } facts[6];
+    } facts[SUMMARY_TEXTS];
 
     struct sample plain, html;
     struct sample *sampling; /* the one being filled */
@@ -408,16 +412,19 @@ static enum err write_strings(struct msg_scan *scan, const struct head *head,
 
 static void take_facts(struct msg_scan *scan, const struct head *head)
 {
-    struct slice values[6] = { head->texts[HEAD_SUBJECT], { 0 }, { 0 }, { 0 }, { 0 },
+    struct slice values[SUMMARY_TEXTS - 1] = { head->texts[HEAD_SUBJECT], { 0 }, { 0 }, { 0 }, { 0 },
         head->texts[HEAD_MESSAGE_ID] };
     static const enum head_list lists[] = { HEAD_FROM, HEAD_TO, HEAD_CC, HEAD_BCC };
     for (size_t i = 0; i < 4; i++) {
         if (head->lists[lists[i]].count)
             values[i + 1] = head->lists[lists[i]].at[0];
     }
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < SUMMARY_TEXTS; i++) {
         scan->facts[i].at = buf_len(&scan->facts_text);
-        if (values[i].ptr)
+        if (i == SUMMARY_TEXTS - 1 && values[0].ptr)
+            msg_base_subject(slice_sub(values[0], 0, SUMMARY_TEXT_BYTES_MAX), &scan->facts_text,
+                &scan->is_reply);
+        else if (i < SUMMARY_TEXTS - 1 && values[i].ptr)
             msg_unfold(slice_sub(values[i], 0, SUMMARY_TEXT_BYTES_MAX), &scan->facts_text);
         scan->facts[i].len = buf_len(&scan->facts_text) - scan->facts[i].at;
     }
@@ -427,6 +434,21 @@ static void take_facts(struct msg_scan *scan, const struct head *head)
         scan->date_s = date_s;
         scan->date_tz_min = tz_min;
     }
+}
+
+static bool param_is(const struct mime *mime, struct slice name, struct slice value)
+{
+    const struct mime_param *param = mime_param_find(&mime->content, name);
+    return param && slice_eq_nocase(slice_trim(param->value), value);
+}
+
+/* RFC 3676 §4.1 */
+static uint32_t flowed_flags(const struct mime *mime)
+{
+    if (!slice_eq(mime->type, SLICE("text")) || !slice_eq(mime->subtype, SLICE("plain")) ||
+        !param_is(mime, SLICE("format"), SLICE("flowed")))
+        return 0;
+    return param_is(mime, SLICE("delsp"), SLICE("yes")) ? NODE_FLOWED | NODE_DEL_SP : NODE_FLOWED;
 }
 
 /* Chooses the parts whose first bytes make the preview: the first text/plain and, if there is none, text/html. */
@@ -442,6 +464,7 @@ static void choose_sample(struct msg_scan *scan, const struct mime *mime)
         return;
     const struct mime_param *charset = mime_param_find(&mime->content, SLICE("charset"));
     sample->taken = true;
+    sample->flags = flowed_flags(mime);
     sample->encoding = slice_dup(&scan->sample_arena, mime->encoding);
     sample->charset = slice_dup(&scan->sample_arena, charset ? charset->value : SLICE_EMPTY);
     if (!sample->encoding.ptr || !sample->charset.ptr)
@@ -494,6 +517,7 @@ static enum err header_take(struct msg_scan *scan, struct mime *out_mime)
     *out_mime = mime;
     bool opaque;
     part->kind = kind_of(&mime, part->depth, &opaque);
+    part->flags = flowed_flags(&mime);
     if (is_root)
         take_facts(scan, &head);
     if (part->kind == NODE_MULTIPART) {
@@ -795,7 +819,7 @@ static void write_facts(struct msg_scan *scan, size_t place, struct buf *out)
     put_u32(facts, (uint64_t)scan->date_s & UINT32_MAX);
     put_u32(facts + 4, (uint64_t)scan->date_s >> 32);
     put_u32(facts + 8, (uint32_t)scan->date_tz_min);
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < SUMMARY_TEXTS; i++) {
         put_u32(facts + 12 + 8 * i, place + SUMMARY_FACTS_BYTES + scan->facts[i].at);
         put_u32(facts + 16 + 8 * i, scan->facts[i].len);
     }
@@ -803,15 +827,26 @@ static void write_facts(struct msg_scan *scan, size_t place, struct buf *out)
     buf_add(out, buf_slice(&scan->facts_text));
 }
 
+static void write_sample(const struct sample *sample, bool is_html, struct buf *out)
+{
+    struct preview_text text = {
+        .body = buf_slice(&sample->bytes),
+        .encoding = sample->encoding,
+        .charset = sample->charset,
+        .is_html = is_html,
+        .is_flowed = sample->flags & NODE_FLOWED,
+        .del_sp = sample->flags & NODE_DEL_SP,
+    };
+    if (sample->taken)
+        preview_make(&text, out);
+}
+
 static void write_preview(struct msg_scan *scan, struct buf *out)
 {
     size_t start = buf_len(out);
-    if (scan->plain.taken)
-        preview_make(
-            buf_slice(&scan->plain.bytes), scan->plain.encoding, scan->plain.charset, false, out);
-    if (buf_len(out) == start && scan->html.taken)
-        preview_make(
-            buf_slice(&scan->html.bytes), scan->html.encoding, scan->html.charset, true, out);
+    write_sample(&scan->plain, false, out);
+    if (buf_len(out) == start)
+        write_sample(&scan->html, true, out);
 }
 
 static enum err write_summary(struct msg_scan *scan, struct buf *out)
@@ -826,6 +861,7 @@ static enum err write_summary(struct msg_scan *scan, struct buf *out)
         const struct part *part = &scan->parts[i];
         struct node node = { .kind = part->kind,
             .depth = part->depth,
+            .flags = part->flags,
             .header_offset = part->header_offset,
             .header_len = part->header_len,
             .body_offset = part->body_offset,
@@ -842,6 +878,8 @@ static enum err write_summary(struct msg_scan *scan, struct buf *out)
     }
     if (scan->has_attachment)
         head[1] |= SUMMARY_HAS_ATTACHMENT;
+    if (scan->is_reply)
+        head[1] |= SUMMARY_IS_REPLY;
     put_u32(head + 24, buf_len(out) - start);
     write_facts(scan, buf_len(out) - start, out);
     put_u32(head + 28, buf_len(out) - start);
@@ -865,6 +903,28 @@ enum err msg_summary_make(struct slice message, struct buf *out)
     struct msg_scan *scan = msg_scan_new();
     msg_scan_feed(scan, message);
     enum err e = msg_scan_finish(scan, out);
+    msg_scan_free(scan);
+    return e;
+}
+
+#define FROM_BYTES (64u << 10)
+
+enum err msg_summary_from(const struct msg_source *source, struct buf *out)
+{
+    if (source->whole.ptr)
+        return msg_summary_make(source->whole, out);
+    struct msg_scan *scan = msg_scan_new();
+    struct buf piece;
+    buf_init(&piece, 0);
+    enum err e = ERR_OK;
+    for (uint64_t at = 0; at < source->size && e == ERR_OK; at += FROM_BYTES) {
+        buf_clear(&piece);
+        e = msg_source_read(source, at, FROM_BYTES, &piece);
+        msg_scan_feed(scan, buf_slice(&piece));
+    }
+    if (e == ERR_OK)
+        e = msg_scan_finish(scan, out);
+    buf_done(&piece);
     msg_scan_free(scan);
     return e;
 }

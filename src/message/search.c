@@ -97,7 +97,8 @@ struct stages {
     struct transfer transfer;
     struct charset_stream charset;
     struct html html;
-    bool is_html;
+    struct flowed flowed;
+    bool is_html, is_flowed;
     struct buf raw, bytes, utf8;
 };
 
@@ -108,7 +109,7 @@ static void stages_run(struct stages *stages, bool final, struct finder *finder)
     if (final)
         transfer_end(&stages->transfer, &stages->bytes);
     buf_clear(&stages->utf8);
-    struct buf *text = stages->is_html ? &stages->utf8 : &finder->text;
+    struct buf *text = stages->is_html || stages->is_flowed ? &stages->utf8 : &finder->text;
     charset_feed(&stages->charset, buf_slice(&stages->bytes), text);
     if (final)
         charset_end(&stages->charset, text);
@@ -116,6 +117,10 @@ static void stages_run(struct stages *stages, bool final, struct finder *finder)
         html_feed(&stages->html, buf_slice(&stages->utf8), &finder->text);
         if (final)
             html_end(&stages->html, &finder->text);
+    } else if (stages->is_flowed) {
+        flowed_feed(&stages->flowed, buf_slice(&stages->utf8), &finder->text);
+        if (final)
+            flowed_end(&stages->flowed, &finder->text);
     }
     finder_flush(finder, final);
 }
@@ -123,11 +128,13 @@ static void stages_run(struct stages *stages, bool final, struct finder *finder)
 static enum err part_search(
     const struct msg_source *source, const struct msg_part *part, struct finder *finder)
 {
-    struct stages stages = { .is_html = slice_eq(part->subtype, SLICE("html")) };
+    struct stages stages = { .is_html = slice_eq(part->subtype, SLICE("html")),
+        .is_flowed = part->flowed };
     transfer_init(&stages.transfer, part->encoding);
     if (charset_open(&stages.charset, part->charset) != ERR_OK)
         charset_open_guess(&stages.charset);
     html_init(&stages.html);
+    flowed_init(&stages.flowed, part->del_sp);
     buf_init(&stages.raw, 0);
     buf_init(&stages.bytes, 0);
     buf_init(&stages.utf8, 0);

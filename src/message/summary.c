@@ -44,7 +44,7 @@ enum err msg_summary_open(struct slice bytes, struct msg_summary *out_summary)
     if (summary.private_offsets[AT_PREVIEW] - summary.private_offsets[AT_FACTS] <
         SUMMARY_FACTS_BYTES)
         return ERR_CORRUPT;
-    for (size_t i = 0; i < 6; i++) {
+    for (size_t i = 0; i < SUMMARY_TEXTS; i++) {
         uint32_t at = get_u32(bytes, summary.private_offsets[AT_FACTS] + 12 + 8 * i);
         uint32_t len = get_u32(bytes, summary.private_offsets[AT_FACTS] + 16 + 8 * i);
         if (at > bytes.len || len > bytes.len - at)
@@ -301,8 +301,8 @@ void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts)
 {
     struct slice bytes = summary->bytes;
     size_t at = summary->private_offsets[AT_FACTS];
-    struct slice texts[6];
-    for (size_t i = 0; i < 6; i++)
+    struct slice texts[SUMMARY_TEXTS];
+    for (size_t i = 0; i < SUMMARY_TEXTS; i++)
         texts[i] =
             slice_sub(bytes, get_u32(bytes, at + 12 + 8 * i), get_u32(bytes, at + 16 + 8 * i));
     uint64_t date = get_u32(bytes, at) | (uint64_t)get_u32(bytes, at + 4) << 32;
@@ -315,6 +315,8 @@ void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts)
         .cc = texts[3],
         .bcc = texts[4],
         .message_id = texts[5],
+        .base_subject = texts[6],
+        .is_reply = summary->private_offsets[AT_FLAGS] & SUMMARY_IS_REPLY,
         .has_attachment = summary->private_offsets[AT_FLAGS] & SUMMARY_HAS_ATTACHMENT,
     };
 }
@@ -339,6 +341,8 @@ bool msg_part_next(const struct msg_summary *summary, size_t *cursor, struct msg
         .encoding = node.strings[NODE_ENCODING],
         .filename = node.strings[NODE_FILENAME],
         .disposition = node.strings[NODE_DISPOSITION],
+        .flowed = node.flags & NODE_FLOWED,
+        .del_sp = node.flags & NODE_DEL_SP,
     };
     return true;
 }

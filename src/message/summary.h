@@ -12,8 +12,9 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/slice.h"
+#include "message/source.h"
 
-#define MSG_SUMMARY_VERSION 1u
+#define MSG_SUMMARY_VERSION 2u
 
 struct msg_scan; /* the one-pass scanner */
 
@@ -25,6 +26,9 @@ enum err MUST_USE msg_scan_finish(struct msg_scan *scan, struct buf *out);
 
 /* Feed + finish for a message in memory. */
 enum err MUST_USE msg_summary_make(struct slice message, struct buf *out);
+
+/* Reads a whole message in pieces and appends its summary. Waits as the source does, and gives its errors. */
+enum err MUST_USE msg_summary_from(const struct msg_source *source, struct buf *out);
 
 /* ---- reading a summary (all borrowed; ERR_CORRUPT when the bytes are no summary of this version) ---- */
 
@@ -71,6 +75,8 @@ struct msg_facts {
     int64_t date_s;      /* of the Date field, UTC; INT64_MIN when there is none or it is nonsense */
     int32_t date_tz_min; /* its zone: SEARCH SENTON disregards time and zone (RFC 3501 §6.4.4), i.e. uses the local date */
     struct slice subject, from, to, cc, bcc, message_id; /* raw field values, unfolded; may hold encoded-words; "" if absent */
+    struct slice base_subject; /* RFC 5256 §2.1, UTF-8 */
+    bool is_reply;             /* RFC 5256 §3: reply or forward, by its subject */
     bool has_attachment;
 };
 void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts);
@@ -85,6 +91,7 @@ struct msg_part {
     struct slice encoding;        /* lower case; "7bit" when absent */
     struct slice filename;        /* decoded to UTF-8, RFC 2231 joined; "" when absent; NOT safe as a path */
     struct slice disposition;     /* lower case; "" when absent */
+    bool flowed, del_sp;          /* text/plain of format=flowed, with DelSp=yes (RFC 3676 §4) */
 };
 /* Start with *cursor = 0; false at the end. */
 bool msg_part_next(const struct msg_summary *summary, size_t *cursor, struct msg_part *out_part);

@@ -84,6 +84,23 @@ void html_init(struct html *html);
 void html_feed(struct html *html, struct slice utf8, struct buf *out);
 void html_end(struct html *html, struct buf *out);
 
+/* ---- format=flowed, RFC 3676 ---- */
+
+struct flowed { /* private to flowed.c */
+    int state;
+    bool del_sp;
+    uint32_t depth, paragraph_depth; /* quote marks of the line, of the line before */
+    bool joins;                      /* the line before goes on in this one */
+    bool held_space, held_cr;
+    int signature_at; /* bytes of "-- " at the start of the line */
+};
+
+/* del_sp: the parameter DelSp=yes (§4.1). */
+void flowed_init(struct flowed *flowed, bool del_sp);
+/* Appends the text with each paragraph on one line that ends with LF; quote marks stay at its start. Input and output UTF-8. */
+void flowed_feed(struct flowed *flowed, struct slice utf8, struct buf *out);
+void flowed_end(struct flowed *flowed, struct buf *out);
+
 /* Appends c as UTF-8; U+FFFD when it is no scalar value. */
 void text_add_char(struct buf *out, uint32_t c);
 

@@ -84,7 +84,7 @@ static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
     if (row->flags >> STORE_KEYWORD_BIT_FIRST)
         TRY(imapd_keywords(s, row->flags));
     if (f->need & STORE_NEED_SUMMARY)
-        TRY(msg_summary_open(row->summary, &f->summary));
+        TRY(imapd_summary(s, row, &f->body, &f->made, &f->summary));
     size_t start = buf_len(out);
     f->sent = false;
     buf_add(out, SLICE("* "));
@@ -257,8 +257,10 @@ enum err imapd_cmd_fetch(struct imapd_session *s, struct imapd_cmd *cmd)
     uidset_init(&uids);
     uidset_init(&f.seen);
     buf_init(&f.text, 0);
+    buf_init(&f.made, 0);
     enum err e = fetch(&f, cmd, &uids);
     buf_done(&f.text);
+    buf_done(&f.made);
     uidset_done(&f.seen);
     uidset_done(&uids);
     return e;

@@ -7,20 +7,6 @@
 /* Up to this a copy into conn_out is cheaper than a system call of its own. */
 #define COPY_BYTES_MAX (32u << 10)
 
-/* The row's bytes: in the row itself, else from the store. */
-static enum err source_of(
-    struct imapd_fetch *f, const struct store_row *row, struct msg_source *out_source)
-{
-    if (row->body.ptr) {
-        *out_source = msg_source_memory(row->body);
-        return ERR_OK;
-    }
-    if (!f->body)
-        TRY(account_body(f->s->account, row->email, &f->body));
-    *out_source = store_body_source(f->body);
-    return ERR_OK;
-}
-
 static void clip(const struct imap_att *att, struct msg_range *range)
 {
     if (!att->has_partial)
@@ -92,7 +78,7 @@ static enum err write_fields(
         }
         TRY(e);
         struct msg_source source;
-        TRY(source_of(f, row, &source));
+        TRY(imapd_source(f->s, row, &f->body, &source));
         struct buf header;
         buf_init(&header, 0);
         e = msg_source_read(&source, range.offset, (size_t)range.len, &header);
@@ -132,7 +118,7 @@ enum err imapd_fetch_section(
         TRY(e);
     }
     struct msg_source source;
-    TRY(source_of(f, row, &source));
+    TRY(imapd_source(f->s, row, &f->body, &source));
     clip(att, &range);
     write_literal_head(f, att, range.len);
     return send_range(f, &source, range);

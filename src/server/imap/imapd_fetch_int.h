@@ -17,6 +17,7 @@ struct imapd_fetch {
     struct msg_summary summary; /* of the row, when needed */
     struct store_body *body;    /* of the row, opened when its bytes are not in it */
     struct buf text;            /* fields of a header */
+    struct buf made;            /* a summary that the store has no longer or not yet */
     uint64_t answered;          /* rows told */
     bool sent;                  /* a part of the row's answer may have left conn_out */
 };

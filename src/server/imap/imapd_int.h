@@ -9,6 +9,7 @@
 #ifndef SERVER_IMAP_IMAPD_INT_H
 #define SERVER_IMAP_IMAPD_INT_H
 
+#include "message/summary.h"
 #include "proto/imap/imap_frame.h"
 #include "proto/imap/imap_parse.h"
 #include "proto/imap/imap_write.h"
@@ -161,6 +162,14 @@ struct store_flags imapd_store_flags(const struct imap_flags *flags);
 
 /* STATUS items of a mailbox, with the parentheses. */
 void imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
+
+/* The row's summary; *body and *made are the caller's, for the case that the stored one is damaged or of an older version: then it is made
+ * from the message, in *made. Waits for the disk. */
+enum err MUST_USE imapd_summary(struct imapd_session *s, const struct store_row *row,
+    struct store_body **body, struct buf *made, struct msg_summary *out_summary);
+/* The row's bytes: in the row itself, else from the store through *body, which the caller closes. */
+enum err MUST_USE imapd_source(struct imapd_session *s, const struct store_row *row,
+    struct store_body **body, struct msg_source *out_source);
 
 /* ---- sessions ---- */
 

@@ -110,6 +110,7 @@ enum err imapd_cmd_search(struct imapd_session *s, struct imapd_cmd *cmd)
     struct uidset found;
     uidset_init(&found);
     uidset_init(&q.candidates);
+    buf_init(&q.made, 0);
     enum err e = search(&q, cmd, &found);
     imapd_search_done(&q);
     uidset_done(&found);

@@ -6,20 +6,8 @@
 static enum err open_summary(struct imapd_search *q)
 {
     if (!q->has_summary)
-        TRY(msg_summary_open(q->row->summary, &q->summary));
+        TRY(imapd_summary(q->s, q->row, &q->body, &q->made, &q->summary));
     q->has_summary = true;
-    return ERR_OK;
-}
-
-static enum err source_of(struct imapd_search *q, struct msg_source *out_source)
-{
-    if (q->row->body.ptr) {
-        *out_source = msg_source_memory(q->row->body);
-        return ERR_OK;
-    }
-    if (!q->body)
-        TRY(account_body(q->s->account, q->row->email, &q->body));
-    *out_source = store_body_source(q->body);
     return ERR_OK;
 }
 
@@ -28,7 +16,7 @@ static enum err lazy_read(void *source_arg, uint64_t offset, size_t len, struct 
 {
     struct imapd_search *q = source_arg;
     struct msg_source source;
-    TRY(source_of(q, &source));
+    TRY(imapd_source(q->s, q->row, &q->body, &source));
     return msg_source_read(&source, offset, len, out);
 }
 
@@ -47,7 +35,7 @@ static enum err match_text(struct imapd_search *q, const struct search_key *key,
         return ERR_OK;
     }
     TRY(open_summary(q));
-    TRY(source_of(q, &source));
+    TRY(imapd_source(q->s, q->row, &q->body, &source));
     return msg_text_contains(&q->summary, &source, key->text, key->kind == IMAP_SEARCH_TEXT, out);
 }
 
