@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
-#define PREVIEW_CHARS_MAX 256u /* RFC 8970 §3.1 */
+#define PREVIEW_CHARS_MAX 200u /* RFC 8970 §3.3 */
 
 struct preview_text {
     struct slice body; /* the start of a part as it stands in the message */

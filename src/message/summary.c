@@ -277,6 +277,19 @@ enum err msg_find_section(const struct msg_summary *summary, const uint32_t *num
     return ERR_OK;
 }
 
+enum err msg_find_binary(const struct msg_summary *summary, const uint32_t *numbers, size_t count,
+    struct msg_range *out_range, struct slice *out_encoding)
+{
+    struct walk walk;
+    struct node node;
+    walk_init(&walk, summary);
+    TRY(msg_find_section(summary, numbers, count, MSG_SECTION_ALL, out_range));
+    bool is_leaf = count && part_find(&walk, numbers, count, &node) &&
+                   (node.kind == NODE_LEAF || node.kind == NODE_TEXT);
+    *out_encoding = is_leaf ? node.strings[NODE_ENCODING] : SLICE("binary");
+    return ERR_OK;
+}
+
 /* ---- fields, preview, facts, parts ---- */
 
 bool msg_summary_fields(

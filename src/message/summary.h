@@ -61,13 +61,18 @@ struct msg_range {
 enum err MUST_USE msg_find_section(const struct msg_summary *summary, const uint32_t *numbers, size_t count,
         enum msg_section section, struct msg_range *out_range);
 
+/* The body of a part, as MSG_SECTION_ALL, and the transfer encoding it is in: that of the part for a leaf, "binary" for what is no leaf and
+ * for the whole message. Borrowed from the summary. RFC 3516 §4.2. */
+enum err MUST_USE msg_find_binary(const struct msg_summary *summary, const uint32_t *numbers, size_t count,
+    struct msg_range *out_range, struct slice *out_encoding);
+
 /* For BODY[HEADER.FIELDS (...)] of the top level: when every wanted name is among the fields the summary keeps, appends the
  * fields as they stood in the message (order, folding, CRLF), without the blank line, and returns true. False: read the header itself
  * and use msg_header_fields. */
 bool msg_summary_fields(const struct msg_summary *summary, const struct slice *names, size_t count,
         struct buf *out);
 
-/* RFC 8970 preview: UTF-8, at most 256 characters. */
+/* RFC 8970 preview: UTF-8, at most 200 characters. */
 struct slice msg_preview(const struct msg_summary *summary);
 
 /* Single values decoded for SEARCH, SORT and people. */

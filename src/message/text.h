@@ -14,6 +14,15 @@ void msg_decode_qp(struct slice text, struct buf *out);
 /* By name of Content-Transfer-Encoding ("base64", "quoted-printable", all else copied). */
 void msg_decode_transfer(struct slice encoding, struct slice text, struct buf *out);
 
+/* Whether a Content-Transfer-Encoding is one of RFC 2045 §6.1. */
+bool msg_encoding_known(struct slice encoding);
+
+typedef enum err msg_piece_fn(void *take_arg, struct slice piece);
+/* Decodes a range of a message piece by piece, in memory that does not grow with it; take's first error ends it and is given back. Waits as
+ * the source does. */
+enum err MUST_USE msg_decode_range(const struct msg_source *source, struct msg_range range,
+    struct slice encoding, msg_piece_fn *take, void *take_arg);
+
 /* True for a charset we convert; an allow-list of iconv's plus WHATWG labels. */
 bool charset_known(struct slice name);
 /* Appends UTF-8. Unknown charset: ERR_NOT_FOUND and nothing appended. Bytes that do not fit become U+FFFD. */

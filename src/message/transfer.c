@@ -160,3 +160,48 @@ void msg_decode_transfer(struct slice encoding, struct slice text, struct buf *o
 {
     decode(encoding, text, out);
 }
+
+bool msg_encoding_known(struct slice encoding)
+{
+    static const char *const names[] = { "7bit", "8bit", "binary", "base64", "quoted-printable" };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (slice_eq_nocase(encoding, slice_of(names[i])))
+            return true;
+    }
+    return false;
+}
+
+#define RANGE_PIECE_BYTES (64u << 10)
+
+enum err msg_decode_range(const struct msg_source *source, struct msg_range range,
+    struct slice encoding, msg_piece_fn *take, void *take_arg)
+{
+    struct transfer transfer;
+    struct buf raw, bytes;
+    transfer_init(&transfer, encoding);
+    buf_init(&raw, 0);
+    buf_init(&bytes, 0);
+    if (range.offset >= source->size) /* a damaged summary must not make us read for ever */
+        range.len = 0;
+    else if (range.len > source->size - range.offset)
+        range.len = source->size - range.offset;
+    enum err e = ERR_OK;
+    bool final = false;
+    while (!final && e == ERR_OK) {
+        size_t len = range.len < RANGE_PIECE_BYTES ? (size_t)range.len : RANGE_PIECE_BYTES;
+        final = len == range.len;
+        buf_clear(&raw);
+        buf_clear(&bytes);
+        e = msg_source_read(source, range.offset, len, &raw);
+        transfer_feed(&transfer, buf_slice(&raw), &bytes);
+        if (final)
+            transfer_end(&transfer, &bytes);
+        if (e == ERR_OK && buf_len(&bytes))
+            e = take(take_arg, buf_slice(&bytes));
+        range.offset += len;
+        range.len -= len;
+    }
+    buf_done(&raw);
+    buf_done(&bytes);
+    return e;
+}

@@ -1,6 +1,9 @@
 """imaplib, poplib and smtplib."""
+import email.message
+import email.policy
 import imaplib
 import poplib
+import random
 import smtplib
 
 import pytest
@@ -32,6 +35,28 @@ def test_imaplib(server, user, tls):
     assert c.status("INBOX", "(MESSAGES)")[1][0].endswith(b"(MESSAGES 2)")
     assert c.logout()[0] == "BYE"
     assert len(server.bodies(user, "Work")) == len(sent) - 1
+
+
+def test_imaplib_binary(server, user):
+    """A part decoded by the server, one that is larger than its buffers, whole and in pieces (RFC 3516)."""
+    data = random.Random(3516).randbytes(1_500_000)
+    m = email.message.EmailMessage()
+    m["Subject"] = "attached"
+    m.set_content("see the file")
+    m.add_attachment(data, maintype="application", subtype="octet-stream", filename="a.bin")
+    c = server.imap(user)
+    c.append("INBOX", None, None, m.as_bytes(policy=email.policy.SMTP))
+    c.select("INBOX")
+    assert c.fetch("1", "(BINARY.SIZE[2])")[1] == [b"1 (BINARY.SIZE[2] %d)" % len(data)]
+    for offset, size in ((0, len(data)), (0, 10), (262143, 2), (700_000, 600_000), (1_499_999, 5), (1_500_000, 1)):
+        wanted = data[offset:offset + size]
+        c.send(b"x FETCH 1 (BINARY.PEEK[2]<%d.%d>)\r\n" % (offset, size))
+        head = c.readline()
+        assert head == b"* 1 FETCH (BINARY[2]<%d> ~{%d}\r\n" % (offset, len(wanted))
+        assert c.read(len(wanted)) == wanted
+        assert c.readline() == b")\r\n"
+        assert c.readline().startswith(b"x OK")
+    c.logout()
 
 
 def test_imaplib_wrong_password(server, user):

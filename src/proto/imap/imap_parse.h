@@ -123,6 +123,7 @@ struct imap_append_item {
     bool has_date;
     int64_t date_s;
     int32_t date_tz_min;
+    bool literal8; /* "~{": may hold NUL (RFC 3516 §4.4) */
     uint64_t literal;
 };
 struct imap_append_args {
@@ -146,7 +147,10 @@ enum imap_att_kind {
     IMAP_ATT_BODY, /* without section */
     IMAP_ATT_BODYSTRUCTURE,
     IMAP_ATT_MODSEQ,
+    IMAP_ATT_PREVIEW, /* RFC 8970 */
     IMAP_ATT_SECTION,
+    IMAP_ATT_BINARY,      /* RFC 3516 §4.2; section is IMAP_SECTION_ALL */
+    IMAP_ATT_BINARY_SIZE, /* the same */
 };
 enum imap_section_kind {
     IMAP_SECTION_ALL,

@@ -1,4 +1,4 @@
-/* FETCH (RFC 3501 §6.4.5, §9 "fetch"; RFC 7162 §3.1.4, §3.2.6). */
+/* FETCH (RFC 3501 §6.4.5, §9 "fetch"; RFC 7162 §3.1.4, §3.2.6; RFC 3516 §4.2; RFC 8970 §3). */
 #include "base/buf.h"
 #include "proto/imap/imap_parse_int.h"
 #include "proto/imap/imap_write.h"
@@ -92,7 +92,9 @@ static enum err make_label(struct imap_parse *p, struct imap_att *att)
     };
     struct buf out;
     buf_init(&out, 0);
-    buf_adds(&out, "BODY[");
+    buf_adds(&out, att->kind == IMAP_ATT_BINARY        ? "BINARY["
+                   : att->kind == IMAP_ATT_BINARY_SIZE ? "BINARY.SIZE["
+                                                       : "BODY[");
     for (size_t i = 0; i < att->number_count; i++) {
         if (i)
             buf_addc(&out, '.');
@@ -116,17 +118,19 @@ static enum err make_label(struct imap_parse *p, struct imap_att *att)
     return att->label.ptr ? ERR_OK : ERR_LIMIT;
 }
 
-/* "[" [section-spec] "]" ["<" number "." nz-number ">"] */
+/* "[" [section-spec] "]" ["<" number "." nz-number ">"]; of BINARY only part numbers, of BINARY.SIZE no partial. */
 static enum err p_section(struct imap_parse *p, struct imap_att *att)
 {
     bool dot;
-    att->kind = IMAP_ATT_SECTION;
     TRY(p_char(p, '['));
     TRY(p_section_part(p, att, &dot));
-    if (dot && (att->number_count || !p_peek(p, ']')))
+    if (dot && (att->number_count || !p_peek(p, ']'))) {
+        if (att->kind != IMAP_ATT_SECTION)
+            return ERR_SYNTAX;
         TRY(p_section_text(p, att));
+    }
     TRY(p_char(p, ']'));
-    if (p_take(p, '<')) {
+    if (att->kind != IMAP_ATT_BINARY_SIZE && p_take(p, '<')) {
         att->has_partial = true;
         TRY(p_number32(p, &att->partial_offset));
         TRY(p_char(p, '.'));
@@ -147,6 +151,7 @@ static const struct imap_att plain_atts[] = {
     { .kind = IMAP_ATT_ENVELOPE, .label = SLICE_CONST("ENVELOPE") },
     { .kind = IMAP_ATT_BODYSTRUCTURE, .label = SLICE_CONST("BODYSTRUCTURE") },
     { .kind = IMAP_ATT_MODSEQ, .label = SLICE_CONST("MODSEQ") },
+    { .kind = IMAP_ATT_PREVIEW, .label = SLICE_CONST("PREVIEW") },
     { .kind = IMAP_ATT_SECTION, .section = IMAP_SECTION_ALL, .label = SLICE_CONST("RFC822") },
     { .kind = IMAP_ATT_SECTION,
         .section = IMAP_SECTION_HEADER,
@@ -156,14 +161,37 @@ static const struct imap_att plain_atts[] = {
     { .kind = IMAP_ATT_BODY, .label = SLICE_CONST("BODY") },
 };
 
+/* " (LAZY)" behind PREVIEW: ours is always at hand (RFC 8970 §4). */
+static void p_lazy(struct imap_parse *p)
+{
+    struct slice lazy = SLICE(" (LAZY)");
+    if ((size_t)(p->end - p->at) >= lazy.len && slice_eq_nocase(slice_from(p->at, lazy.len), lazy))
+        p->at += lazy.len;
+}
+
 static enum err p_att(struct imap_parse *p, struct atts *list)
 {
+    static const struct {
+        struct slice name;
+        enum imap_att_kind kind;
+        bool peek;
+    } sections[] = {
+        { SLICE_CONST("BODY"), IMAP_ATT_SECTION, false },
+        { SLICE_CONST("BODY.PEEK"), IMAP_ATT_SECTION, true },
+        { SLICE_CONST("BINARY"), IMAP_ATT_BINARY, false },
+        { SLICE_CONST("BINARY.PEEK"), IMAP_ATT_BINARY, true },
+        { SLICE_CONST("BINARY.SIZE"), IMAP_ATT_BINARY_SIZE, true },
+    };
     struct slice word = p_word(p);
-    struct imap_att section = { .peek = slice_eq_nocase(word, SLICE("BODY.PEEK")) };
-    if (section.peek || (slice_eq_nocase(word, SLICE("BODY")) && p_peek(p, '['))) {
+    for (size_t i = 0; i < sizeof sections / sizeof *sections && p_peek(p, '['); i++) {
+        if (!slice_eq_nocase(word, sections[i].name))
+            continue;
+        struct imap_att section = { .kind = sections[i].kind, .peek = sections[i].peek };
         TRY(p_section(p, &section));
         return add_att(p, list, section);
     }
+    if (slice_eq_nocase(word, SLICE("PREVIEW")))
+        p_lazy(p);
     for (size_t i = 0; i < sizeof plain_atts / sizeof *plain_atts; i++)
         if (slice_eq_nocase(word, plain_atts[i].label))
             return add_att(p, list, plain_atts[i]);

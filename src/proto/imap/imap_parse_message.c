@@ -2,7 +2,7 @@
 #include "proto/imap/imap_date.h"
 #include "proto/imap/imap_parse_int.h"
 
-/* SP [flag-list SP] [date-time SP] "{" number ["+"] "}" CRLF: all of a message but its bytes (RFC 3502 §6.3.11) */
+/* SP [flag-list SP] [date-time SP] ["~"] "{" number ["+"] "}" CRLF: all of a message but its bytes (RFC 3502 §6.3.11, RFC 3516 §7) */
 static enum err p_append_item(struct imap_parse *p, struct imap_append_item *item)
 {
     TRY(p_space(p));
@@ -17,6 +17,7 @@ static enum err p_append_item(struct imap_parse *p, struct imap_append_item *ite
         item->has_date = true;
         TRY(p_space(p));
     }
+    item->literal8 = p_take(p, '~');
     TRY(p_char(p, '{'));
     TRY(p_number(p, INT64_MAX, &item->literal));
     p_take(p, '+');

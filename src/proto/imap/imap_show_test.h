@@ -51,11 +51,14 @@ static inline void show_fetch(struct buf *out, const struct imap_fetch_args *a)
         const struct imap_att *att = &a->atts[i];
         struct slice label = att->label;
         buf_adds(out, i ? " " : " (");
-        if (att->kind != IMAP_ATT_SECTION || slice_starts(label, SLICE("RFC822"))) {
+        if (att->kind < IMAP_ATT_SECTION || slice_starts(label, SLICE("RFC822"))) {
             buf_add(out, label);
             continue;
         }
-        buf_adds(out, att->peek ? "BODY.PEEK[" : "BODY[");
+        buf_adds(out, att->kind == IMAP_ATT_BINARY_SIZE ? "BINARY.SIZE"
+                      : att->kind == IMAP_ATT_BINARY    ? "BINARY"
+                                                        : "BODY");
+        buf_adds(out, att->peek && att->kind != IMAP_ATT_BINARY_SIZE ? ".PEEK[" : "[");
         for (size_t n = 0; n < att->number_count; n++)
             buf_addf(out, n ? ".%u" : "%u", att->numbers[n]);
         static const char *const texts[] = { "", "HEADER", "TEXT", "MIME", "HEADER.FIELDS ",

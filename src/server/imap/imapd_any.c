@@ -11,7 +11,8 @@ void imapd_write_capability(struct imapd_session *s)
     buf_adds(out,
         "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE "
         "MULTIAPPEND ENABLE "
-        "CONDSTORE QRESYNC SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE APPENDLIMIT=");
+        "CONDSTORE QRESYNC SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE BINARY PREVIEW "
+        "APPENDLIMIT=");
     buf_addu(out, s->message_bytes_max);
     if (!s->login)
         return;

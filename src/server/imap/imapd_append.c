@@ -1,4 +1,4 @@
-/* APPEND and MULTIAPPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4315 §3, RFC 7889).
+/* APPEND and MULTIAPPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4315 §3, RFC 7889, RFC 3516 §4.4).
  *
  * Messages come in before the command is complete, each into a blob. A refused command whose bytes come all the same ("{n+}") is read to its end
  * and thrown away; the answer waits until then. Nothing is filed before the last CRLF, and then all at once. */
@@ -20,6 +20,7 @@ struct imapd_append {
     const char *code; /* why it is refused; NULL while all is well */
     const char *reason;
     bool syntax; /* BAD, not NO */
+    bool literal8; /* the last message may hold NUL as far as syntax goes */
 };
 
 void imapd_append_free(struct imapd_append *a)
@@ -70,6 +71,7 @@ static void check_header(
     }
     if (a->code)
         return;
+    a->literal8 = args.items[args.count - 1].literal8;
     struct mailbox mailbox;
     e = imapd_mailbox(s, args.mailbox, &mailbox);
     if (e == ERR_NOT_FOUND)
@@ -144,8 +146,8 @@ bool imapd_append_bytes(struct imapd_session *s, struct buf *input)
     if (bytes.len > a->left)
         bytes.len = (size_t)a->left;
     if (bytes.len && !a->code && memchr(bytes.ptr, 0, bytes.len)) {
-        a->syntax = true; /* RFC 3501 §9: NUL is no CHAR8 */
-        refuse(a, "", "A message holds no NUL");
+        a->syntax = !a->literal8; /* RFC 3501 §9: NUL is no CHAR8 */
+        refuse(a, a->literal8 ? "[UNKNOWN-CTE]" : "", "A message holds no NUL");
     }
     if (bytes.len && !a->code) {
         enum err e = blob_write(a->blobs[a->count - 1], bytes);

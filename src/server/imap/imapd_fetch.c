@@ -22,8 +22,11 @@ static unsigned need_of(const struct imap_att *att)
     case IMAP_ATT_ENVELOPE:
     case IMAP_ATT_BODY:
     case IMAP_ATT_BODYSTRUCTURE:
+    case IMAP_ATT_PREVIEW:
         return STORE_NEED_EMAIL | STORE_NEED_SUMMARY;
     case IMAP_ATT_SECTION:
+    case IMAP_ATT_BINARY:
+    case IMAP_ATT_BINARY_SIZE:
         break;
     }
     if (att->section == IMAP_SECTION_ALL && !att->number_count)
@@ -44,6 +47,8 @@ static enum err write_att(
     }
     if (att->kind == IMAP_ATT_SECTION)
         return imapd_fetch_section(f, row, att);
+    if (att->kind == IMAP_ATT_BINARY || att->kind == IMAP_ATT_BINARY_SIZE)
+        return imapd_fetch_binary(f, row, att);
     buf_add(out, att->label);
     buf_addc(out, ' ');
     switch (att->kind) {
@@ -67,8 +72,13 @@ static enum err write_att(
         return msg_write_bodystructure(&f->summary, false, out);
     case IMAP_ATT_BODYSTRUCTURE:
         return msg_write_bodystructure(&f->summary, true, out);
+    case IMAP_ATT_PREVIEW:
+        imap_write_nstring(out, msg_preview(&f->summary));
+        break;
     case IMAP_ATT_FLAGS:
     case IMAP_ATT_SECTION:
+    case IMAP_ATT_BINARY:
+    case IMAP_ATT_BINARY_SIZE:
         break;
     }
     return ERR_OK;
@@ -208,7 +218,7 @@ static enum err prepare(struct imapd_fetch *f, const struct imap_fetch_args *arg
         has_uid |= args->atts[i].kind == IMAP_ATT_UID;
         has_modseq |= args->atts[i].kind == IMAP_ATT_MODSEQ;
         f->has_flags |= args->atts[i].kind == IMAP_ATT_FLAGS;
-        f->sets_seen |= args->atts[i].kind == IMAP_ATT_SECTION && !args->atts[i].peek;
+        f->sets_seen |= args->atts[i].kind >= IMAP_ATT_SECTION && !args->atts[i].peek;
         f->need |= need_of(&args->atts[i]);
     }
     if (has_modseq || args->has_changedsince)
@@ -238,14 +248,17 @@ static enum err fetch(struct imapd_fetch *f, struct imapd_cmd *cmd, struct uidse
         TRY(vanished_earlier(f, &args));
     if (f->sets_seen)
         TRY(set_seen(f, uids));
-    if (!uidset_empty(uids))
-        TRY(fetch_rows(f, &args, uids));
+    enum err rows_err = uidset_empty(uids) ? ERR_OK : fetch_rows(f, &args, uids);
+    if (rows_err != ERR_OK && rows_err != ERR_DENIED)
+        return rows_err;
     if (!uidset_empty(&f->seen)) {
         struct imapd_own own = { .silent = &f->seen, .modseq = f->seen_modseq };
         enum err e = imapd_update(f->s, cmd->uid, cmd->uid, &own);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }
+    if (rows_err == ERR_DENIED)
+        return imapd_no(f->s, cmd, "[UNKNOWN-CTE]", "A part is in an unknown transfer encoding");
     bool all = args.has_changedsince || f->answered == uidset_members(uids);
     return imapd_ok(f->s, cmd, all ? "" : IMAPD_EXPUNGEISSUED, "That is all");
 }

@@ -26,4 +26,8 @@ struct imapd_fetch {
 enum err MUST_USE imapd_fetch_section(
     struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att);
 
+/* "BINARY[...] {n}" and the decoded bytes, or "BINARY.SIZE[...] n" (RFC 3516). ERR_DENIED: the part's encoding is not known. */
+enum err MUST_USE imapd_fetch_binary(
+    struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att);
+
 #endif

@@ -1,0 +1,109 @@
+/* Parts of messages decoded for FETCH (RFC 3516). A part is decoded twice when its size is not known otherwise: once to count, once to send; memory
+ * does not grow with it. */
+#include "server/imap/imapd_fetch_int.h"
+
+#include "message/text.h"
+
+#include <string.h>
+
+/* Up to this the decoded bytes are kept from counting to sending. */
+#define KEEP_BYTES_MAX (256u << 10)
+#define FLUSH_BYTES    (64u << 10)
+
+struct counted {
+    struct buf *kept;
+    uint64_t bytes;
+    bool has_nul;
+};
+
+static enum err count_piece(void *take_arg, struct slice piece)
+{
+    struct counted *counted = take_arg;
+    counted->bytes += piece.len;
+    counted->has_nul = counted->has_nul || memchr(piece.ptr, 0, piece.len);
+    if (counted->bytes <= KEEP_BYTES_MAX)
+        buf_add(counted->kept, piece);
+    return ERR_OK;
+}
+
+struct sender {
+    struct imapd_fetch *f;
+    uint64_t skip, left; /* decoded bytes before, and of, what was asked for */
+};
+
+static enum err send_piece(void *take_arg, struct slice piece)
+{
+    struct sender *sender = take_arg;
+    if (sender->skip >= piece.len) {
+        sender->skip -= piece.len;
+        return ERR_OK;
+    }
+    piece = slice_sub(slice_from_index(piece, (size_t)sender->skip), 0,
+        sender->left < piece.len ? (size_t)sender->left : piece.len);
+    sender->skip = 0;
+    sender->left -= piece.len;
+    struct buf *out = imapd_out(sender->f->s);
+    buf_add(out, piece);
+    if (buf_len(out) < FLUSH_BYTES)
+        return ERR_OK;
+    sender->f->sent = true;
+    return conn_flush(sender->f->s->conn);
+}
+
+/* The piece of [0, bytes) that a partial names. */
+static struct msg_range clip(const struct imap_att *att, uint64_t bytes)
+{
+    struct msg_range range = { 0, bytes };
+    if (att->has_partial) {
+        range.offset = att->partial_offset < bytes ? att->partial_offset : bytes;
+        range.len = bytes - range.offset;
+        if (range.len > att->partial_len)
+            range.len = att->partial_len;
+    }
+    return range;
+}
+
+static enum err write_decoded(struct imapd_fetch *f, const struct imap_att *att,
+    const struct msg_source *source, struct msg_range part, struct slice encoding)
+{
+    struct buf *out = imapd_out(f->s);
+    struct counted counted = { .kept = &f->text };
+    buf_clear(&f->text);
+    TRY(msg_decode_range(source, part, encoding, count_piece, &counted));
+    buf_add(out, att->label);
+    buf_addc(out, ' ');
+    if (att->kind == IMAP_ATT_BINARY_SIZE) {
+        buf_addu(out, counted.bytes);
+        return ERR_OK;
+    }
+    struct msg_range range = clip(att, counted.bytes);
+    buf_add(out, counted.has_nul ? SLICE("~{") : SLICE("{"));
+    buf_addu(out, range.len);
+    buf_add(out, SLICE("}\r\n"));
+    if (counted.bytes <= KEEP_BYTES_MAX) {
+        buf_add(out, slice_sub(buf_slice(&f->text), (size_t)range.offset, (size_t)range.len));
+        return ERR_OK;
+    }
+    struct sender sender = { .f = f, .skip = range.offset, .left = range.len };
+    enum err e = msg_decode_range(source, part, encoding, send_piece, &sender);
+    return e == ERR_OK && sender.left ? ERR_CORRUPT : e;
+}
+
+enum err imapd_fetch_binary(
+    struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att)
+{
+    struct msg_range part;
+    struct slice encoding;
+    enum err e = msg_find_binary(&f->summary, att->numbers, att->number_count, &part, &encoding);
+    if (e == ERR_NOT_FOUND) {
+        buf_add(imapd_out(f->s), att->label);
+        buf_add(imapd_out(f->s), att->kind == IMAP_ATT_BINARY_SIZE ? SLICE(" 0") : SLICE(" NIL"));
+        return ERR_OK;
+    }
+    TRY(e);
+    if (!msg_encoding_known(encoding))
+        return ERR_DENIED;
+    struct msg_source source;
+    TRY(imapd_source(f->s, row, &f->body, &source));
+    return write_decoded(f, att, &source, part, encoding);
+}
