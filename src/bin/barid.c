@@ -31,12 +31,6 @@ static int verb_version(const struct cli *cli, int argc, char **argv)
     return EX_OK;
 }
 
-static int run_mime(const struct cli *cli, int argc, char **argv)
-{
-    (void)cli;
-    return verb_mime(argc, argv);
-}
-
 static const struct verb {
     const char *name;
     int (*run)(const struct cli *cli, int argc, char **argv);
@@ -52,7 +46,7 @@ static const struct verb {
     { "user", verb_user, MSG_USER_USAGE },
     { "passwd", verb_passwd, MSG_PASSWD_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
-    { "mime", run_mime, MSG_MIME_USAGE },
+    { "mime", verb_mime, MSG_MIME_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

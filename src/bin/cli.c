@@ -34,6 +34,14 @@ void cli_say(enum message_id id, ...)
     (void)putchar('\n');
 }
 
+void cli_put(enum message_id id, ...)
+{
+    va_list args;
+    va_start(args, id);
+    (void)vprintf(tr(id), args);
+    va_end(args);
+}
+
 void cli_error(enum message_id id, ...)
 {
     va_list args;

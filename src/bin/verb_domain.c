@@ -1,4 +1,5 @@
 /* The domain and alias verbs. */
+#include "bin/json.h"
 #include "bin/user_input.h"
 #include "bin/verb_user_int.h"
 
@@ -144,7 +145,7 @@ static int alias_remove(struct users *users, const char *alias, const char *targ
 static void print_json_slice(struct arena *arena, struct slice s)
 {
     const char *text = slice_cstr(arena, s);
-    print_json_text(text ? text : "");
+    json_print(slice_of(text ? text : ""));
 }
 
 static int alias_list(struct users *users, bool json)

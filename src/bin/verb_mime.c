@@ -1,186 +1,87 @@
-/* Shows a message as the parser sees it, for people with a strange message and for tests that compare with other servers. */
+/* The mime verb: how a message is read, and its parts as files. */
 #include "bin/verb_mime.h"
 
-#include "base/cleanup.h"
-#include "bin/catalogue.h"
-#include "message/header.h"
-#include "message/text.h"
+#include "bin/verb_mime_int.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sysexits.h>
 
-static bool read_file(const char *path, struct buf *out)
+static enum err write_imap(const struct mime_file *file, struct buf *line)
 {
-    bool is_input = strcmp(path, "-") == 0;
-    FILE *file = is_input ? stdin : fopen(path, "rbe");
-    if (!file) {
-        fprintf(stderr, "barid: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    size_t got;
-    do {
-        char *room = buf_room(out, 64u << 10);
-        got = fread(room, 1, 64u << 10, file);
-        buf_wrote(out, got);
-    } while (got);
-    bool ok = !ferror(file);
-    if (!ok)
-        fprintf(stderr, "barid: %s: %s\n", path, strerror(errno));
-    if (!is_input)
-        fclose(file);
-    return ok;
-}
-
-/* As a message would come by IMAP: CRLF line ends, no NUL. A lone CR ends no line and stays. */
-static void canonical(struct slice raw, struct buf *out)
-{
-    char before = 0;
-    for (size_t i = 0; i < raw.len; i++) {
-        char c = raw.ptr[i];
-        if (!c)
-            continue;
-        if (c == '\n' && before != '\r')
-            buf_addc(out, '\r');
-        buf_addc(out, c);
-        before = c;
-    }
-}
-
-static void print(struct slice text)
-{
-    fwrite(text.ptr, 1, text.len, stdout);
-}
-
-/* Text of a stranger for a terminal: control characters become "?". */
-static void print_safe(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = slice_at(text, i);
-        bool c1 = c == 0xc2 && i + 1 < text.len && slice_at(text, i + 1) < 0xa0;
-        putchar(c < ' ' || c == 127 || c1 ? '?' : c);
-        if (c1)
-            i++;
-    }
+    buf_addf(line, "(RFC822.SIZE %zu ENVELOPE ", buf_len(&file->bytes));
+    TRY(msg_write_envelope(&file->summary, line));
+    buf_adds(line, " BODYSTRUCTURE ");
+    TRY(msg_write_bodystructure(&file->summary, true, line));
+    buf_adds(line, ")\n");
+    return buf_err(line);
 }
 
 static int show_imap(const char *path)
 {
-    struct buf raw __attribute__((cleanup(buf_done)));
-    struct buf message __attribute__((cleanup(buf_done)));
-    struct buf bytes __attribute__((cleanup(buf_done)));
-    struct buf line __attribute__((cleanup(buf_done)));
-    buf_init(&raw, 0);
-    buf_init(&message, 0);
-    buf_init(&bytes, 0);
+    struct mime_file file;
+    struct buf line;
     buf_init(&line, 0);
-    if (!read_file(path, &raw))
-        return EX_NOINPUT;
-    canonical(buf_slice(&raw), &message);
-    struct msg_summary summary;
-    if (msg_summary_make(buf_slice(&message), &bytes) != ERR_OK ||
-        msg_summary_open(buf_slice(&bytes), &summary) != ERR_OK)
-        return EX_SOFTWARE;
-    buf_addf(&line, "(RFC822.SIZE %zu ENVELOPE ", buf_len(&message));
-    if (msg_write_envelope(&summary, &line) != ERR_OK)
-        return EX_SOFTWARE;
-    buf_adds(&line, " BODYSTRUCTURE ");
-    if (msg_write_bodystructure(&summary, true, &line) != ERR_OK)
-        return EX_SOFTWARE;
-    buf_adds(&line, ")\n");
-    print(buf_slice(&line));
-    return EX_OK;
+    int code = mime_file_open(&file, path, true);
+    if (code == EX_OK && write_imap(&file, &line) != ERR_OK)
+        code = EX_SOFTWARE;
+    if (code == EX_OK)
+        fwrite(buf_slice(&line).ptr, 1, buf_len(&line), stdout);
+    else
+        puts("()"); /* keeps one answer for each file */
+    mime_file_done(&file);
+    buf_done(&line);
+    return code;
 }
 
-static void show_header(struct slice header)
+static int show_imap_all(char **paths, int count)
 {
-    struct msg_field field;
-    struct buf value;
-    buf_init(&value, 0);
-    while (msg_field_next(&header, &field)) {
-        buf_clear(&value);
-        msg_decode_words(field.value, &value);
-        print_safe(field.name);
-        print(SLICE(": "));
-        print_safe(buf_slice(&value));
-        putchar('\n');
-    }
-    buf_done(&value);
-}
-
-static void show_part(const struct msg_part *part)
-{
-    printf("%*s", (int)part->depth * 2, "");
-    print_safe(part->type);
-    putchar('/');
-    print_safe(part->subtype);
-    printf("  header %llu+%llu  body %llu+%llu  ", (unsigned long long)part->header_offset,
-        (unsigned long long)part->header_len, (unsigned long long)part->body_offset,
-        (unsigned long long)part->body_len);
-    print_safe(part->encoding);
-    if (part->charset.len) {
-        print(SLICE("  charset "));
-        print_safe(part->charset);
-        if (!charset_known(part->charset))
-            print(SLICE(" (not known)"));
-    }
-    if (part->disposition.len) {
-        print(SLICE("  "));
-        print_safe(part->disposition);
-    }
-    if (part->filename.len) {
-        print(SLICE("  \""));
-        print_safe(part->filename);
-        putchar('"');
-    }
-    putchar('\n');
-}
-
-static int show_tree(const char *path)
-{
-    struct buf message __attribute__((cleanup(buf_done)));
-    struct buf bytes __attribute__((cleanup(buf_done)));
-    buf_init(&message, 0);
-    buf_init(&bytes, 0);
-    if (!read_file(path, &message))
-        return EX_NOINPUT;
-    struct msg_summary summary;
-    if (msg_summary_make(buf_slice(&message), &bytes) != ERR_OK ||
-        msg_summary_open(buf_slice(&bytes), &summary) != ERR_OK)
-        return EX_SOFTWARE;
-    show_header(buf_slice(&message));
-    putchar('\n');
-    size_t cursor = 0;
-    struct msg_part part;
-    while (msg_part_next(&summary, &cursor, &part))
-        show_part(&part);
-    printf("\n%zu bytes, summary %zu bytes\n", buf_len(&message), buf_len(&bytes));
-    struct slice preview = msg_preview(&summary);
-    if (preview.len) {
-        putchar('\n');
-        print_safe(preview);
-        putchar('\n');
-    }
-    return EX_OK;
-}
-
-int verb_mime(int argc, char **argv)
-{
-    bool imap = argc > 1 && strcmp(argv[1], "--imap") == 0;
-    int first = imap ? 2 : 1;
-    if (argc <= first || (!imap && argc != 2)) {
-        fprintf(stderr, "%s\n", tr(MSG_MIME_USAGE));
-        return EX_USAGE;
-    }
     int worst = EX_OK;
-    for (int i = first; i < argc; i++) {
-        int code = imap ? show_imap(argv[i]) : show_tree(argv[i]);
-        if (code != EX_OK) {
-            worst = code;
-            if (imap)
-                puts("()"); /* keeps one answer for each file */
+    for (int i = 0; i < count; i++) {
+        int code = show_imap(paths[i]);
+        worst = code == EX_OK ? worst : code;
+    }
+    return worst;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "%s\n", tr(MSG_MIME_USAGE));
+    return EX_USAGE;
+}
+
+/* extract [--to FOLDER] FILE [PART...] */
+static int extract(int argc, char **argv)
+{
+    const char *folder = ".";
+    int words = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--to") != 0) {
+            argv[words++] = argv[i];
+        } else if (++i < argc) {
+            folder = argv[i];
+        } else {
+            cli_error(MSG_OPTION_NEEDS_VALUE, "--to");
+            return EX_USAGE;
         }
     }
-    return fflush(stdout) == 0 ? worst : EX_IOERR;
+    if (!words)
+        return usage();
+    return mime_extract(argv[0], folder, argv + 1, words - 1);
+}
+
+int verb_mime(const struct cli *cli, int argc, char **argv)
+{
+    int code;
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--imap") == 0 && argc > 2)
+        code = show_imap_all(argv + 2, argc - 2);
+    else if (strcmp(first, "extract") == 0 && argc > 2)
+        code = extract(argc - 2, argv + 2);
+    else if (argc == 2 && strcmp(first, "extract") != 0 && strncmp(first, "--", 2) != 0)
+        code = cli->json ? mime_show_json(first) : mime_show_tree(first);
+    else
+        return usage();
+    if (fflush(stdout) != 0 && code == EX_OK)
+        code = EX_IOERR;
+    return code;
 }

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "bin/json.h"
 #include "bin/user_input.h"
 #include "bin/verb_user_int.h"
 #include "proto/sasl/sasl.h"
@@ -71,20 +72,6 @@ int users_failed(enum err e, const char *address)
         cli_error(MSG_FAILED, err_name(e));
         return cli_exit_code(e);
     }
-}
-
-void print_json_text(const char *text)
-{
-    putchar('"');
-    for (const char *c = text; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
-        else if ((unsigned char)*c < 0x20)
-            printf("\\u%04x", *c);
-        else
-            putchar(*c);
-    }
-    putchar('"');
 }
 
 /* Sessions that may no longer be end, and the others begin anew with what is true now. */
@@ -332,7 +319,7 @@ static void size_text(uint64_t bytes, char *out, size_t out_bytes)
 static void print_user_json(const struct user *user)
 {
     printf("{\"address\":");
-    print_json_text(user->address);
+    json_print(slice_of(user->address));
     printf(",\"id\":\"%s\",\"disabled\":%s,\"imap\":%s,\"pop\":%s,\"submission\":%s,\"quota_"
            "bytes\":%" PRIu64 ",\"quota_messages\":%" PRIu64 ",\"created\":%" PRId64 "}",
         user->id, user->disabled ? "true" : "false", user->services & USER_IMAP ? "true" : "false",

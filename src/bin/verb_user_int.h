@@ -17,6 +17,5 @@ void users_close(struct users *users);
 /* Says what a failure with this address means and returns the exit code. */
 int users_failed(enum err e, const char *address);
 /* The text in quotes with what JSON wants escaped. */
-void print_json_text(const char *text);
 
 #endif

@@ -169,14 +169,6 @@ def test_config_show_and_explain(barid):
     assert str(barid.config) in ok(barid("config", "check"))
 
 
-def test_mime(barid, tmp_path):
-    message = tmp_path / "m.eml"
-    message.write_bytes(b"Subject: =?utf-8?B?2KjYsdmK2K8=?=\nContent-Type: text/plain\n\nhello\n")
-    assert "\u0628\u0631\u064a\u062f" in ok(barid("mime", str(message)))
-    assert '"TEXT" "PLAIN"' in ok(barid("mime", "--imap", str(message))).upper()
-    assert barid("mime", str(tmp_path / "none.eml")).returncode != 0
-
-
 def test_help_and_version(barid):
     assert "barid user" in ok(barid("help"))
     assert ok(barid("version")).startswith("barid ")
