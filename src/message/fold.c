@@ -14,7 +14,8 @@
 
 static bool is_mark(uint32_t c)
 {
-    return (c >= 0x0300 && c <= 0x036f) || (c >= 0x0591 && c <= 0x05bd) || c == 0x05bf ||
+    return (c >= 0x0300 && c <= 0x036f) || (c >= 0x0591 && c <= 0x05bd) || c == 0x05bf || c == 0x05c1 ||
+           c == 0x05c2 || c == 0x05c4 || c == 0x05c5 || c == 0x05c7 ||
            (c >= 0x0610 && c <= 0x061a) || (c >= 0x064b && c <= 0x065f) || c == 0x0670 ||
            (c >= 0x06d6 && c <= 0x06dc) || (c >= 0x06df && c <= 0x06e8) ||
            (c >= 0x06ea && c <= 0x06ed) || (c >= 0x08d3 && c <= 0x08ff) ||
@@ -30,6 +31,40 @@ static bool is_invisible(uint32_t c)
            (c >= 0xfe00 && c <= 0xfe0f);
 }
 
+/* Letters that Unicode does not take apart, and that people without the keyboard write in ASCII. */
+static uint32_t fold_latin(uint32_t c)
+{
+    switch (c) {
+    case 0xf0: /* eth, d with stroke */
+    case 0x111:
+        return 'd';
+    case 0xf8:
+        return 'o';
+    case 0x127:
+        return 'h';
+    case 0x131: /* dotless i */
+        return 'i';
+    case 0x142:
+        return 'l';
+    case 0x167:
+        return 't';
+    case 0x2bc: /* modifier apostrophe */
+        return '\'';
+    default:
+        return c;
+    }
+}
+
+/* Quotes and dashes that programs put in place of those on the keyboard. */
+static uint32_t fold_sign(uint32_t c)
+{
+    if ((c >= 0x2010 && c <= 0x2015) || c == 0x2212)
+        return '-';
+    if (c >= 0x2018 && c <= 0x201b)
+        return '\'';
+    return c >= 0x201c && c <= 0x201f ? '"' : c;
+}
+
 /* Folds one character of the scripts we treat specially; others are given back as they are. */
 static uint32_t fold_char(uint32_t c)
 {
@@ -39,13 +74,28 @@ static uint32_t fold_char(uint32_t c)
         return CHAR_NONE;
     if (c == 0x2028 || c == 0x2029 || c == 0x85)
         return ' ';
-    if (c < 0x0621 || c > 0x06f9)
+    if (c < 0x0300)
+        return fold_latin(c);
+    if (c >= 0x2010 && c <= 0x2212)
+        return fold_sign(c);
+    if (c < 0x060c || c > 0x06f9)
         return c;
     if (c >= 0x0660 && c <= 0x0669) /* Arabic-Indic digits */
         return c - 0x0660 + '0';
     if (c >= 0x06f0 && c <= 0x06f9) /* their Persian and Urdu forms */
         return c - 0x06f0 + '0';
     switch (c) {
+    case 0x060c: /* comma, thousands separator */
+    case 0x066c:
+        return ',';
+    case 0x061b:
+        return ';';
+    case 0x061f:
+        return '?';
+    case 0x066a:
+        return '%';
+    case 0x066b:
+        return '.';
     case 0x0622: /* alef with madda, hamza above, hamza below; alef wasla and its kind */
     case 0x0623:
     case 0x0625:
@@ -59,14 +109,17 @@ static uint32_t fold_char(uint32_t c)
     case 0x0649:
     case 0x06cc:
         return 0x064a;
-    case 0x0629: /* ta marbuta */
-        return 0x0647;
-    case 0x06a9: /* Persian kaf */
-        return 0x0643;
+    case 0x0629: /* ta marbuta; the forms of ha on Persian, Urdu and Kurdish keyboards */
+    case 0x06be:
     case 0x06c0:
-        return 0x06d5;
+    case 0x06c1:
     case 0x06c2:
-        return 0x06c1;
+    case 0x06c3:
+    case 0x06d5:
+        return 0x0647;
+    case 0x06a9: /* Persian kaf, swash kaf */
+    case 0x06aa:
+        return 0x0643;
     case 0x06d3:
         return 0x06d2;
     default:
@@ -88,7 +141,8 @@ static bool fold_simple(uint32_t c, uint32_t *out_char)
     }
     bool arabic = c >= 0x0600 && c <= 0x06ff && !(c >= 0x0675 && c <= 0x0678);
     bool han = (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x4e00 && c <= 0x9fff);
-    if (c >= 0x80 && !arabic && !han)
+    bool sign = c >= 0x2010 && c <= 0x2023 && c != 0x2017; /* the others fall apart into several */
+    if (c >= 0x80 && !arabic && !han && !sign)
         return false;
     *out_char = fold_char(c);
     return true;
@@ -101,6 +155,11 @@ struct folder {
 
 static void add_char(struct folder *folder, uint32_t c)
 {
+    if (c == 0xe6 || c == 0x153) { /* ae, oe as one letter */
+        buf_adds(folder->out, c == 0xe6 ? "ae" : "oe");
+        folder->blank = false;
+        return;
+    }
     c = fold_char(c);
     if (c == CHAR_NONE)
         return;

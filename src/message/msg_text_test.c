@@ -313,12 +313,19 @@ static void fold(void **state)
             "5",
             "12345" },
         { "presentation forms", "\xef\xbb\xb7", "\xd9\x84\xd8\xa7" },
+        { "letters that are not taken apart", "\xc5\x81\xc3\xb3\xc4\x91 \xc3\x86\xc5\x93 \xc7\xbe\xc4\xb1",
+            "lod aeoe oi" },
+        { "typographic signs", "\xe2\x80\x9c\xe2\x80\x99\xe2\x80\x9d \xe2\x80\x93\xe2\x88\x92\xe2\x80\x91",
+            "\"'\" ---" },
+        { "Arabic signs", "\xd8\x8c\xd8\x9b\xd8\x9f\xd9\xaa\xd9\xab\xd9\xac", ",;?%.," },
+        { "forms of ha", "\xda\xbe\xdb\x80\xdb\x81\xdb\x82\xdb\x83\xdb\x95",
+            "\xd9\x87\xd9\x87\xd9\x87\xd9\x87\xd9\x87\xd9\x87" },
         { "joiners and direction marks",
             "a\xe2\x80\x8c"
             "b\xe2\x80\x8f"
             "c\xef\xbb\xbf",
             "abc" },
-        { "Hebrew points", "\xd7\xa9\xd6\xb8", "\xd7\xa9" },
+        { "Hebrew points", "\xd7\xa9\xd6\xb8\xd7\x81", "\xd7\xa9" },
         { "no UTF-8",
             "a\xff"
             "b",
@@ -339,6 +346,23 @@ static void fold(void **state)
 }
 
 /* Each character alone, against what Unicode's tables in libunistring say with marks dropped. */
+/* What fold.c adds to Unicode's folding in the range of the table. */
+static void add_expected(struct buf *out, uint32_t c)
+{
+    static const struct {
+        uint32_t c;
+        const char *folded;
+    } rows[] = { { 0xe6, "ae" }, { 0xf0, "d" }, { 0xf8, "o" }, { 0x111, "d" }, { 0x127, "h" },
+        { 0x131, "i" }, { 0x142, "l" }, { 0x153, "oe" }, { 0x167, "t" }, { 0x2bc, "'" } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].c == c) {
+            buf_adds(out, rows[i].folded);
+            return;
+        }
+    }
+    text_add_char(out, c);
+}
+
 static void fold_table_is_right(void **state)
 {
     (void)state;
@@ -357,7 +381,7 @@ static void fold_table_is_right(void **state)
             size_t used = utf8_decode(slice_from(folded, len), at, &part);
             assert_true(used > 0);
             if (!(part >= 0x300 && part <= 0x36f) && part != 0xad)
-                text_add_char(&want, part);
+                add_expected(&want, part);
             at += used;
         }
         free(folded);

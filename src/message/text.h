@@ -32,7 +32,8 @@ enum err MUST_USE charset_to_utf8(struct slice name, struct slice bytes, struct 
 void msg_decode_words(struct slice value, struct buf *out);
 
 /* The one folding for query and text: NFKC, case, marks of Arabic and Latin (tashkeel, tatweel, alef and hamza forms, ya and alef
- * maqsura, ta marbuta, Persian kaf and ya), both digit sets to ASCII, runs of blanks to one. Input UTF-8. */
+ * maqsura, ta marbuta, Persian kaf, ya and ha), Arabic punctuation, typographic quotes and dashes, and both digit sets to ASCII, runs of
+ * blanks to one. Input UTF-8. */
 void text_fold(struct slice utf8, struct buf *out);
 
 /* SEARCH BODY / TEXT: whether the folded needle occurs in the decoded, folded text of the message (text parts, names of attachments;
