@@ -90,6 +90,10 @@ static struct slice join_words(struct arena *arena, struct slice raw, bool is_ph
             gap = true;
             continue;
         }
+        if (c == '"' && lex.rest.len > 1 && lex.rest.ptr[1] == '"') { /* nothing, also no blank */
+            lex_skip(&lex, 2);
+            continue;
+        }
         bool beside_dot = c == '.' || (words.len && words.out[words.len - 1] == '.');
         if (gap && words.len && (is_phrase || !beside_dot))
             words.out[words.len++] = ' ';
@@ -119,7 +123,7 @@ static struct slice read_domain(struct reader *r, struct slice *out_comment)
         lex_cfws(lex, out_comment);
         char c = lex_peek(lex);
         bool gap = lex->rest.ptr != before.rest.ptr;
-        if (lex_end(lex) || is_special(c) || c == '"' || (c == '\\' && lex->rest.len == 1))
+        if (lex_end(lex) || is_special(c) || c == '"' || c == ')' || (c == '\\' && lex->rest.len == 1))
             break;
         if (gap && last != '.' && c != '.')
             break;
@@ -220,8 +224,14 @@ static enum err read_bare(struct reader *r, struct slice words, struct slice com
     lex_skip(&r->lex, 1);
     address.host = read_domain(r, &comment);
     lex_cfws(&r->lex, &comment);
-    if (lex_peek(&r->lex) == '"' || lex_peek(&r->lex) == '\\') /* no part of a domain, and no new address */
-        skim(&r->lex, &comment);
+    /* no part of a domain, and what follows is no new address before a "," */
+    while (lex_peek(&r->lex) == '"') {
+        lex_quoted(&r->lex);
+        while (!lex_end(&r->lex) && lex_peek(&r->lex) != ',' && lex_peek(&r->lex) != '"')
+            lex_skip(&r->lex, 1);
+    }
+    if (lex_peek(&r->lex) == ')' || lex_peek(&r->lex) == '\\')
+        lex_skip(&r->lex, 1);
     if (comment.ptr) {
         comment = lex_text(r->arena, comment);
         if (!comment.ptr)
@@ -254,6 +264,8 @@ static enum err read_address(struct reader *r)
         lex_skip(&r->lex, 1);
         if (!name.len)
             name = (struct slice){ 0 };
+        if (!name.len && lex_end(&r->lex))
+            return ERR_OK;
         return read_angle(r, name);
     }
     if (special == ':' && !r->in_group) {

@@ -73,6 +73,10 @@ static void addresses(void **state)
         { "backslash at the end", "a@b\\", "--[a][b];" },
         { "comment in front", "(x)a@b, (y) c@d", "--[a][b];--[c][d];" },
         { "quotes in a domain", "a@b\"x\"c, d@e", "--[a][b];--[d][e];" },
+        { "empty quotes in a name", "\"\" A \"\" \"B\" \"\"<a@b>", "[A B]-[a][b];" },
+        { "closing parenthesis", "a@b), c@d ) <e@f>", "--[a][b];--[c][d];--[e][f];" },
+        { "quoted text behind", "a@b \"x, y\" <c@d> \"z\", e@f", "--[a][b];--[e][f];" },
+        { "angle behind", "a@b <", "--[a][b];" },
         { "empty local part", "\"\"@b", "--[][b];" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -134,6 +134,10 @@ static void structures(void **state)
             "Content-Disposition: ; filename=a b\r\nContent-Language: \"en\"\r\n\r\n",
             NULL,
             "(\"image\" \"png\" NIL NIL NIL \"7bit\" 0 NIL (\"\" (\"filename\" \"a b\")) NIL NIL)" },
+        { "multipart with an empty boundary", "Content-Type: multipart/mixed; boundary=\"\"\r\n\r\nx\r\n",
+            NULL,
+            "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "
+            "\"mixed\" (\"boundary\" \"\") NIL NIL NIL)" },
         { "multipart without parts", "Content-Type: multipart/mixed; boundary=b\r\n\r\n",
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0) \"mixed\")",
             "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 0 0 NIL NIL NIL NIL) "

@@ -257,7 +257,8 @@ static void parts_close(struct msg_scan *scan, size_t depth, uint64_t end, uint6
 /* ---- one header section ---- */
 
 struct mime {
-    struct slice type, subtype, encoding, boundary;
+    struct slice type, subtype, encoding;
+    struct slice boundary; /* ptr NULL when there is no such parameter */
     struct mime_value content, disposition;
     bool has_type; /* a Content-Type that could be read */
     bool has_disposition;
@@ -290,7 +291,8 @@ static enum err mime_parse(
     mime.type = lower(arena, mime.content.type);
     mime.subtype = lower(arena, mime.content.subtype);
     const struct mime_param *boundary = mime_param_find(&mime.content, SLICE("boundary"));
-    mime.boundary = boundary ? boundary->value : SLICE_EMPTY;
+    if (boundary)
+        mime.boundary = boundary->value;
     mime.has_type = mime.type.len && mime.subtype.len;
     if (!mime.has_type && in_digest) {
         mime.type = SLICE("message");
@@ -571,7 +573,7 @@ static void header_finish(struct msg_scan *scan)
     enum node_kind kind = part->kind;
     if (kind == NODE_MESSAGE)
         part_start(scan);
-    else if (kind == NODE_MULTIPART && !mime.boundary.len)
+    else if (kind == NODE_MULTIPART && !mime.boundary.ptr)
         text_start(scan, &mime);
     arena_reset(&scan->arena);
 }
