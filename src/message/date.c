@@ -125,7 +125,7 @@ static int32_t read_zone(struct lex *lex)
             if (!read_number(lex, &minutes, &digits))
                 minutes = 0;
         }
-        if (hours > 24 || minutes > 59)
+        if (hours > 23 || minutes > 59)
             return 0;
         int32_t offset = (int32_t)(hours * 60 + minutes);
         return sign == '-' ? -offset : offset;
