@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* The last component, whoever's separators it has. */
+/* The last component, whichever separator it has. */
 static struct slice without_path(struct slice name)
 {
     for (size_t i = name.len; i-- > 0;) {

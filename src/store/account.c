@@ -29,37 +29,48 @@ static int wal_grew(void *hook_arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static enum err set_up(struct account *account)
+static enum err run(sqlite3 *db, const char *statements)
 {
-    /* EXCLUSIVE before WAL: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic one would run on the
-     * answer's path. */
-    static const char pragmas[] =
-        "PRAGMA page_size=" STORE_PAGE_BYTES
-        ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA locking_mode=EXCLUSIVE;"
-        "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
-        "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
-        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
-    sqlite3 *db = account->db;
-    (void)sqlite3_extended_result_codes(db, 1);
-    int rc = sqlite3_exec(db, pragmas, NULL, NULL, NULL);
+    return sql_err(db, sqlite3_exec(db, statements, NULL, NULL, NULL));
+}
+
+static enum err read_version(sqlite3 *db, int *out_version)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return sql_err(db, rc);
+    rc = sqlite3_step(statement);
+    *out_version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+    int final_rc = sqlite3_finalize(statement);
+    return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
+}
+
+/* Opening what exists writes nothing: it must work on a full disk too. */
+static enum err set_up(struct account *account)
+{
+    /* EXCLUSIVE before anything that looks into the file: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic
+     * one would run on the answer's path. */
+    static const char always[] =
+        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
+        "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
+        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
+    /* Only here: auto_vacuum writes to the file each time it is set. */
+    static const char once[] =
+        "PRAGMA page_size=" STORE_PAGE_BYTES ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA journal_mode=WAL";
+    sqlite3 *db = account->db;
+    (void)sqlite3_extended_result_codes(db, 1);
+    TRY(run(db, always));
     int keep = 1;
     (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_wal_hook(db, wal_grew, account);
-    sqlite3_stmt *statement;
-    rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return sql_err(db, rc);
-    rc = sqlite3_step(statement);
-    int version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
-    int final_rc = sqlite3_finalize(statement);
-    if (rc != SQLITE_ROW)
-        return sql_err(db, final_rc);
-    if (version == 0)
-        return sql_schema(db);
-    return version == STORE_SCHEMA_VERSION ? ERR_OK : ERR_CORRUPT;
+    int version;
+    TRY(read_version(db, &version));
+    if (version != 0)
+        return version == STORE_SCHEMA_VERSION ? ERR_OK : ERR_CORRUPT;
+    TRY(run(db, once));
+    return sql_schema(db);
 }
 
 enum err account_load(struct account *account)

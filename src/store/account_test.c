@@ -717,6 +717,39 @@ static void idle_accounts_are_closed(void **state)
     assert_int_equal(box_named("INBOX").messages, 1);
 }
 
+/* Size and time of change of one of the account's files; size -1: it is not there. */
+struct file_state {
+    int64_t size, changed_s, changed_ns;
+};
+
+static struct file_state file_state(const char *name)
+{
+    char path[128];
+    struct stat st;
+    (void)snprintf(path, sizeof path, "%s/accounts/a1/%s", folder, name);
+    if (stat(path, &st) != 0)
+        return (struct file_state){ -1, 0, 0 };
+    return (struct file_state){ st.st_size, st.st_mtim.tv_sec, st.st_mtim.tv_nsec };
+}
+
+/* A full disk must not keep anybody from reading. */
+static void opening_and_reading_write_nothing(void **state)
+{
+    (void)state;
+    append("INBOX", message(1), 0);
+    append("INBOX", message(9000), 0);
+    static const char *const names[] = { "mail.db", "mail.db-wal" };
+    close_all();
+    struct file_state before[2] = { file_state(names[0]), file_state(names[1]) };
+    open_all();
+    assert_int_equal(read_box("INBOX", STORE_NEED_EMAIL | STORE_NEED_SUMMARY).count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        struct file_state now = file_state(names[i]);
+        assert_memory_equal(&now, &before[i], sizeof now);
+    }
+    assert_int_equal(file_state("mail.db-shm").size, -1);
+}
+
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_back),
     IN_ACCOUNT(expunged_is_gone_and_uids_are_not_used_again),
@@ -724,4 +757,4 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_read_goes_in_pieces), IN_ACCOUNT(ids_of_what_is_gone_mean_nothing),
-    IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))
+    IN_ACCOUNT(opening_and_reading_write_nothing), IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))
