@@ -38,7 +38,10 @@ check-corpus: barid
 check-crash: barid
 	@BARID=./barid tests/check-crash
 
-.PHONY: demo dialog clients check-corpus check-crash
+check-faults: barid
+	@BARID=./barid tests/check-faults
+
+.PHONY: demo dialog clients check-corpus check-crash check-faults
 
 tidy:
 	@tools/tidy

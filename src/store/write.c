@@ -106,11 +106,17 @@ static void drop_names(struct account *account, struct slice *names, size_t coun
     free(names);
 }
 
-/* committed: what was removed goes; else what was linked. */
-static void tx_done(struct store_tx *tx, bool committed)
+enum outcome {
+    OUTCOME_COMMITTED,
+    OUTCOME_ROLLED_BACK,
+    OUTCOME_UNKNOWN, /* a sync failed: the next opening may find the transaction in the log, whole, and its rows must find their files */
+};
+
+/* Committed: what was removed goes. Rolled back: what was linked goes. */
+static void tx_done(struct store_tx *tx, enum outcome outcome)
 {
-    drop_names(tx->account, tx->linked, tx->linked_count, !committed);
-    drop_names(tx->account, tx->removed, tx->removed_count, committed);
+    drop_names(tx->account, tx->linked, tx->linked_count, outcome == OUTCOME_ROLLED_BACK);
+    drop_names(tx->account, tx->removed, tx->removed_count, outcome == OUTCOME_COMMITTED);
     for (size_t i = 0; i < tx->change_count; i++)
         uidset_done(&tx->changes[i].uids);
     free(tx->changes);
@@ -307,11 +313,12 @@ static void lead(struct account *account, struct write_request *batch)
     pthread_mutex_lock(&account->lock);
     commit_batch(account, batch);
     bool due = log_is_long(account);
+    enum outcome failed = account->readonly ? OUTCOME_UNKNOWN : OUTCOME_ROLLED_BACK;
     pthread_mutex_unlock(&account->lock);
     for (struct write_request *r = batch; r; r = r->next) {
         if (r->error == ERR_OK)
             tell(account, &r->tx);
-        tx_done(&r->tx, r->error == ERR_OK);
+        tx_done(&r->tx, r->error == ERR_OK ? OUTCOME_COMMITTED : failed);
     }
     if (due)
         account_due(account);

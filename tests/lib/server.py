@@ -118,6 +118,7 @@ class Server:
         self.ca = os.path.join(self.directory, "cert.pem")
         self.key = os.path.join(self.directory, "key.pem")
         self.process = None
+        self.env = None  # environment of the server and the command line; None: ours
         self.extra = dict(config or {})
         self.ports = {name: free_port() for name in LISTENERS}
         self.exit_wanted = False
@@ -160,7 +161,7 @@ class Server:
     def run(self, *args, stdin=b"", check=True, timeout=60):
         """The command line: run("user", "add", ...). Returns what it printed."""
         done = subprocess.run([self.barid, "-c", self.config_file, *args], input=stdin, capture_output=True,
-                              timeout=timeout, check=False)
+                              timeout=timeout, check=False, env=self.env)
         if check and done.returncode != 0:
             raise ServerError(f"barid {' '.join(args)}: exit {done.returncode}: {done.stderr.decode('utf-8', 'replace')}")
         return done.stdout.decode("utf-8", "replace") if check else done
@@ -187,7 +188,7 @@ class Server:
         began = time.monotonic()
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen([self.barid, "-c", self.config_file, "serve"], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, start_new_session=True)
+                                            stdout=log, stderr=log, start_new_session=True, env=self.env)
         waiting = list(self.ports.values())
         while waiting:
             if self.process.poll() is not None:
