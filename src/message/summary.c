@@ -284,10 +284,21 @@ enum err msg_find_binary(const struct msg_summary *summary, const uint32_t *numb
     struct node node;
     walk_init(&walk, summary);
     TRY(msg_find_section(summary, numbers, count, MSG_SECTION_ALL, out_range));
-    bool is_leaf = count && part_find(&walk, numbers, count, &node) &&
-                   (node.kind == NODE_LEAF || node.kind == NODE_TEXT);
-    *out_encoding = is_leaf ? node.strings[NODE_ENCODING] : SLICE("binary");
+    *out_encoding = SLICE("binary");
+    if (count && part_find(&walk, numbers, count, &node))
+        *out_encoding = msg_part_encoding(
+            node.strings[NODE_TYPE], node.strings[NODE_SUBTYPE], node.strings[NODE_ENCODING]);
     return ERR_OK;
+}
+
+struct slice msg_part_encoding(struct slice type, struct slice subtype, struct slice encoding)
+{
+    bool is_message = slice_eq(type, SLICE("message")) && slice_eq(subtype, SLICE("rfc822"));
+    bool is_encoded = slice_eq_nocase(encoding, SLICE("base64")) ||
+                      slice_eq_nocase(encoding, SLICE("quoted-printable"));
+    if (slice_eq(type, SLICE("multipart")) || (is_message && !is_encoded))
+        return SLICE("binary");
+    return encoding;
 }
 
 /* ---- fields, preview, facts, parts ---- */

@@ -61,8 +61,8 @@ struct msg_range {
 enum err MUST_USE msg_find_section(const struct msg_summary *summary, const uint32_t *numbers, size_t count,
         enum msg_section section, struct msg_range *out_range);
 
-/* The body of a part, as MSG_SECTION_ALL, and the transfer encoding it is in: that of the part for a leaf, "binary" for what is no leaf and
- * for the whole message. Borrowed from the summary. RFC 3516 §4.2. */
+/* The body of a part, as MSG_SECTION_ALL, and the transfer encoding it is to be decoded from: "binary" for a multipart and for the whole message, which
+ * stand as they are. Borrowed from the summary. RFC 3516 §4.2. */
 enum err MUST_USE msg_find_binary(const struct msg_summary *summary, const uint32_t *numbers, size_t count,
     struct msg_range *out_range, struct slice *out_encoding);
 
@@ -98,6 +98,10 @@ struct msg_part {
     struct slice disposition;     /* lower case; "" when absent */
     bool flowed, del_sp;          /* text/plain of format=flowed, with DelSp=yes (RFC 3676 §4) */
 };
+/* What encoding of a part is to be decoded from: its own, but "binary" for a multipart, and for a message/rfc822 unless it is in base64 or
+ * quoted-printable, which RFC 2045 §6.4 does not have and mail has. */
+struct slice msg_part_encoding(struct slice type, struct slice subtype, struct slice encoding);
+
 /* Start with *cursor = 0; false at the end. */
 bool msg_part_next(const struct msg_summary *summary, size_t *cursor, struct msg_part *out_part);
 

@@ -4,6 +4,7 @@
  * (RFC 2180 §4.1.3). Nothing is allocated for each message. */
 #include "server/imap/imapd_fetch_int.h"
 
+#include "message/text.h"
 #include "proto/imap/imap_date.h"
 
 /* Enough to keep the disk busy, and little enough to stay in the cache between reading and writing. */
@@ -29,7 +30,7 @@ static unsigned need_of(const struct imap_att *att)
     case IMAP_ATT_BINARY_SIZE:
         break;
     }
-    if (att->section == IMAP_SECTION_ALL && !att->number_count)
+    if (att->kind == IMAP_ATT_SECTION && att->section == IMAP_SECTION_ALL && !att->number_count)
         return STORE_NEED_EMAIL | STORE_NEED_BODY;
     /* The kept fields of the summary mostly do. */
     if (att->section == IMAP_SECTION_FIELDS && !att->number_count)
@@ -84,17 +85,32 @@ static enum err write_att(
     return ERR_OK;
 }
 
-static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
+/* Before the first byte of the answer, which may be sent before the last item's turn comes. */
+static enum err check_encodings(struct imapd_fetch *f)
+{
+    for (size_t i = 0; i < f->att_count; i++) {
+        const struct imap_att *att = &f->atts[i];
+        struct msg_range range;
+        struct slice encoding;
+        if ((att->kind == IMAP_ATT_BINARY || att->kind == IMAP_ATT_BINARY_SIZE) &&
+            msg_find_binary(&f->summary, att->numbers, att->number_count, &range, &encoding) ==
+                ERR_OK &&
+            !msg_encoding_known(encoding))
+            return ERR_DENIED;
+    }
+    return ERR_OK;
+}
+
+static enum err write_atts(struct imapd_fetch *f, const struct store_row *row, uint32_t number)
 {
     struct imapd_session *s = f->s;
     struct buf *out = imapd_out(s);
-    uint32_t number = uidset_rank(&s->view.uids, row->uid);
-    if (!number)
-        return ERR_OK;
     if (row->flags >> STORE_KEYWORD_BIT_FIRST)
         TRY(imapd_keywords(s, row->flags));
-    if (f->need & STORE_NEED_SUMMARY)
+    if (f->need & STORE_NEED_SUMMARY) {
         TRY(imapd_summary(s, row, &f->body, &f->made, &f->summary));
+        TRY(check_encodings(f));
+    }
     size_t start = buf_len(out);
     f->sent = false;
     buf_add(out, SLICE("* "));
@@ -111,8 +127,6 @@ static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
         buf_addc(out, ' ');
         imapd_write_flags(s, row->uid, row->flags);
     }
-    store_body_close(f->body);
-    f->body = NULL;
     if (e != ERR_OK) {
         if (f->sent) /* half an answer is out: there is no way to take it back */
             return ERR_CLOSED;
@@ -122,6 +136,19 @@ static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
     buf_add(out, SLICE(")\r\n"));
     f->answered++;
     return conn_flush_full(s->conn);
+}
+
+static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
+{
+    uint32_t number = uidset_rank(&f->s->view.uids, row->uid);
+    if (!number)
+        return ERR_OK;
+    enum err e = write_atts(f, row, number);
+    store_body_close(f->body); /* also when it failed: the next row has another one */
+    f->body = NULL;
+    if (e != ERR_OK) /* its \Seen has not been told with it */
+        uidset_remove(&f->seen, row->uid);
+    return e;
 }
 
 /* BODY[...] sets \Seen (RFC 3501 §6.4.5): for all messages in one change, before they are read. */
@@ -199,8 +226,9 @@ static enum err fetch_rows(
             enum err e = write_row(f, &rows.at[i]);
             if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_CANCELED)
                 return e;
-            row_err =
-                e != ERR_OK && e != ERR_NOT_FOUND ? e : row_err; /* the others can still be had */
+            /* the others can still be had; that an encoding is not known is said when there is nothing worse */
+            if (e != ERR_OK && e != ERR_NOT_FOUND && (e != ERR_DENIED || row_err == ERR_OK))
+                row_err = e;
         }
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);

@@ -38,16 +38,17 @@ static enum err send_piece(void *take_arg, struct slice piece)
         sender->skip -= piece.len;
         return ERR_OK;
     }
-    piece = slice_sub(slice_from_index(piece, (size_t)sender->skip), 0,
-        sender->left < piece.len ? (size_t)sender->left : piece.len);
+    piece = slice_from_index(piece, (size_t)sender->skip);
+    piece = slice_sub(piece, 0, sender->left < piece.len ? (size_t)sender->left : piece.len);
     sender->skip = 0;
     sender->left -= piece.len;
     struct buf *out = imapd_out(sender->f->s);
     buf_add(out, piece);
-    if (buf_len(out) < FLUSH_BYTES)
-        return ERR_OK;
-    sender->f->sent = true;
-    return conn_flush(sender->f->s->conn);
+    if (buf_len(out) >= FLUSH_BYTES) {
+        sender->f->sent = true;
+        TRY(conn_flush(sender->f->s->conn));
+    }
+    return sender->left ? ERR_OK : ERR_EXISTS; /* that was the last byte wanted */
 }
 
 /* The piece of [0, bytes) that a partial names. */
@@ -63,29 +64,41 @@ static struct msg_range clip(const struct imap_att *att, uint64_t bytes)
     return range;
 }
 
-static enum err write_decoded(struct imapd_fetch *f, const struct imap_att *att,
+static enum err write_decoded(struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att,
     const struct msg_source *source, struct msg_range part, struct slice encoding)
 {
     struct buf *out = imapd_out(f->s);
-    struct counted counted = { .kept = &f->text };
-    buf_clear(&f->text);
-    TRY(msg_decode_range(source, part, encoding, count_piece, &counted));
+    bool known = f->binary_uid == row->uid && f->binary_part.offset == part.offset &&
+                 f->binary_part.len == part.len && slice_eq(f->binary_encoding, encoding);
+    if (!known) {
+        struct counted counted = { .kept = &f->text };
+        f->binary_uid = 0; /* f->text is no longer that part's */
+        buf_clear(&f->text);
+        TRY(msg_decode_range(source, part, encoding, count_piece, &counted));
+        f->binary_uid = row->uid;
+        f->binary_part = part;
+        f->binary_encoding = encoding;
+        f->binary_bytes = counted.bytes;
+        f->binary_has_nul = counted.has_nul;
+    }
     buf_add(out, att->label);
     buf_addc(out, ' ');
     if (att->kind == IMAP_ATT_BINARY_SIZE) {
-        buf_addu(out, counted.bytes);
+        buf_addu(out, f->binary_bytes);
         return ERR_OK;
     }
-    struct msg_range range = clip(att, counted.bytes);
-    buf_add(out, counted.has_nul ? SLICE("~{") : SLICE("{"));
+    struct msg_range range = clip(att, f->binary_bytes);
+    buf_add(out, f->binary_has_nul ? SLICE("~{") : SLICE("{"));
     buf_addu(out, range.len);
     buf_add(out, SLICE("}\r\n"));
-    if (counted.bytes <= KEEP_BYTES_MAX) {
+    if (f->binary_bytes <= KEEP_BYTES_MAX) {
         buf_add(out, slice_sub(buf_slice(&f->text), (size_t)range.offset, (size_t)range.len));
         return ERR_OK;
     }
     struct sender sender = { .f = f, .skip = range.offset, .left = range.len };
-    enum err e = msg_decode_range(source, part, encoding, send_piece, &sender);
+    enum err e = sender.left ? msg_decode_range(source, part, encoding, send_piece, &sender) : ERR_OK;
+    if (e == ERR_EXISTS)
+        return ERR_OK;
     return e == ERR_OK && sender.left ? ERR_CORRUPT : e;
 }
 
@@ -105,5 +118,5 @@ enum err imapd_fetch_binary(
         return ERR_DENIED;
     struct msg_source source;
     TRY(imapd_source(f->s, row, &f->body, &source));
-    return write_decoded(f, att, &source, part, encoding);
+    return write_decoded(f, row, att, &source, part, encoding);
 }

@@ -65,6 +65,7 @@ static enum err write_fields(
     struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att)
 {
     buf_clear(&f->text);
+    f->binary_uid = 0;
     bool negate = att->section == IMAP_SECTION_FIELDS_NOT;
     bool kept = !negate && !att->number_count &&
                 msg_summary_fields(&f->summary, att->fields, att->field_count, &f->text);

@@ -18,7 +18,13 @@ struct imapd_fetch {
     struct store_body *body;    /* of the row, opened when its bytes are not in it */
     struct buf text;            /* fields of a header */
     struct buf made;            /* a summary that the store has no longer or not yet */
-    uint64_t answered;          /* rows told */
+    /* of the part last decoded for BINARY, while text holds it: another piece, or its size, costs no second decoding */
+    uint32_t binary_uid; /* 0: none */
+    struct msg_range binary_part;
+    struct slice binary_encoding; /* of the row's summary */
+    uint64_t binary_bytes;
+    bool binary_has_nul;
+    uint64_t answered; /* rows told */
     bool sent;                  /* a part of the row's answer may have left conn_out */
 };
 

@@ -52,6 +52,7 @@ struct imapd_session {
         stop_reading; /* park now although more input may be there: a TLS handshake or a pause comes first */
     bool condstore;                   /* RFC 7162 §3.1: MODSEQ is told with flags */
     bool qresync;                     /* VANISHED instead of EXPUNGE */
+    bool summary_told;                /* the log says that this account has summaries of another version */
     char tag[IMAP_TAG_BYTES_MAX + 1]; /* of AUTHENTICATE or IDLE while it waits */
     size_t tag_len;
     unsigned bad_commands;

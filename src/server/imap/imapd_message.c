@@ -22,8 +22,10 @@ enum err imapd_summary(struct imapd_session *s, const struct store_row *row,
     enum err e = msg_summary_open(row->summary, out_summary);
     if (e != ERR_CORRUPT)
         return e;
-    log_info("imap.summary", "conn=%llu uid=%u made anew; barid rebuild keeps it",
-        conn_id(s->conn), row->uid);
+    if (!s->summary_told)
+        log_warn("imap.summary", "conn=%llu user=%s uid=%u damaged or of another version, made anew for the answer: run barid rebuild",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)), row->uid);
+    s->summary_told = true;
     struct msg_source source;
     TRY(imapd_source(s, row, body, &source));
     buf_clear(made);
