@@ -101,13 +101,10 @@ static int save(const struct mime_file *file, const struct msg_part *part, const
         buf_done(&name);
         return EX_CANTCREAT;
     }
-    /* a multipart or a message stands as it is (RFC 2045 §6.4) */
-    bool is_leaf = !slice_eq(part->type, SLICE("multipart")) &&
-                   !(slice_eq(part->type, SLICE("message")) && slice_eq(part->subtype, SLICE("rfc822")));
     struct msg_source source = msg_source_memory(buf_slice(&file->bytes));
     struct msg_range range = { part->body_offset, part->body_len };
-    enum err e =
-        msg_decode_range(&source, range, is_leaf ? part->encoding : SLICE("binary"), write_piece, &fd);
+    struct slice encoding = msg_part_encoding(part->type, part->subtype, part->encoding);
+    enum err e = msg_decode_range(&source, range, encoding, write_piece, &fd);
     bool closed = close(fd) == 0;
     if (e != ERR_OK || !closed) {
         cli_error(MSG_FILE_FAILED, path, strerror(errno));

@@ -16,6 +16,5 @@ int users_open(const struct cli *cli, struct users *out_users);
 void users_close(struct users *users);
 /* Says what a failure with this address means and returns the exit code. */
 int users_failed(enum err e, const char *address);
-/* The text in quotes with what JSON wants escaped. */
 
 #endif

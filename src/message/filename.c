@@ -93,6 +93,14 @@ static struct slice cut(struct slice text, size_t len)
     return slice_sub(text, 0, len);
 }
 
+/* Windows takes dots and blanks off the end. */
+static struct slice without_end(struct slice text)
+{
+    while (text.len && (text.ptr[text.len - 1] == '.' || text.ptr[text.len - 1] == ' '))
+        text.len--;
+    return text;
+}
+
 void msg_safe_filename(struct slice name, struct buf *out)
 {
     struct buf clean;
@@ -101,15 +109,14 @@ void msg_safe_filename(struct slice name, struct buf *out)
     struct slice text = buf_slice(&clean);
     while (text.len && (text.ptr[0] == '.' || text.ptr[0] == ' ')) /* no hidden file, no ".." */
         text = slice_from_index(text, 1);
-    while (text.len && (text.ptr[text.len - 1] == '.' || text.ptr[text.len - 1] == ' '))
-        text.len--;
+    text = without_end(text);
     bool marked = text.len && (text.ptr[0] == '-' || text.ptr[0] == '~' || is_device(text));
     if (marked)
         buf_addc(out, '_');
     size_t room = FILENAME_BYTES_MAX - (marked ? 1 : 0);
     if (text.len > room) {
         struct slice end = extension(text);
-        buf_add(out, cut(text, room - end.len));
+        buf_add(out, without_end(cut(text, room - end.len)));
         buf_add(out, end);
     } else {
         buf_add(out, text);

@@ -6,7 +6,7 @@
 #include "base/slice.h"
 
 /* Appends a name for a new file in one folder, of at most FILENAME_BYTES_MAX bytes of UTF-8, that means the same everywhere: no path, nothing invisible
- * or that turns the direction of writing, nothing that a shell, Windows or a file manager takes for more than a name. Appends nothing when
+ * or that turns the direction of writing, no wildcard, quote or variable of a shell, no device of Windows. Appends nothing when
  * nothing is left. name: UTF-8, as msg_part gives it. */
 void msg_safe_filename(struct slice name, struct buf *out);
 

@@ -26,7 +26,17 @@ static bool line_begins(struct flowed *flowed, char c, struct buf *out)
     flowed->paragraph_depth = flowed->depth;
     flowed->state = STATE_TEXT;
     flowed->signature_at = 0;
+    flowed->signature_waits = goes_on;
     return stuffed;
+}
+
+/* The line is no signature, or its end is not known: what was held back goes out. */
+static void signature_out(struct flowed *flowed, struct buf *out)
+{
+    int dashes = flowed->signature_at < 2 ? flowed->signature_at : 2;
+    if (flowed->signature_waits && flowed->signature_at <= 3)
+        buf_add(out, slice_sub(SLICE("--"), 0, (size_t)dashes));
+    flowed->signature_waits = false;
 }
 
 /* What was held back is text after all. */
@@ -42,7 +52,11 @@ static void held_out(struct flowed *flowed, struct buf *out)
 /* A line that ends with a blank goes on in the next one, unless it is the signature's "-- " (§4.3). */
 static void line_ends(struct flowed *flowed, struct buf *out)
 {
-    flowed->joins = flowed->held_space && flowed->signature_at != 3;
+    bool is_signature = flowed->held_space && flowed->signature_at == 3;
+    if (is_signature && flowed->signature_waits)
+        buf_addc(out, '\n');
+    signature_out(flowed, out);
+    flowed->joins = flowed->held_space && !is_signature;
     if (flowed->held_space && !(flowed->joins && flowed->del_sp))
         buf_addc(out, ' ');
     if (!flowed->joins)
@@ -63,12 +77,14 @@ static void text_byte(struct flowed *flowed, char c, struct buf *out)
         flowed->held_cr = true;
         return;
     }
+    bool in_signature = flowed->signature_at < 3 && !flowed->held_cr && c == signature[flowed->signature_at];
+    if (!in_signature)
+        signature_out(flowed, out);
     held_out(flowed, out);
-    bool in_signature = flowed->signature_at < 3 && c == signature[flowed->signature_at];
     flowed->signature_at = in_signature ? flowed->signature_at + 1 : 4;
     if (c == ' ')
         flowed->held_space = true;
-    else
+    else if (!in_signature || !flowed->signature_waits)
         buf_addc(out, c);
 }
 
@@ -90,5 +106,6 @@ void flowed_end(struct flowed *flowed, struct buf *out)
 {
     if (flowed->state == STATE_QUOTES && flowed->depth)
         line_begins(flowed, 0, out);
+    signature_out(flowed, out);
     held_out(flowed, out);
 }

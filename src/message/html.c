@@ -18,6 +18,8 @@ enum state {
     STATE_SKIP_NAME, /* after "</" there */
 };
 
+#define HIDING_ATTRIBUTE 8u /* beside a bit for each style */
+
 enum attribute_at {
     AT_NAME,
     AT_NAME_END, /* blanks behind the name: "=" may follow */
@@ -71,24 +73,75 @@ static const char *skipped(struct slice name)
     return NULL;
 }
 
-/* Inside a hidden element: whether this tag is where it ends. Elements whose end tag is mostly left out end with any block. */
+/* ---- where a hidden element ends ---- */
+
+/* Elements that always have an end tag: inside one of them nothing can be the end of what is outside. */
+static bool is_container(struct slice name)
+{
+    static const char *const names[] = { "div", "table", "ul", "ol", "dl", "section", "article", "header",
+        "footer", "main", "nav", "aside", "center", "blockquote", "form", "fieldset", "body", "html",
+        "menu", "details", NULL };
+    return is_one_of(name, names);
+}
+
+/* Elements without content. */
+static bool is_void(struct slice name)
+{
+    static const char *const names[] = { "img", "br", "hr", "input", "meta", "link", "area", "base",
+        "col", "embed", "source", "track", "wbr", NULL };
+    return is_one_of(name, names);
+}
+
+/* Start tags that end an open p (HTML 13.1.2.4). */
+static bool ends_p(struct slice name)
+{
+    static const char *const names[] = { "p", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "pre",
+        "address", "figure", "figcaption", "summary", NULL };
+    return is_container(name) || is_one_of(name, names);
+}
+
+/* 3: rows' groups, 2: rows, 1: cells, 0: none of these. A tag ends the elements of its rank and below. */
+static int table_rank(struct slice name)
+{
+    static const char *const groups[] = { "tbody", "thead", "tfoot", NULL };
+    if (is_one_of(name, groups))
+        return 3;
+    return slice_eq(name, SLICE("tr")) ? 2 : slice_eq(name, SLICE("td")) || slice_eq(name, SLICE("th"));
+}
+
+/* Elements whose end tag may be left out: whether this tag stands for it. */
+static bool ends_implied(struct slice hidden, struct slice name, bool closing)
+{
+    static const char *const terms[] = { "dt", "dd", NULL };
+    if (slice_eq(hidden, SLICE("p")))
+        return !closing && ends_p(name);
+    if (slice_eq(hidden, SLICE("li")) || slice_eq(hidden, SLICE("option")))
+        return slice_eq(name, hidden);
+    if (is_one_of(hidden, terms))
+        return is_one_of(name, terms);
+    return table_rank(hidden) && table_rank(name) >= table_rank(hidden);
+}
+
+/* Inside a hidden element: whether this tag is where it ends. Where markup is broken it ends rather too early. */
 static bool ends_hidden(struct html *html, struct slice name)
 {
-    static const char *const implied[] = { "p", "li", "dt", "dd", "option", NULL };
     struct slice hidden = slice_from(html->hidden, html->hidden_len);
-    if (is_one_of(hidden, implied))
-        return !is_inline(name);
-    if (slice_eq(name, SLICE("table"))) { /* the end of a table around it ends it too */
+    if (is_inline(hidden) && !is_inline(name) && !is_void(name))
+        return true;
+    if (!html->hidden_containers && ends_implied(hidden, name, html->closing))
+        return true;
+    if (is_container(name)) {
         if (!html->closing)
-            html->hidden_tables++;
-        else if (html->hidden_tables-- == 0)
+            html->hidden_containers++;
+        else if (html->hidden_containers-- == 0) /* its own end, or that of what is around it */
             return true;
+        return false;
     }
-    if (!slice_eq(name, hidden))
+    if (!slice_eq(name, hidden) || html->hidden_containers)
         return false;
     if (html->closing)
-        return --html->hidden_depth == 0;
-    html->hidden_depth++;
+        return html->hidden_same-- == 0;
+    html->hidden_same++;
     return false;
 }
 
@@ -97,7 +150,7 @@ static void tag_named(struct html *html, struct buf *out)
     struct slice name = slice_from(html->name, html->name_len);
     html->attribute_at = AT_NAME;
     html->attribute_len = html->style_len = 0;
-    html->tag_hides = false;
+    html->hiding = 0;
     if (html->hidden_len && ends_hidden(html, name))
         html->hidden_len = 0;
     if (!is_inline(name))
@@ -108,13 +161,27 @@ static void tag_named(struct html *html, struct buf *out)
 
 /* ---- attributes ---- */
 
+/* The last declaration of a property counts. */
 static void style_declared(struct html *html)
 {
-    static const char *const hiding[] = { "display:none", "display:none!important",
-        "visibility:hidden", "visibility:hidden!important", "opacity:0", "opacity:0!important", NULL };
-    if (html->style_len <= sizeof html->style &&
-        is_one_of(slice_from(html->style, html->style_len), hiding))
-        html->tag_hides = true;
+    static const struct {
+        struct slice property, value;
+    } known[] = {
+        { SLICE_CONST("display:"), SLICE_CONST("none") },
+        { SLICE_CONST("visibility:"), SLICE_CONST("hidden") },
+        { SLICE_CONST("opacity:"), SLICE_CONST("0") },
+    };
+    size_t len = html->style_len < sizeof html->style ? html->style_len : sizeof html->style;
+    struct slice style = slice_from(html->style, len);
+    for (unsigned i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (!slice_starts(style, known[i].property))
+            continue;
+        struct slice value = slice_from_index(style, known[i].property.len);
+        value.len = slice_index(value, '!'); /* "!important" */
+        html->hiding &= ~(1u << i);
+        if (slice_eq(value, known[i].value))
+            html->hiding |= 1u << i;
+    }
     html->style_len = 0;
 }
 
@@ -127,7 +194,7 @@ static bool attribute_is(const struct html *html, struct slice name)
 static void attribute_ended(struct html *html)
 {
     if (attribute_is(html, SLICE("hidden")))
-        html->tag_hides = true;
+        html->hiding |= HIDING_ATTRIBUTE;
     style_declared(html);
     html->attribute_len = 0;
     html->attribute_at = AT_NAME;
@@ -181,18 +248,14 @@ static void attribute_byte(struct html *html, char c)
 
 static void tag_ended(struct html *html)
 {
-    static const char *const no_content[] = { "img", "br", "hr", "input", "meta", "link", "area",
-        "base", "col", "embed", "source", "track", "wbr", NULL };
     attribute_ended(html);
     html->state = html->skip ? STATE_SKIP : STATE_TEXT;
     struct slice name = slice_from(html->name, html->name_len);
-    if (!html->tag_hides || html->closing || html->skip || html->hidden_len ||
-        is_one_of(name, no_content))
+    if (!html->hiding || html->closing || html->skip || html->hidden_len || is_void(name))
         return;
     memcpy(html->hidden, html->name, html->name_len);
     html->hidden_len = html->name_len;
-    html->hidden_depth = 1;
-    html->hidden_tables = slice_eq(name, SLICE("table")) ? 1 : 0;
+    html->hidden_same = html->hidden_containers = 0;
 }
 
 /* ---- entities ---- */
@@ -283,7 +346,7 @@ static void skip_byte(struct html *html, char c)
     html->closing = true;
     html->attribute_at = AT_NAME;
     html->attribute_len = html->style_len = 0;
-    html->tag_hides = false;
+    html->hiding = 0;
     html->state = c == '>' ? STATE_TEXT : STATE_TAG;
 }
 
@@ -330,8 +393,8 @@ static void tag_byte(struct html *html, char c, struct buf *out)
             html->state = STATE_TEXT;
         else if (c == '-' && html->name_len == 2 && html->last[0] == '-')
             html->state = STATE_COMMENT;
-        html->last[0] = html->state == STATE_COMMENT ? 0 : c;
-        html->last[1] = 0;
+        html->last[0] = c;
+        html->last[1] = html->state == STATE_COMMENT ? c : 0; /* "<!-->" ends at once */
         break;
     default: /* STATE_COMMENT */
         if (c == '>' && html->last[0] == '-' && html->last[1] == '-')

@@ -70,4 +70,20 @@ static void limit_len(void **state)
     }
 }
 
-TEST_MAIN(cmocka_unit_test(names), cmocka_unit_test(limit_len))
+static void a_cut_leaves_no_blank_at_the_end(void **state)
+{
+    (void)state;
+    struct buf name, out;
+    buf_init(&name, 0);
+    buf_init(&out, 0);
+    for (unsigned i = 0; i < FILENAME_BYTES_MAX - 1; i++)
+        buf_addc(&name, 'a');
+    buf_adds(&name, " bbbbbbbbbbbbbbbbbbbbbbbb");
+    msg_safe_filename(buf_slice(&name), &out);
+    assert_int_equal(buf_len(&out), FILENAME_BYTES_MAX - 1);
+    buf_done(&name);
+    buf_done(&out);
+}
+
+TEST_MAIN(cmocka_unit_test(names), cmocka_unit_test(limit_len),
+    cmocka_unit_test(a_cut_leaves_no_blank_at_the_end))

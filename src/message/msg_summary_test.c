@@ -381,6 +381,7 @@ static void previews(void **state)
             "Content-Type: text/html\r\n\r\n<style>p { }</style><p>Hello&nbsp;<b>wor</b>ld &amp; "
             "all</p>",
             "Hello world & all" },
+        { "HTML that ends in an entity", "Content-Type: text/html\r\n\r\n<p>R&amp;D &amp; 5&euro", "R&D & 5\xe2\x82\xac" },
         { "hidden and filling text",
             "Content-Type: text/html; charset=utf-8\r\n\r\n<div style=\"display:none\">no</div>"
             "\xe2\x80\x8c\xc2\xa0\xe2\x80\x8c&nbsp;\xcd\x8f a&shy;b "

@@ -78,6 +78,7 @@ static void ids(void **state)
         { "quotes around all", "References: <\"a@b\"@c>\r\n", "\na@b@c\n" },
         { "at in quotes only", "References: <\"a@b\">\r\n", "\n" },
         { "no end", "Message-ID: <a@b\r\nReferences: <c@d <e@f>\r\n", "\ne@f\n" },
+        { "stray quote", "References: <a\"b@x> <c@d> <e@f>\r\n", "\nc@d\ne@f\n" },
         { "empty", "References: <> <@> <a@>\r\n", "\n@\na@\n" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -90,7 +90,7 @@ static struct slice read_loose(struct lex *lex, bool with_blanks)
     size_t len = 0;
     while (len < lex->rest.len) {
         char c = lex->rest.ptr[len];
-        if (c == ';' || c == '(' || c == '\r' || c == '\n' ||
+        if (c == ';' || (c == '(' && !with_blanks) || c == '\r' || c == '\n' ||
             (!with_blanks && lex_is_blank(c)))
             break;
         len++;
@@ -184,11 +184,15 @@ static enum err join_pieces(struct arena *arena, struct mime_value *value, struc
     if (!used)
         return ERR_OK; /* no first piece: they stay as they are */
     /* a plain piece among extended ones may hold "%" that means itself: it is escaped (up to three times as long) */
-    char *joined = arena_alloc(arena, len * (extended ? 3 : 1) + 1);
+    char *joined = arena_alloc(arena, len * (extended ? 3 : 1) + 3);
     char *name = arena_alloc(arena, pieces[0].base.len + 1);
     if (!joined || !name)
         return ERR_LIMIT;
     size_t at = 0;
+    if (extended && !pieces[0].extended) { /* only an extended first piece names a charset (RFC 2231 §4.1) */
+        memcpy(joined, "''", 2);
+        at = 2;
+    }
     for (size_t i = 0; i < used; i++) {
         struct slice part = value->params[pieces[i].index].value;
         for (size_t k = 0; k < part.len; k++) {

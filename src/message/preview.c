@@ -79,57 +79,24 @@ static void line_add(struct line *line, struct slice text)
     }
 }
 
-/* From the body to text, in steps, because mostly the first few lines are enough. */
-struct steps {
-    const struct preview_text *text;
-    struct transfer transfer;
-    struct charset_stream charset;
-    struct html html;
-    struct flowed flowed;
-    struct buf bytes, utf8, shown;
-};
-
-static void step(struct steps *s, struct slice raw, bool final, struct line *line)
-{
-    buf_clear(&s->bytes);
-    buf_clear(&s->utf8);
-    buf_clear(&s->shown);
-    transfer_feed(&s->transfer, raw, &s->bytes);
-    if (final)
-        transfer_end(&s->transfer, &s->bytes);
-    charset_feed(&s->charset, buf_slice(&s->bytes), &s->utf8);
-    if (final)
-        charset_end(&s->charset, &s->utf8);
-    if (s->text->is_html) {
-        html_feed(&s->html, buf_slice(&s->utf8), &s->shown);
-    } else if (s->text->is_flowed) {
-        flowed_feed(&s->flowed, buf_slice(&s->utf8), &s->shown);
-        if (final)
-            flowed_end(&s->flowed, &s->shown);
-    }
-    line_add(line, buf_slice(s->text->is_html || s->text->is_flowed ? &s->shown : &s->utf8));
-}
-
+/* Mostly the first few lines are enough. */
 #define STEP_BYTES 384u
 
-void preview_make(const struct preview_text *text, struct buf *out)
+void preview_make(struct slice body, const struct part_text_kind *kind, struct buf *out)
 {
     struct line line = { .out = out };
-    struct steps s = { .text = text };
-    transfer_init(&s.transfer, text->encoding);
-    if (charset_open(&s.charset, text->charset) != ERR_OK)
-        charset_open_guess(&s.charset);
-    html_init(&s.html);
-    flowed_init(&s.flowed, text->del_sp);
-    buf_init(&s.bytes, 0);
-    buf_init(&s.utf8, 0);
-    buf_init(&s.shown, 0);
-    size_t at = 0;
-    for (; text->body.len - at > STEP_BYTES && !line_full(&line); at += STEP_BYTES)
-        step(&s, slice_sub(text->body, at, STEP_BYTES), false, &line);
-    bool full = line_full(&line);
-    step(&s, full ? SLICE_EMPTY : slice_from_index(text->body, at), true, &line);
-    buf_done(&s.bytes);
-    buf_done(&s.utf8);
-    buf_done(&s.shown);
+    struct part_text text;
+    struct buf shown;
+    part_text_init(&text, kind);
+    buf_init(&shown, 0);
+    bool final = false;
+    for (size_t at = 0; !final; at += STEP_BYTES) {
+        struct slice raw = line_full(&line) ? SLICE_EMPTY : slice_sub(body, at, STEP_BYTES);
+        final = raw.len < STEP_BYTES || at + STEP_BYTES == body.len;
+        buf_clear(&shown);
+        part_text_feed(&text, raw, final, &shown);
+        line_add(&line, buf_slice(&shown));
+    }
+    part_text_done(&text);
+    buf_done(&shown);
 }

@@ -4,16 +4,11 @@
 
 #include "base/buf.h"
 #include "base/slice.h"
+#include "message/text_int.h"
 
 #define PREVIEW_CHARS_MAX 200u /* RFC 8970 §3.3 */
 
-struct preview_text {
-    struct slice body; /* the start of a part as it stands in the message */
-    struct slice encoding, charset;
-    bool is_html, is_flowed, del_sp;
-};
-
-/* Appends UTF-8 with runs of blanks made one and without tags. */
-void preview_make(const struct preview_text *text, struct buf *out);
+/* Appends UTF-8 with runs of blanks made one and without tags. body is the start of a part as it stands in the message. */
+void preview_make(struct slice body, const struct part_text_kind *kind, struct buf *out);
 
 #endif

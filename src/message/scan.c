@@ -831,16 +831,10 @@ static void write_facts(struct msg_scan *scan, size_t place, struct buf *out)
 
 static void write_sample(const struct sample *sample, bool is_html, struct buf *out)
 {
-    struct preview_text text = {
-        .body = buf_slice(&sample->bytes),
-        .encoding = sample->encoding,
-        .charset = sample->charset,
-        .is_html = is_html,
-        .is_flowed = sample->flags & NODE_FLOWED,
-        .del_sp = sample->flags & NODE_DEL_SP,
-    };
+    struct part_text_kind kind = { sample->encoding, sample->charset, is_html,
+        sample->flags & NODE_FLOWED, sample->flags & NODE_DEL_SP };
     if (sample->taken)
-        preview_make(&text, out);
+        preview_make(buf_slice(&sample->bytes), &kind, out);
 }
 
 static void write_preview(struct msg_scan *scan, struct buf *out)

@@ -93,51 +93,15 @@ static bool is_searched(const struct msg_part *part)
                    slice_eq(part->subtype, SLICE("disposition-notification"))));
 }
 
-struct stages {
-    struct transfer transfer;
-    struct charset_stream charset;
-    struct html html;
-    struct flowed flowed;
-    bool is_html, is_flowed;
-    struct buf raw, bytes, utf8;
-};
-
-static void stages_run(struct stages *stages, bool final, struct finder *finder)
-{
-    buf_clear(&stages->bytes);
-    transfer_feed(&stages->transfer, buf_slice(&stages->raw), &stages->bytes);
-    if (final)
-        transfer_end(&stages->transfer, &stages->bytes);
-    buf_clear(&stages->utf8);
-    struct buf *text = stages->is_html || stages->is_flowed ? &stages->utf8 : &finder->text;
-    charset_feed(&stages->charset, buf_slice(&stages->bytes), text);
-    if (final)
-        charset_end(&stages->charset, text);
-    if (stages->is_html) {
-        html_feed(&stages->html, buf_slice(&stages->utf8), &finder->text);
-        if (final)
-            html_end(&stages->html, &finder->text);
-    } else if (stages->is_flowed) {
-        flowed_feed(&stages->flowed, buf_slice(&stages->utf8), &finder->text);
-        if (final)
-            flowed_end(&stages->flowed, &finder->text);
-    }
-    finder_flush(finder, final);
-}
-
 static enum err part_search(
     const struct msg_source *source, const struct msg_part *part, struct finder *finder)
 {
-    struct stages stages = { .is_html = slice_eq(part->subtype, SLICE("html")),
-        .is_flowed = part->flowed };
-    transfer_init(&stages.transfer, part->encoding);
-    if (charset_open(&stages.charset, part->charset) != ERR_OK)
-        charset_open_guess(&stages.charset);
-    html_init(&stages.html);
-    flowed_init(&stages.flowed, part->del_sp);
-    buf_init(&stages.raw, 0);
-    buf_init(&stages.bytes, 0);
-    buf_init(&stages.utf8, 0);
+    struct part_text_kind kind = { part->encoding, part->charset,
+        slice_eq(part->subtype, SLICE("html")), part->flowed, part->del_sp };
+    struct part_text text;
+    struct buf raw;
+    part_text_init(&text, &kind);
+    buf_init(&raw, 0);
     enum err e = ERR_OK;
     uint64_t done = 0, body_len = part->body_len;
     if (part->body_offset >= source->size) /* a damaged summary must not make us read for ever */
@@ -149,15 +113,16 @@ static enum err part_search(
         uint64_t left = body_len - done;
         size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
         final = len == left || finder->found;
-        buf_clear(&stages.raw);
+        buf_clear(&raw);
         if (!finder->found)
-            e = msg_source_read(source, part->body_offset + done, len, &stages.raw);
-        stages_run(&stages, final || e != ERR_OK, finder);
+            e = msg_source_read(source, part->body_offset + done, len, &raw);
+        final = final || e != ERR_OK;
+        part_text_feed(&text, buf_slice(&raw), final, &finder->text);
+        finder_flush(finder, final);
         done += len;
     }
-    buf_done(&stages.raw);
-    buf_done(&stages.bytes);
-    buf_done(&stages.utf8);
+    part_text_done(&text);
+    buf_done(&raw);
     return e;
 }
 

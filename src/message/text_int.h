@@ -70,12 +70,12 @@ struct html { /* private to html.c */
     int attribute_at;
     char style[HTML_STYLE_BYTES_MAX]; /* the declaration being read, lower case, without blanks */
     size_t style_len;                 /* as attribute_len */
-    bool tag_hides;
+    unsigned hiding;                  /* what hides the element of this tag */
 
     char hidden[HTML_NAME_BYTES_MAX]; /* element whose text nobody sees, while inside it */
     size_t hidden_len;                /* 0 when outside */
-    uint32_t hidden_depth;            /* elements of that name still open */
-    uint32_t hidden_tables;           /* tables opened inside */
+    uint32_t hidden_same;             /* elements of that name opened inside */
+    uint32_t hidden_containers;       /* div, table and the like opened inside */
 };
 
 void html_init(struct html *html);
@@ -92,7 +92,8 @@ struct flowed { /* private to flowed.c */
     uint32_t depth, paragraph_depth; /* quote marks of the line, of the line before */
     bool joins;                      /* the line before goes on in this one */
     bool held_space, held_cr;
-    int signature_at; /* bytes of "-- " at the start of the line */
+    int signature_at;  /* bytes of "-- " at the start of the line; more: it is none */
+    bool signature_waits; /* they are held back: a signature does not go on what is before it */
 };
 
 /* del_sp: the parameter DelSp=yes (§4.1). */
@@ -100,6 +101,28 @@ void flowed_init(struct flowed *flowed, bool del_sp);
 /* Appends the text with each paragraph on one line that ends with LF; quote marks stay at its start. Input and output UTF-8. */
 void flowed_feed(struct flowed *flowed, struct slice utf8, struct buf *out);
 void flowed_end(struct flowed *flowed, struct buf *out);
+
+/* ---- all of it: a text part as it stands in a message, to what a reader sees ---- */
+
+struct part_text {
+    struct transfer transfer;
+    struct charset_stream charset;
+    struct html html;
+    struct flowed flowed;
+    bool is_html, is_flowed;
+    struct buf bytes, utf8; /* between the steps */
+};
+
+struct part_text_kind {
+    struct slice encoding, charset; /* as the header gives them */
+    bool is_html, is_flowed, del_sp;
+};
+
+void part_text_init(struct part_text *text, const struct part_text_kind *kind);
+/* Appends UTF-8, whole characters only. final once, with the last bytes. */
+void part_text_feed(struct part_text *text, struct slice raw, bool final, struct buf *out);
+/* After final only. */
+void part_text_done(struct part_text *text);
 
 /* Appends c as UTF-8; U+FFFD when it is no scalar value. */
 void text_add_char(struct buf *out, uint32_t c);

@@ -131,7 +131,7 @@ void msg_base_subject(struct slice raw, struct buf *out, bool *out_is_reply)
  * "@", no ">", or too long. */
 static bool id_take(struct slice *rest, struct buf *out)
 {
-    size_t start = buf_len(out), i = 1;
+    size_t start = buf_len(out), i = 1, angle = 0; /* angle: the first one inside quotes */
     bool at = false, quoted = false;
     for (; i < rest->len && i < THREAD_ID_BYTES_MAX; i++) {
         char c = rest->ptr[i];
@@ -141,15 +141,18 @@ static bool id_take(struct slice *rest, struct buf *out)
             buf_addc(out, rest->ptr[++i]);
         } else if (!quoted && (c == '>' || c == '<')) {
             break;
+        } else if (!angle && c == '<') {
+            angle = i;
         } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
             at = at || (c == '@' && !quoted);
             buf_addc(out, c);
         }
     }
     bool whole = i < rest->len && rest->ptr[i] == '>' && at && buf_len(out) > start;
-    *rest = slice_from_index(*rest, i);
     if (!whole)
         buf_truncate(out, start);
+    /* after a quote that belongs to nothing the next id begins where one can begin */
+    *rest = slice_from_index(*rest, !whole && angle ? angle : i);
     return whole;
 }
 

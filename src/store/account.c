@@ -46,6 +46,22 @@ static enum err read_version(sqlite3 *db, int *out_version)
     return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
 }
 
+/* A copy made with other tools may have another journal; asking writes nothing. */
+static enum err keep_wal(sqlite3 *db)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return sql_err(db, rc);
+    rc = sqlite3_step(statement);
+    const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    bool is_wal = mode && strcmp(mode, "wal") == 0;
+    int final_rc = sqlite3_finalize(statement);
+    if (rc != SQLITE_ROW)
+        return sql_err(db, final_rc);
+    return is_wal ? ERR_OK : run(db, "PRAGMA journal_mode=WAL");
+}
+
 /* Opening what exists writes nothing: it must work on a full disk too. */
 static enum err set_up(struct account *account)
 {
@@ -68,7 +84,7 @@ static enum err set_up(struct account *account)
     int version;
     TRY(read_version(db, &version));
     if (version != 0)
-        return version == STORE_SCHEMA_VERSION ? ERR_OK : ERR_CORRUPT;
+        return version == STORE_SCHEMA_VERSION ? keep_wal(db) : ERR_CORRUPT;
     TRY(run(db, once));
     return sql_schema(db);
 }

@@ -5,6 +5,7 @@
 #include "base/test.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -750,6 +751,24 @@ static void opening_and_reading_write_nothing(void **state)
     assert_int_equal(file_state("mail.db-shm").size, -1);
 }
 
+/* As a copy made with "VACUUM INTO" is. */
+static void another_journal_becomes_a_log(void **state)
+{
+    (void)state;
+    append("INBOX", message(1), 0);
+    close_all();
+    char path[128];
+    sqlite3 *db;
+    (void)snprintf(path, sizeof path, "%s/accounts/a1/mail.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    open_all();
+    append("INBOX", message(1), 0);
+    assert_true(file_state("mail.db-wal").size > 0);
+    assert_int_equal(box_named("INBOX").messages, 2);
+}
+
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_back),
     IN_ACCOUNT(expunged_is_gone_and_uids_are_not_used_again),
@@ -757,4 +776,4 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_read_goes_in_pieces), IN_ACCOUNT(ids_of_what_is_gone_mean_nothing),
-    IN_ACCOUNT(opening_and_reading_write_nothing), IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))
+    IN_ACCOUNT(opening_and_reading_write_nothing), IN_ACCOUNT(another_journal_becomes_a_log), IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))

@@ -120,6 +120,13 @@ def test_extract_never_writes_over(message, tmp_path):
     assert (folder / "a (3).pdf").read_bytes() == b"again"
 
 
+def test_extract_of_an_encoded_message(tmp_path):
+    path = tmp_path / "m.eml"
+    path.write_bytes(b"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nU3ViamVjdDogeA0KDQp5\r\n")
+    ok(barid("mime", "extract", path, "1", cwd=tmp_path))
+    assert (tmp_path / "part-1.eml").read_bytes() == b"Subject: x\r\n\r\ny"
+
+
 def test_extract_without_attachments(tmp_path):
     path = tmp_path / "m.eml"
     path.write_bytes(b"Subject: x\r\n\r\ntext\r\n")
