@@ -1,8 +1,8 @@
 /* Preloaded into a server under test: counts the calls that reach the disk, memory and threads, and makes one of them fail, stop half way, or
  * end the process. The test tells it what through a file that both have mapped; struct control is that file.
  *
- * Counted are calls on regular files and folders below BARID_FAULT_ROOT (all of the server's data), never the log; allocations and new
- * threads of the whole process. Nothing is counted while armed is 0, so that starting up costs no numbers. */
+ * Counted are calls on names below BARID_FAULT_ROOT (the server's data) and on open files and folders but the log, all of which are there;
+ * allocations and new threads of the whole process. Nothing is counted while armed is 0, so that starting up costs no numbers. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +31,7 @@ enum call {
     CALL_MMAP,
     CALL_MALLOC,
     CALL_THREAD,
+    CALL_READ,
     CALLS,
 };
 
@@ -163,7 +164,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     return pwrite64(fd, bytes, len, at);
 }
 
-/* Runs the call, or what stands for it. */
+/* Runs the call, or makes it fail. */
 #define CALL_BODY(counted, call, failed, real_call)                                                \
     int kind = (counted) ? fault(call) : -1;                                                       \
     if (kind == KIND_ERRNO)                                                                        \
@@ -172,6 +173,21 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
     if (kind >= KIND_KILL_AFTER)                                                                   \
         die();                                                                                     \
     return result;
+
+ssize_t read(int fd, void *bytes, size_t len)
+{
+    CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(read)(fd, bytes, len))
+}
+
+ssize_t pread64(int fd, void *bytes, size_t len, off64_t at)
+{
+    CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(pread64)(fd, bytes, len, at))
+}
+
+ssize_t pread(int fd, void *bytes, size_t len, off_t at)
+{
+    return pread64(fd, bytes, len, at);
+}
 
 int fsync(int fd)
 {
