@@ -291,3 +291,30 @@ enum err account_append(struct account *account, int64_t mailbox, const struct s
         *out_result = result;
     return e;
 }
+
+/* ---- summaries made anew ---- */
+
+struct keep_args {
+    const struct store_summary *summaries;
+    size_t count;
+};
+
+static enum err keep_write(struct store_tx *tx, void *write_arg)
+{
+    const struct keep_args *args = write_arg;
+    for (size_t i = 0; i < args->count; i++) {
+        sqlite3_stmt *statement;
+        TRY(sql_get(tx->account, SQL_SUMMARY_KEEP, &statement));
+        (void)sqlite3_bind_int64(statement, 1, args->summaries[i].email);
+        sql_bind_bytes(statement, 2, args->summaries[i].bytes);
+        TRY(sql_done(tx->account, statement));
+    }
+    return ERR_OK;
+}
+
+enum err account_keep_summaries(
+    struct account *account, const struct store_summary *summaries, size_t count)
+{
+    struct keep_args args = { summaries, count };
+    return count ? account_write(account, keep_write, &args) : ERR_OK;
+}

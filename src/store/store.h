@@ -364,6 +364,15 @@ enum err MUST_USE account_usage(struct account *account, struct account_usage *o
  * text says so. Returns ERR_OK when it could look at everything, whatever it found. */
 typedef void account_finding_fn(void *tell_arg, const char *text, bool repaired);
 enum err MUST_USE account_fsck(struct account *account, bool repair, account_finding_fn *tell, void *tell_arg);
+struct store_summary {
+    int64_t email;
+    struct slice bytes;
+};
+/* Keeps summaries that a reader had to make anew (S-7); those of messages that have gone meanwhile are dropped. Nothing that a session sees changes. A
+ * write: waits for the disk, and gives its errors. */
+enum err MUST_USE account_keep_summaries(
+    struct account *account, const struct store_summary *summaries, size_t count);
+
 /* Makes anew what is derived: summaries, counts (S-7). out_changed = rows that differed. */
 enum err MUST_USE account_rebuild(struct account *account, uint64_t *out_changed);
 

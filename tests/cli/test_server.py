@@ -86,30 +86,41 @@ def summaries(server):
     return rows
 
 
-def test_summaries_of_another_version_are_made_anew(server):
-    """A server that comes after an upgrade, or finds a summary damaged, answers as before; rebuild writes them."""
+def spoil(server, rows):
+    """One summary of another version, one that is none."""
+    db = sqlite3.connect(database(server))
+    db.execute("UPDATE summary SET bytes=? WHERE bytes=?", (b"\x01" + rows[0][0][1:], rows[0][0]))
+    db.execute("UPDATE summary SET bytes=x'00' WHERE bytes=?", rows[1])
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("reader", ["fetch", "search", "rebuild"])
+def test_summaries_of_another_version_are_made_anew(server, reader):
+    """A server that comes after an upgrade, or finds a summary damaged, answers as before, and keeps what it made."""
     user = server.user()
     big = MESSAGE + b"line of text\r\n" * 100_000  # one that is a file of its own
     server.append(user, MESSAGE)
     server.append(user, big)
     server.stop()
     before = summaries(server)
-    db = sqlite3.connect(database(server))
-    db.execute("UPDATE summary SET bytes=? WHERE bytes=?", (b"\x01" + before[0][0][1:], before[0][0]))
-    db.execute("UPDATE summary SET bytes=x'00' WHERE bytes=?", before[1])
-    db.commit()
-    db.close()
+    spoil(server, before)
+    assert summaries(server) != before
     server.start()
     c = server.imap(user)
-    c.select("INBOX")
-    answers = c.fetch("1:2", "(RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[1])")[1]
-    assert len(answers) == 4 and b'"one"' in answers[0][0] and b'"text" "plain"' in answers[2][0]
-    assert answers[2][1] == big.split(b"\r\n\r\n", 1)[1]
-    assert c.search(None, "SUBJECT", "one")[1] == [b"1 2"] and c.search(None, "BODY", '"line of text"')[1] == [b"2"]
+    c.select("INBOX", readonly=True)
+    if reader == "fetch":
+        answers = c.fetch("1:2", "(RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[1])")[1]
+        assert len(answers) == 4 and b'"one"' in answers[0][0] and b'"text" "plain"' in answers[2][0]
+        assert answers[2][1] == big.split(b"\r\n\r\n", 1)[1]
+    elif reader == "search":
+        assert c.search(None, "SUBJECT", "one")[1] == [b"1 2"] and c.search(None, "BODY", '"line of text"')[1] == [b"2"]
+    else:
+        assert exit_code(server, "rebuild", user.address) == 0
     c.logout()
-    assert exit_code(server, "rebuild", user.address) == 0
     server.stop()
     assert summaries(server) == before
+    assert exit_code(server, "fsck", user.address) == 0
 
 
 def test_fsck_tells_damaged_bytes(server):

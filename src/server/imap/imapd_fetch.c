@@ -230,6 +230,7 @@ static enum err fetch_rows(
             if (e != ERR_OK && e != ERR_NOT_FOUND && (e != ERR_DENIED || row_err == ERR_OK))
                 row_err = e;
         }
+        imapd_made_keep(s, &f->made);
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);
     return row_err;
@@ -298,10 +299,10 @@ enum err imapd_cmd_fetch(struct imapd_session *s, struct imapd_cmd *cmd)
     uidset_init(&uids);
     uidset_init(&f.seen);
     buf_init(&f.text, 0);
-    buf_init(&f.made, 0);
+    imapd_made_init(&f.made);
     enum err e = fetch(&f, cmd, &uids);
     buf_done(&f.text);
-    buf_done(&f.made);
+    imapd_made_done(&f.made);
     uidset_done(&f.seen);
     uidset_done(&uids);
     return e;

@@ -17,7 +17,7 @@ struct imapd_fetch {
     struct msg_summary summary; /* of the row, when needed */
     struct store_body *body;    /* of the row, opened when its bytes are not in it */
     struct buf text;            /* fields of a header */
-    struct buf made;            /* a summary that the store has no longer or not yet */
+    struct imapd_made made;
     /* of the part last decoded for BINARY, while text holds it: another piece, or its size, costs no second decoding */
     uint32_t binary_uid; /* 0: none */
     struct msg_range binary_part;

@@ -52,7 +52,6 @@ struct imapd_session {
         stop_reading; /* park now although more input may be there: a TLS handshake or a pause comes first */
     bool condstore;                   /* RFC 7162 §3.1: MODSEQ is told with flags */
     bool qresync;                     /* VANISHED instead of EXPUNGE */
-    bool summary_told;                /* the log says that this account has summaries of another version */
     char tag[IMAP_TAG_BYTES_MAX + 1]; /* of AUTHENTICATE or IDLE while it waits */
     size_t tag_len;
     unsigned bad_commands;
@@ -164,10 +163,24 @@ struct store_flags imapd_store_flags(const struct imap_flags *flags);
 /* STATUS items of a mailbox, with the parentheses. */
 void imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
 
-/* The row's summary; *body and *made are the caller's, for the case that the stored one is damaged or of an older version: then it is made
- * from the message, in *made. Waits for the disk. */
+/* Summaries that the store has damaged or in another version, made from the messages while a command reads them, and kept afterwards. */
+struct imapd_made {
+    struct buf bytes;
+    struct {
+        int64_t email;
+        size_t at, len; /* in bytes */
+    } *rows;            /* owned */
+    size_t count, cap;
+};
+
+void imapd_made_init(struct imapd_made *made);
+void imapd_made_done(struct imapd_made *made);
+/* Writes them to the store, where that works. Waits for the disk. */
+void imapd_made_keep(struct imapd_session *s, struct imapd_made *made);
+
+/* The row's summary; *body and *made are the caller's. It borrows from the row or from made, until the next call. Waits for the disk. */
 enum err MUST_USE imapd_summary(struct imapd_session *s, const struct store_row *row,
-    struct store_body **body, struct buf *made, struct msg_summary *out_summary);
+    struct store_body **body, struct imapd_made *made, struct msg_summary *out_summary);
 /* The row's bytes: in the row itself, else from the store through *body, which the caller closes. */
 enum err MUST_USE imapd_source(struct imapd_session *s, const struct store_row *row,
     struct store_body **body, struct msg_source *out_source);

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 
+#include <stdlib.h>
+
 enum err imapd_source(struct imapd_session *s, const struct store_row *row,
     struct store_body **body, struct msg_source *out_source)
 {
@@ -16,20 +18,65 @@ enum err imapd_source(struct imapd_session *s, const struct store_row *row,
     return ERR_OK;
 }
 
-/* LATER: written back in the background, when an upgrade first meets a large mailbox; until then `barid rebuild` does it. */
+/* Summaries of about this many bytes are kept in one write. */
+#define KEEP_BYTES (1u << 20)
+
+void imapd_made_init(struct imapd_made *made)
+{
+    *made = (struct imapd_made){ 0 };
+    buf_init(&made->bytes, 0);
+}
+
+void imapd_made_done(struct imapd_made *made)
+{
+    buf_done(&made->bytes);
+    free(made->rows);
+}
+
+void imapd_made_keep(struct imapd_session *s, struct imapd_made *made)
+{
+    struct store_summary *summaries =
+        made->count ? mem_zalloc(made->count, sizeof *summaries) : NULL;
+    for (size_t i = 0; i < made->count; i++) {
+        summaries[i].email = made->rows[i].email;
+        summaries[i].bytes =
+            slice_sub(buf_slice(&made->bytes), made->rows[i].at, made->rows[i].len);
+    }
+    if (made->count) {
+        enum err e = account_keep_summaries(s->account, summaries, made->count);
+        log_info("imap.summary", "conn=%llu user=%s summaries=%zu made anew err=%s", conn_id(s->conn),
+            LOG_S(slice_of(s->user.address)), made->count, err_name(e)); /* not kept: made anew the next time too */
+    }
+    free(summaries);
+    made->count = 0;
+    buf_clear(&made->bytes);
+}
+
 enum err imapd_summary(struct imapd_session *s, const struct store_row *row,
-    struct store_body **body, struct buf *made, struct msg_summary *out_summary)
+    struct store_body **body, struct imapd_made *made, struct msg_summary *out_summary)
 {
     enum err e = msg_summary_open(row->summary, out_summary);
     if (e != ERR_CORRUPT)
         return e;
-    if (!s->summary_told)
-        log_warn("imap.summary", "conn=%llu user=%s uid=%u damaged or of another version, made anew for the answer: run barid rebuild",
-            conn_id(s->conn), LOG_S(slice_of(s->user.address)), row->uid);
-    s->summary_told = true;
+    if (buf_len(&made->bytes) >= KEEP_BYTES)
+        imapd_made_keep(s, made);
     struct msg_source source;
     TRY(imapd_source(s, row, body, &source));
-    buf_clear(made);
-    TRY(msg_summary_from(&source, made));
-    return msg_summary_open(buf_slice(made), out_summary);
+    size_t at = buf_len(&made->bytes);
+    e = msg_summary_from(&source, &made->bytes);
+    struct slice bytes = slice_from_index(buf_slice(&made->bytes), at);
+    if (e == ERR_OK)
+        e = msg_summary_open(bytes, out_summary);
+    if (e != ERR_OK) {
+        buf_truncate(&made->bytes, at);
+        return e;
+    }
+    if (made->count == made->cap) {
+        made->cap = made->cap ? made->cap * 2 : 16;
+        made->rows = mem_realloc(made->rows, made->cap * sizeof *made->rows);
+    }
+    made->rows[made->count].email = row->email;
+    made->rows[made->count].at = at;
+    made->rows[made->count++].len = bytes.len;
+    return ERR_OK;
 }

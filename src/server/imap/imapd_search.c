@@ -58,6 +58,7 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
             if (rows.at[i].modseq > *out_modseq)
                 *out_modseq = rows.at[i].modseq;
         }
+        imapd_made_keep(s, &q->made);
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);
     return ERR_OK;
@@ -110,7 +111,7 @@ enum err imapd_cmd_search(struct imapd_session *s, struct imapd_cmd *cmd)
     struct uidset found;
     uidset_init(&found);
     uidset_init(&q.candidates);
-    buf_init(&q.made, 0);
+    imapd_made_init(&q.made);
     enum err e = search(&q, cmd, &found);
     imapd_search_done(&q);
     uidset_done(&found);

@@ -44,7 +44,7 @@ struct imapd_search {
     bool has_summary;
     struct msg_summary summary;
     struct store_body *body;
-    struct buf made; /* a summary that the store has no longer or not yet */
+    struct imapd_made made;
 };
 
 /* Makes the keys ready and takes out of the top level what rows can be chosen by. */
