@@ -25,6 +25,11 @@ static uint32_t get_u32(struct slice bytes, size_t at)
     return number;
 }
 
+bool msg_summary_is_older(struct slice bytes)
+{
+    return bytes.len && slice_at(bytes, 0) > 0 && slice_at(bytes, 0) < MSG_SUMMARY_VERSION;
+}
+
 enum err msg_summary_open(struct slice bytes, struct msg_summary *out_summary)
 {
     if (bytes.len < SUMMARY_HEAD_BYTES || slice_at(bytes, 0) != MSG_SUMMARY_VERSION)

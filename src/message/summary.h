@@ -38,6 +38,9 @@ struct msg_summary {
     uint32_t private_offsets[16];
 };
 
+/* Whether bytes are of an earlier version, by their first byte. */
+bool msg_summary_is_older(struct slice bytes);
+
 enum err MUST_USE msg_summary_open(struct slice bytes, struct msg_summary *out_summary);
 
 /* IMAP forms (RFC 3501 §7.4.2, §9): "(...)" appended. 8-bit text goes out as a literal. */

@@ -123,6 +123,21 @@ def test_summaries_of_another_version_are_made_anew(server, reader):
     assert exit_code(server, "fsck", user.address) == 0
 
 
+def test_fsck_takes_no_upgrade_for_damage(server):
+    user = server.user()
+    server.append(user, MESSAGE)
+    server.append(user, MESSAGE + b"more\r\n")
+    server.stop()
+    before = summaries(server)
+    spoil(server, [before[0], (b"none of these",)])
+    assert exit_code(server, "fsck", user.address) == 0
+    assert summaries(server) != before
+    assert exit_code(server, "fsck", user.address, "--repair") == 0
+    assert summaries(server) == before
+    spoil(server, before)
+    assert exit_code(server, "fsck", user.address) == 1
+
+
 def test_fsck_tells_damaged_bytes(server):
     user = server.user()
     server.append(user, MESSAGE)
