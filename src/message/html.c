@@ -32,7 +32,7 @@ static bool is_blank(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* All output but that of the caller's line ends goes through here. */
+/* Text goes out through here, unless nobody sees it. */
 static void add(const struct html *html, struct slice text, struct buf *out)
 {
     if (!html->hidden_len)
@@ -145,12 +145,17 @@ static bool ends_hidden(struct html *html, struct slice name)
     return false;
 }
 
-static void tag_named(struct html *html, struct buf *out)
+static void attributes_begin(struct html *html)
 {
-    struct slice name = slice_from(html->name, html->name_len);
     html->attribute_at = AT_NAME;
     html->attribute_len = html->style_len = 0;
     html->hiding = 0;
+}
+
+static void tag_named(struct html *html, struct buf *out)
+{
+    struct slice name = slice_from(html->name, html->name_len);
+    attributes_begin(html);
     if (html->hidden_len && ends_hidden(html, name))
         html->hidden_len = 0;
     if (!is_inline(name))
@@ -344,9 +349,7 @@ static void skip_byte(struct html *html, char c)
     }
     html->skip = NULL;
     html->closing = true;
-    html->attribute_at = AT_NAME;
-    html->attribute_len = html->style_len = 0;
-    html->hiding = 0;
+    attributes_begin(html);
     html->state = c == '>' ? STATE_TEXT : STATE_TAG;
 }
 

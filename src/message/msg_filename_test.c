@@ -70,6 +70,26 @@ static void limit_len(void **state)
     }
 }
 
+static void limit_extension(void **state)
+{
+    (void)state;
+    for (unsigned over = 0; over < 2; over++) {
+        struct buf name, out;
+        buf_init(&name, 0);
+        buf_init(&out, 0);
+        for (unsigned i = 0; i < FILENAME_BYTES_MAX; i++)
+            buf_addc(&name, 'a');
+        buf_addc(&name, '.');
+        for (unsigned i = 1; i < FILENAME_EXTENSION_BYTES_MAX + over; i++)
+            buf_addc(&name, 'e');
+        msg_safe_filename(buf_slice(&name), &out);
+        assert_int_equal(buf_len(&out), FILENAME_BYTES_MAX);
+        assert_int_equal(slice_index(buf_slice(&out), 'e') < buf_len(&out), !over);
+        buf_done(&name);
+        buf_done(&out);
+    }
+}
+
 static void a_cut_leaves_no_blank_at_the_end(void **state)
 {
     (void)state;
@@ -85,5 +105,5 @@ static void a_cut_leaves_no_blank_at_the_end(void **state)
     buf_done(&out);
 }
 
-TEST_MAIN(cmocka_unit_test(names), cmocka_unit_test(limit_len),
+TEST_MAIN(cmocka_unit_test(names), cmocka_unit_test(limit_len), cmocka_unit_test(limit_extension),
     cmocka_unit_test(a_cut_leaves_no_blank_at_the_end))

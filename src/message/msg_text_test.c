@@ -39,8 +39,6 @@ static void transfer(void **state)
         struct slice in = slice_of(rows[i].in);
         struct buf out;
         buf_init(&out, 0);
-        msg_decode_transfer(slice_of(rows[i].encoding), in, &out);
-        assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].out));
         for (size_t cut = 0; cut <= in.len; cut++) {
             struct transfer pieces;
             transfer_init(&pieces, slice_of(rows[i].encoding));
@@ -58,7 +56,10 @@ static void transfer(void **state)
     for (int i = 0; i < 1000; i++)
         buf_addc(&long_blanks, ' ');
     buf_addc(&long_blanks, 'x');
-    msg_decode_qp(buf_slice(&long_blanks), &out);
+    struct transfer qp;
+    transfer_init(&qp, SLICE("quoted-printable"));
+    transfer_feed(&qp, buf_slice(&long_blanks), &out);
+    transfer_end(&qp, &out);
     assert_slice("long blanks", buf_slice(&out), buf_slice(&long_blanks));
     buf_done(&long_blanks);
     buf_done(&out);

@@ -466,7 +466,7 @@ static void choose_sample(struct msg_scan *scan, const struct mime *mime)
         return;
     const struct mime_param *charset = mime_param_find(&mime->content, SLICE("charset"));
     sample->taken = true;
-    sample->flags = flowed_flags(mime);
+    sample->flags = part_current(scan)->flags;
     sample->encoding = slice_dup(&scan->sample_arena, mime->encoding);
     sample->charset = slice_dup(&scan->sample_arena, charset ? charset->value : SLICE_EMPTY);
     if (!sample->encoding.ptr || !sample->charset.ptr)

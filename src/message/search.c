@@ -103,11 +103,7 @@ static enum err part_search(
     part_text_init(&text, &kind);
     buf_init(&raw, 0);
     enum err e = ERR_OK;
-    uint64_t done = 0, body_len = part->body_len;
-    if (part->body_offset >= source->size) /* a damaged summary must not make us read for ever */
-        body_len = 0;
-    else if (body_len > source->size - part->body_offset)
-        body_len = source->size - part->body_offset;
+    uint64_t done = 0, body_len = msg_source_clip(source, part->body_offset, part->body_len);
     bool final = false;
     while (!final && e == ERR_OK) {
         uint64_t left = body_len - done;

@@ -15,6 +15,8 @@ struct msg_source {
 
 /* Source over bytes in memory; borrowed. */
 struct msg_source msg_source_memory(struct slice bytes);
+/* How much of [offset, offset+len) lies inside: what comes from a damaged summary must not make anybody read for ever. */
+uint64_t msg_source_clip(const struct msg_source *source, uint64_t offset, uint64_t len);
 /* Appends a range, from `whole` or through read; clips it to size. */
 enum err MUST_USE msg_source_read(const struct msg_source *source, uint64_t offset, size_t len, struct buf *out);
 

@@ -8,17 +8,14 @@
 #include "message/source.h"
 #include "message/summary.h"
 
-/* Lenient base64 and quoted-printable of a whole part (RFC 2045 §6.7, §6.8). */
+/* Lenient base64 of a whole text (RFC 2045 §6.8). */
 void msg_decode_base64(struct slice text, struct buf *out);
-void msg_decode_qp(struct slice text, struct buf *out);
-/* By name of Content-Transfer-Encoding ("base64", "quoted-printable", all else copied). */
-void msg_decode_transfer(struct slice encoding, struct slice text, struct buf *out);
 
 /* Whether a Content-Transfer-Encoding is one of RFC 2045 §6.1. */
 bool msg_encoding_known(struct slice encoding);
 
 typedef enum err msg_piece_fn(void *take_arg, struct slice piece);
-/* Decodes a range of a message piece by piece, in memory that does not grow with it; take's first error ends it and is given back. Waits as
+/* Decodes a range of a message from base64 or quoted-printable, by name of the Content-Transfer-Encoding, all else copied; leniently, piece by piece, in memory that does not grow with it; take's first error ends it and is given back. Waits as
  * the source does. */
 enum err MUST_USE msg_decode_range(const struct msg_source *source, struct msg_range range,
     struct slice encoding, msg_piece_fn *take, void *take_arg);

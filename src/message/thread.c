@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "message/header.h"
+#include "message/lex.h"
 #include "message/text.h"
 
 #include <string.h>
@@ -19,7 +20,7 @@ static void decode_subject(struct slice raw, struct buf *out)
     bool blank = false;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
-        bool is_blank = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+        bool is_blank = lex_is_blank(c);
         if (!is_blank)
             buf_addc(out, c);
         else if (!blank)
@@ -143,7 +144,7 @@ static bool id_take(struct slice *rest, struct buf *out)
             break;
         } else if (!angle && c == '<') {
             angle = i;
-        } else if (c != ' ' && c != '\t' && c != '\r' && c != '\n') {
+        } else if (!lex_is_blank(c)) {
             at = at || (c == '@' && !quoted);
             buf_addc(out, c);
         }

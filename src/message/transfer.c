@@ -151,16 +151,6 @@ void msg_decode_base64(struct slice text, struct buf *out)
     decode(SLICE("base64"), text, out);
 }
 
-void msg_decode_qp(struct slice text, struct buf *out)
-{
-    decode(SLICE("quoted-printable"), text, out);
-}
-
-void msg_decode_transfer(struct slice encoding, struct slice text, struct buf *out)
-{
-    decode(encoding, text, out);
-}
-
 bool msg_encoding_known(struct slice encoding)
 {
     static const char *const names[] = { "7bit", "8bit", "binary", "base64", "quoted-printable" };
@@ -181,10 +171,7 @@ enum err msg_decode_range(const struct msg_source *source, struct msg_range rang
     transfer_init(&transfer, encoding);
     buf_init(&raw, 0);
     buf_init(&bytes, 0);
-    if (range.offset >= source->size) /* a damaged summary must not make us read for ever */
-        range.len = 0;
-    else if (range.len > source->size - range.offset)
-        range.len = source->size - range.offset;
+    range.len = msg_source_clip(source, range.offset, range.len);
     enum err e = ERR_OK;
     bool final = false;
     while (!final && e == ERR_OK) {

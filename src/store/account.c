@@ -46,22 +46,6 @@ static enum err read_version(sqlite3 *db, int *out_version)
     return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
 }
 
-/* A copy made with other tools may have another journal; asking writes nothing. */
-static enum err keep_wal(sqlite3 *db)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA journal_mode", -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return sql_err(db, rc);
-    rc = sqlite3_step(statement);
-    const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : NULL;
-    bool is_wal = mode && strcmp(mode, "wal") == 0;
-    int final_rc = sqlite3_finalize(statement);
-    if (rc != SQLITE_ROW)
-        return sql_err(db, final_rc);
-    return is_wal ? ERR_OK : run(db, "PRAGMA journal_mode=WAL");
-}
-
 /* Opening what exists writes nothing: it must work on a full disk too. */
 static enum err set_up(struct account *account)
 {
@@ -73,7 +57,7 @@ static enum err set_up(struct account *account)
         "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
     /* Only here: auto_vacuum writes to the file each time it is set. */
     static const char once[] =
-        "PRAGMA page_size=" STORE_PAGE_BYTES ";PRAGMA auto_vacuum=INCREMENTAL;PRAGMA journal_mode=WAL";
+        "PRAGMA page_size=" STORE_PAGE_BYTES ";PRAGMA auto_vacuum=INCREMENTAL";
     sqlite3 *db = account->db;
     (void)sqlite3_extended_result_codes(db, 1);
     TRY(run(db, always));
@@ -83,10 +67,12 @@ static enum err set_up(struct account *account)
     (void)sqlite3_wal_hook(db, wal_grew, account);
     int version;
     TRY(read_version(db, &version));
-    if (version != 0)
-        return version == STORE_SCHEMA_VERSION ? keep_wal(db) : ERR_CORRUPT;
-    TRY(run(db, once));
-    return sql_schema(db);
+    if (version != 0 && version != STORE_SCHEMA_VERSION)
+        return ERR_CORRUPT;
+    if (version == 0)
+        TRY(run(db, once));
+    TRY(run(db, "PRAGMA journal_mode=WAL")); /* writes only where it is another, as in a copy made with other tools */
+    return version == 0 ? sql_schema(db) : ERR_OK;
 }
 
 enum err account_load(struct account *account)

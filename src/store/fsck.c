@@ -237,7 +237,7 @@ static enum err check_message(struct check *c, sqlite3_stmt *row)
         c->summaries_changed++;
         if (c->repair) {
             sqlite3_stmt *set;
-            e = sql_get(c->account, SQL_SUMMARY_SET, &set);
+            e = sql_get(c->account, SQL_SUMMARY_KEEP, &set);
             if (e == ERR_OK) {
                 (void)sqlite3_bind_int64(set, 1, id);
                 sql_bind_bytes(set, 2, buf_slice(&summary));

@@ -137,7 +137,6 @@ static const char *const text[SQL_COUNT] = {
         "SELECT guid FROM email m WHERE NOT EXISTS(SELECT 1 FROM body b WHERE b.email=m.id)",
     [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
     [SQL_SUMMARY_DELETE] = "DELETE FROM summary WHERE email=?1",
-    [SQL_SUMMARY_SET] = "INSERT OR REPLACE INTO summary VALUES(?1, ?2)",
     [SQL_SUMMARY_KEEP] = "INSERT OR REPLACE INTO summary SELECT id, ?2 FROM email WHERE id=?1",
     [SQL_BODY_INSERT] = "INSERT INTO body VALUES(?1, ?2)",
     [SQL_BODY_DELETE] = "DELETE FROM body WHERE email=?1",

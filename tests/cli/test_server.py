@@ -123,6 +123,27 @@ def test_summaries_of_another_version_are_made_anew(server, reader):
     assert exit_code(server, "fsck", user.address) == 0
 
 
+def test_many_summaries_are_kept(server):
+    """More than one write takes (1 MiB)."""
+    user = server.user()
+    for n in range(30):
+        server.append(user, b"Subject: %d\r\nReferences: %s\r\n\r\ntext\r\n" % (n, b"<%d@x>\r\n " % n * 6000))
+    server.stop()
+    before = summaries(server)
+    assert sum(len(row[0]) for row in before) > 1 << 20
+    db = sqlite3.connect(database(server))
+    db.execute("UPDATE summary SET bytes=x'00'")
+    db.commit()
+    db.close()
+    server.start()
+    c = server.imap(user)
+    c.select("INBOX")
+    assert [b'"%d"' % n in line for n, line in enumerate(c.fetch("1:*", "ENVELOPE")[1])] == [True] * 30
+    c.logout()
+    server.stop()
+    assert summaries(server) == before
+
+
 def test_fsck_takes_no_upgrade_for_damage(server):
     user = server.user()
     server.append(user, MESSAGE)

@@ -51,19 +51,6 @@ static enum err send_piece(void *take_arg, struct slice piece)
     return sender->left ? ERR_OK : ERR_EXISTS; /* that was the last byte wanted */
 }
 
-/* The piece of [0, bytes) that a partial names. */
-static struct msg_range clip(const struct imap_att *att, uint64_t bytes)
-{
-    struct msg_range range = { 0, bytes };
-    if (att->has_partial) {
-        range.offset = att->partial_offset < bytes ? att->partial_offset : bytes;
-        range.len = bytes - range.offset;
-        if (range.len > att->partial_len)
-            range.len = att->partial_len;
-    }
-    return range;
-}
-
 static enum err write_decoded(struct imapd_fetch *f, const struct store_row *row, const struct imap_att *att,
     const struct msg_source *source, struct msg_range part, struct slice encoding)
 {
@@ -87,7 +74,8 @@ static enum err write_decoded(struct imapd_fetch *f, const struct store_row *row
         buf_addu(out, f->binary_bytes);
         return ERR_OK;
     }
-    struct msg_range range = clip(att, f->binary_bytes);
+    struct msg_range range = { 0, f->binary_bytes };
+    imapd_clip(att, &range);
     buf_add(out, f->binary_has_nul ? SLICE("~{") : SLICE("{"));
     buf_addu(out, range.len);
     buf_add(out, SLICE("}\r\n"));

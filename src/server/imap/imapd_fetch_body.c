@@ -7,7 +7,7 @@
 /* Up to this a copy into conn_out is cheaper than a system call of its own. */
 #define COPY_BYTES_MAX (32u << 10)
 
-static void clip(const struct imap_att *att, struct msg_range *range)
+void imapd_clip(const struct imap_att *att, struct msg_range *range)
 {
     if (!att->has_partial)
         return;
@@ -90,7 +90,7 @@ static enum err write_fields(
     }
     buf_add(&f->text, SLICE("\r\n"));
     struct msg_range range = { 0, buf_len(&f->text) };
-    clip(att, &range);
+    imapd_clip(att, &range);
     write_literal_head(f, att, range.len);
     buf_add(
         imapd_out(f->s), slice_sub(buf_slice(&f->text), (size_t)range.offset, (size_t)range.len));
@@ -120,7 +120,7 @@ enum err imapd_fetch_section(
     }
     struct msg_source source;
     TRY(imapd_source(f->s, row, &f->body, &source));
-    clip(att, &range);
+    imapd_clip(att, &range);
     write_literal_head(f, att, range.len);
     return send_range(f, &source, range);
 }

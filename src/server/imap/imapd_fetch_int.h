@@ -17,7 +17,7 @@ struct imapd_fetch {
     struct msg_summary summary; /* of the row, when needed */
     struct store_body *body;    /* of the row, opened when its bytes are not in it */
     struct buf text;            /* fields of a header */
-    struct imapd_made made;
+    struct imapd_made made;     /* summaries to be kept */
     /* of the part last decoded for BINARY, while text holds it: another piece, or its size, costs no second decoding */
     uint32_t binary_uid; /* 0: none */
     struct msg_range binary_part;
@@ -27,6 +27,9 @@ struct imapd_fetch {
     uint64_t answered; /* rows told */
     bool sent;                  /* a part of the row's answer may have left conn_out */
 };
+
+/* What of a range the item's partial asks for. */
+void imapd_clip(const struct imap_att *att, struct msg_range *range);
 
 /* "BODY[...] {n}" and the bytes. Streams what is big. */
 enum err MUST_USE imapd_fetch_section(
