@@ -65,7 +65,7 @@
 #define MIME_ADDRESSES_MAX         10000u            /* per ENVELOPE */
 #define MIME_BOUNDARY_BYTES_MAX    1024u             /* RFC 2046 §5.1.1 has 70; of a longer one the first bytes are compared */
 #define MIME_ARENA_BYTES_MAX       (32u << 20)       /* to take one header section apart */
-#define FILENAME_BYTES_MAX           200u            /* of a saved attachment; file systems have 255, and a number may be added */
+#define FILENAME_BYTES_MAX         200u              /* of a saved attachment; file systems have 255, and a number may be added */
 #define FILENAME_EXTENSION_BYTES_MAX 16u             /* kept when a name is cut */
 #define THREAD_IDS_MAX             200u              /* of References; of more the oldest one and the newest */
 #define THREAD_ID_BYTES_MAX        1000u             /* longer message ids do not thread */
