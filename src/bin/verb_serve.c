@@ -152,18 +152,12 @@ static enum err by_server(struct checking *c, const char *id)
 
 static enum err by_hand(struct checking *c, const char *id)
 {
-    struct account *account;
     uint64_t changed = 0;
-    enum err e = store_account(c->store, slice_of(id), false, &account);
-    if (e == ERR_NOT_FOUND)
-        return ERR_OK; /* no mail yet */
-    TRY(e);
-    e = c->rebuild ? account_rebuild(account, &changed)
-                   : account_fsck(account, c->repair, on_finding, c);
+    enum err e = c->rebuild ? store_rebuild(c->store, slice_of(id), &changed)
+                            : store_fsck(c->store, slice_of(id), c->repair, on_finding, c);
     if (c->rebuild && e == ERR_OK)
         (void)printf("  rebuilt %llu\n", (unsigned long long)changed);
-    account_unref(account);
-    return e;
+    return e == ERR_NOT_FOUND ? ERR_OK : e; /* no mail yet */
 }
 
 static void check_user(struct checking *c, const struct user *user)

@@ -16,205 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* By measurement: docs/decisions/0002-sqlite-settings.md */
-#define STORE_PAGE_BYTES "8192"
-
-/* ---- the database ---- */
-
-static int wal_grew(void *hook_arg, sqlite3 *db, const char *name, int pages)
-{
-    (void)db;
-    (void)name;
-    ((struct account *)hook_arg)->log_pages = pages;
-    return SQLITE_OK;
-}
-
-static enum err run(sqlite3 *db, const char *statements)
-{
-    return sql_err(db, sqlite3_exec(db, statements, NULL, NULL, NULL));
-}
-
-static enum err read_version(sqlite3 *db, int *out_version)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return sql_err(db, rc);
-    rc = sqlite3_step(statement);
-    *out_version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
-    int final_rc = sqlite3_finalize(statement);
-    return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
-}
-
-/* Opening what exists writes nothing: it must work on a full disk too. */
-static enum err set_up(struct account *account)
-{
-    /* EXCLUSIVE before anything that looks into the file: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic
-     * one would run on the answer's path. */
-    static const char always[] =
-        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
-        "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
-        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
-    /* Only here: auto_vacuum writes to the file each time it is set. */
-    static const char once[] =
-        "PRAGMA page_size=" STORE_PAGE_BYTES ";PRAGMA auto_vacuum=INCREMENTAL";
-    sqlite3 *db = account->db;
-    (void)sqlite3_extended_result_codes(db, 1);
-    TRY(run(db, always));
-    int keep = 1;
-    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_wal_hook(db, wal_grew, account);
-    int version;
-    TRY(read_version(db, &version));
-    if (version != 0 && version != STORE_SCHEMA_VERSION)
-        return ERR_CORRUPT;
-    if (version == 0)
-        TRY(run(db, once));
-    TRY(run(db, "PRAGMA journal_mode=WAL")); /* writes only where it is another, as in a copy made with other tools */
-    return version == 0 ? sql_schema(db) : ERR_OK;
-}
-
-enum err account_load(struct account *account)
-{
-    sqlite3_stmt *statement;
-    int64_t modseq = 1;
-    TRY(sql_get(account, SQL_ACCOUNT_MODSEQ, &statement));
-    TRY(sql_number(account, statement, &modseq, NULL));
-    if ((uint64_t)modseq > account->modseq)
-        account->modseq = (uint64_t)modseq;
-    account->changes_floor = account->modseq;
-    bool row;
-    TRY(sql_get(account, SQL_HANDLES, &statement));
-    TRY(sql_step(account, statement, &row));
-    if (row) { /* read again after a repair: what was given out since stays given out */
-        int64_t email = sqlite3_column_int64(statement, 0);
-        int64_t outgoing = sqlite3_column_int64(statement, 1);
-        account->last_email = email > account->last_email ? email : account->last_email;
-        account->last_outgoing =
-            outgoing > account->last_outgoing ? outgoing : account->last_outgoing;
-        (void)sqlite3_reset(statement);
-    }
-    TRY(sql_get(account, SQL_USAGE, &statement));
-    TRY(sql_step(account, statement, &row));
-    if (row) {
-        account->usage_bytes = (uint64_t)sqlite3_column_int64(statement, 0);
-        account->usage_messages = (uint64_t)sqlite3_column_int64(statement, 1);
-        (void)sqlite3_reset(statement);
-    }
-    return account_load_keywords(account);
-}
-
-static enum err make_folder(struct account *account, int accounts_fd)
-{
-    if (mkdirat(accounts_fd, account->id, 0700) != 0 && errno != EEXIST)
-        return err_from_errno(errno);
-    account->folder_fd = openat(accounts_fd, account->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (account->folder_fd < 0)
-        return err_from_errno(errno);
-    if (mkdirat(account->folder_fd, "big", 0700) != 0 && errno != EEXIST)
-        return err_from_errno(errno);
-    /* SQLite syncs the folder when it makes its files; the names above it are ours. */
-    if (fsync(account->folder_fd) != 0 || fsync(accounts_fd) != 0)
-        return ERR_IO;
-    return ERR_OK;
-}
-
-enum err account_db_open(struct account *account, bool create)
-{
-    autoclose int accounts_fd =
-        openat(account->store->root_fd, "accounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (accounts_fd < 0)
-        return err_from_errno(errno);
-    account->folder_fd = openat(accounts_fd, account->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool there = account->folder_fd >= 0 && faccessat(account->folder_fd, "mail.db", F_OK, 0) == 0;
-    if (!there && !create)
-        return ERR_NOT_FOUND;
-    if (!there) {
-        if (account->folder_fd >= 0)
-            close(account->folder_fd);
-        TRY(make_folder(account, accounts_fd));
-    }
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/mail.db", account->folder_fd);
-    int rc = sqlite3_open_v2(path, &account->db,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (there ? 0 : SQLITE_OPEN_CREATE), NULL);
-    if (rc != SQLITE_OK)
-        return sql_err(account->db, rc);
-    TRY(set_up(account));
-    TRY(account_load(account));
-    sqlite3_stmt *statement;
-    int64_t count = 0;
-    TRY(sql_get(account, SQL_MAILBOX_COUNT, &statement));
-    TRY(sql_number(account, statement, &count, NULL));
-    if (count == 0) /* new, or a crash came before its first mailboxes */
-        return account_write(account, mailbox_first_ones, NULL);
-    return ERR_OK;
-}
-
-enum err account_checkpoint(struct account *account)
-{
-    int log = 0, moved = 0;
-    int rc =
-        sqlite3_wal_checkpoint_v2(account->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
-    account->log_pages = 0;
-    atomic_fetch_add(&account->store->checkpoints, 1);
-    if (rc == SQLITE_OK)
-        return ERR_OK;
-    enum err e = sql_err(account->db, rc);
-    if (e == ERR_IO || e == ERR_CORRUPT)
-        account->readonly = true; /* S-8 */
-    return e;
-}
-
-static enum err nothing_but_recent(struct store_tx *tx, void *unused)
-{
-    (void)unused;
-    /* The marks ride along with any commit; this gives them one. */
-    return sql_run(tx->account, SQL_FILED_TRIM);
-}
-
-static bool recent_waits(struct account *account)
-{
-    size_t cursor = 0;
-    struct slice key;
-    void *value;
-    while (map_next(&account->mailboxes, &cursor, &key, &value))
-        if (((struct mailbox_state *)value)->recent_dirty)
-            return true;
-    return false;
-}
-
-void account_db_close(struct account *account, bool checkpoint)
-{
-    if (account->db) {
-        if (!account->readonly && recent_waits(account)) {
-            enum err e = account_write(account, nothing_but_recent, NULL);
-            (void)e; /* lost: told as \Recent once more */
-        }
-        for (int i = 0; i < SQL_COUNT; i++)
-            (void)sqlite3_finalize(account->statements[i]);
-        (void)sqlite3_db_config(
-            account->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, checkpoint ? 0 : 1, NULL);
-        int rc = sqlite3_close(account->db);
-        assert(rc == SQLITE_OK);
-    }
-    if (account->folder_fd >= 0)
-        close(account->folder_fd);
-    account_forget_mailboxes(account);
-    map_done(&account->mailboxes);
-    for (size_t i = 0; i < CHANGES_KEPT; i++)
-        uidset_done(&account->changes[i].uids);
-    account_drop_keywords(account);
-    pthread_mutex_destroy(&account->lock);
-    pthread_mutex_destroy(&account->queue_lock);
-    pthread_mutex_destroy(&account->watch_lock);
-    pthread_cond_destroy(&account->queue_moved);
-    free(account);
-}
-
-/* ---- who is open ---- */
-
 static struct account *account_new(struct store *store, struct slice id)
 {
     struct account *account = mem_zalloc(1, sizeof *account);
@@ -258,6 +59,12 @@ static void idle_add(struct store *store, struct account *account)
     store->idle_last = account;
 }
 
+static void forget_account(struct store *store, struct slice id)
+{
+    (void)map_remove(&store->accounts, id);
+    pthread_cond_broadcast(&store->moved);
+}
+
 /* With store->lock, which is let go while the files close. */
 static void close_idle(struct store *store, struct account *account, bool checkpoint)
 {
@@ -273,8 +80,7 @@ static void close_idle(struct store *store, struct account *account, bool checkp
     pthread_mutex_unlock(&store->lock);
     account_db_close(account, checkpoint);
     pthread_mutex_lock(&store->lock);
-    (void)map_remove(&store->accounts, slice_of(kept_id));
-    pthread_cond_broadcast(&store->moved);
+    forget_account(store, slice_of(kept_id));
 }
 
 static void no_finding(void *unused, const char *text, bool repaired)
@@ -284,14 +90,25 @@ static void no_finding(void *unused, const char *text, bool repaired)
     (void)repaired;
 }
 
-/* An account that turned read-only is looked at before it is served again (S-8). */
+/* An account that turned read-only is looked at before it is written to again (S-8); what can be read of it is served meanwhile. */
 static enum err check_suspect(struct account *account)
 {
     size_t findings = 0;
     pthread_mutex_lock(&account->lock);
     enum err e = account_check(account, false, no_finding, NULL, &findings);
     pthread_mutex_unlock(&account->lock);
-    return e == ERR_OK && findings > 0 ? ERR_CORRUPT : e;
+    if (findings > 0)
+        account->readonly = true;
+    return e;
+}
+
+/* The account when it is open; NULL when it is not, and is not about to be or to end. With store->lock. */
+static struct account *find_settled(struct store *store, struct slice id)
+{
+    struct account *account;
+    while ((account = map_get(&store->accounts, id)) && account->state != ACCOUNT_OPEN)
+        pthread_cond_wait(&store->moved, &store->lock);
+    return account;
 }
 
 enum err store_account(
@@ -300,9 +117,7 @@ enum err store_account(
     if (!store_id_ok(id))
         return ERR_SYNTAX;
     pthread_mutex_lock(&store->lock);
-    struct account *account;
-    while ((account = map_get(&store->accounts, id)) && account->state != ACCOUNT_OPEN)
-        pthread_cond_wait(&store->moved, &store->lock);
+    struct account *account = find_settled(store, id);
     if (account) {
         if (account->refs++ == 0)
             idle_remove(store, account);
@@ -315,7 +130,7 @@ enum err store_account(
     bool suspect = map_get(&store->suspects, id) != NULL;
     pthread_mutex_unlock(&store->lock);
 
-    enum err e = account_db_open(account, create);
+    enum err e = account_db_open(account, create ? ACCOUNT_CREATE : ACCOUNT_EXISTING);
     if (e == ERR_OK && suspect)
         e = check_suspect(account);
 
@@ -323,10 +138,10 @@ enum err store_account(
     if (e == ERR_OK) {
         account->state = ACCOUNT_OPEN;
         (void)map_remove(&store->suspects, id);
+        pthread_cond_broadcast(&store->moved);
     } else {
-        (void)map_remove(&store->accounts, id);
+        forget_account(store, id);
     }
-    pthread_cond_broadcast(&store->moved);
     while (store->accounts.count > store->accounts_open_max && store->idle_first)
         close_idle(store, store->idle_first, false);
     pthread_mutex_unlock(&store->lock);
@@ -336,6 +151,47 @@ enum err store_account(
     }
     *out_account = account;
     return ERR_OK;
+}
+
+/* Others wait until it is over, and then open it for themselves. */
+static enum err fsck_damaged(
+    struct store *store, struct slice id, bool repair, account_finding_fn *tell, void *tell_arg)
+{
+    pthread_mutex_lock(&store->lock);
+    if (find_settled(store, id)) { /* so it can be opened by now */
+        pthread_mutex_unlock(&store->lock);
+        return ERR_BUSY;
+    }
+    struct account *account = account_new(store, id);
+    (void)map_put(&store->accounts, id, account);
+    pthread_mutex_unlock(&store->lock);
+
+    enum err e = account_db_open(account, ACCOUNT_MEND);
+    if (e == ERR_OK)
+        e = account_fsck(account, repair, tell, tell_arg);
+    account_db_close(account, false);
+    if (e == ERR_CORRUPT) {
+        tell(tell_arg, "mail.db cannot be read; what it held is in a backup only", false);
+        e = ERR_OK;
+    }
+
+    pthread_mutex_lock(&store->lock);
+    forget_account(store, id);
+    pthread_mutex_unlock(&store->lock);
+    return e;
+}
+
+enum err store_fsck(
+    struct store *store, struct slice id, bool repair, account_finding_fn *tell, void *tell_arg)
+{
+    struct account *account;
+    enum err e = store_account(store, id, false, &account);
+    if (e == ERR_CORRUPT)
+        return fsck_damaged(store, id, repair, tell, tell_arg);
+    TRY(e);
+    e = account_fsck(account, repair, tell, tell_arg);
+    account_unref(account);
+    return e;
 }
 
 struct account *account_ref(struct account *account)
@@ -416,7 +272,7 @@ void account_due(struct account *account)
 {
     struct store *store = account->store;
     pthread_mutex_lock(&store->lock);
-    if (!account->due && account->refs > 0 && !store->ending) {
+    if (!account->due && account->state == ACCOUNT_OPEN && account->refs > 0 && !store->ending) {
         account->due = true;
         account->refs++;
         account->due_next = NULL;
@@ -517,47 +373,4 @@ void store_accounts_stop(struct store *store)
     map_done(&store->accounts);
     map_done(&store->suspects);
     pthread_cond_destroy(&store->moved);
-}
-
-/* ---- big files that no row names ---- */
-
-static enum err big_names(struct account *account, struct map *named)
-{
-    sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_EMAILS_BIG, &statement));
-    bool row;
-    for (;;) {
-        TRY(sql_step(account, statement, &row));
-        if (!row)
-            return ERR_OK;
-        (void)map_put(named, sql_bytes(statement, 0), account);
-    }
-}
-
-void account_sweep_big(struct account *account)
-{
-    int fd = openat(account->folder_fd, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        if (fd >= 0)
-            close(fd);
-        return;
-    }
-    struct map named;
-    map_init(&named);
-    bool known = false;
-    const struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        unsigned char guid[GUID_BYTES];
-        struct slice name = slice_of(entry->d_name);
-        if (name.len != BIG_NAME_LEN || hex_decode(name, guid, sizeof guid) != ERR_OK)
-            continue;
-        if (!known && big_names(account, &named) != ERR_OK)
-            break; /* nothing goes that might be named */
-        known = true;
-        if (!map_get(&named, slice_from(guid, sizeof guid)))
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    map_done(&named);
-    closedir(dir);
 }

@@ -27,8 +27,8 @@ struct mailbox_state {
     int64_t id;
     uint32_t uidvalidity, uidnext;
     uint64_t modseq;
-    uint32_t recent;   /* UIDs from here on were told to nobody as \Recent */
-    bool recent_dirty; /* the row says less; written with the next change or at closing */
+    uint32_t recent;     /* UIDs from here on were told to nobody as \Recent */
+    bool recent_dirty;   /* the row says less; written with the next change or at closing */
     uint32_t seen_below; /* every message with a lower UID is \Seen */
     struct uidset uids;
 };
@@ -40,6 +40,9 @@ struct flag_change {
     uint64_t modseq;
     struct uidset uids; /* owned */
 };
+
+/* Big bodies that are read piece by piece are checked once, not for each piece. */
+#define WHOLE_KEPT 32
 
 struct write_request;
 struct store_watch;
@@ -62,9 +65,10 @@ struct account {
     /* under lock */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
-    int log_pages;                        /* pages in the WAL after the last commit */
-    uint64_t modseq;                      /* last given out */
-    int64_t last_email, last_outgoing;    /* last ids given out; never again while the account is open */
+    int log_pages;   /* pages in the WAL after the last commit */
+    uint64_t modseq; /* last given out */
+    int64_t last_email,
+        last_outgoing; /* last ids given out; never again while the account is open */
     uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
     struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
     size_t keyword_count;
@@ -72,6 +76,9 @@ struct account {
     struct flag_change changes[CHANGES_KEPT]; /* a ring */
     size_t change_next;
     uint64_t changes_floor; /* flag changes up to here may be missing from the ring */
+    int64_t
+        whole[WHOLE_KEPT]; /* emails whose big files were lately found to be what came; a ring */
+    size_t whole_next;
 
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_moved;
@@ -183,15 +190,23 @@ enum err MUST_USE tx_copy(
 
 /* ---- life ---- */
 
-/* Marks the account for the maintenance thread. Takes store->lock: not to be called with account->lock held. */
+/* Marks an account that is open for the maintenance thread. Takes store->lock: not to be called with account->lock held. */
 void account_due(struct account *account);
 /* Reads what the account remembers of itself: modseq, usage, keywords. */
 enum err MUST_USE account_load(struct account *account);
-enum err MUST_USE account_db_open(struct account *account, bool create);
+enum account_opening {
+    ACCOUNT_EXISTING,
+    ACCOUNT_CREATE,
+    ACCOUNT_MEND, /* existing, and pages are read as they are */
+};
+enum err MUST_USE account_db_open(struct account *account, enum account_opening how);
 void account_db_close(struct account *account, bool checkpoint);
 /* Moves the log into the database file (under account->lock). */
 enum err MUST_USE account_checkpoint(struct account *account);
-/* Removes files in big/ that no row names (S-3). */
+/* Files in big/ that no row names: their path below the account's folder, and what they would be named by. Ends with the first error. */
+typedef enum err account_big_fn(void *fn_arg, const char *path, struct slice guid);
+enum err MUST_USE account_big_unnamed(struct account *account, account_big_fn *fn, void *fn_arg);
+/* Removes them (S-3). */
 void account_sweep_big(struct account *account);
 /* The truths of one account; account->lock held. findings counts them. */
 enum err MUST_USE account_check(struct account *account, bool repair, account_finding_fn *tell,

@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/test.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -751,22 +752,89 @@ static void opening_and_reading_write_nothing(void **state)
     assert_int_equal(file_state("mail.db-shm").size, -1);
 }
 
-/* As a copy made with "VACUUM INTO" is. */
-static void another_journal_becomes_a_log(void **state)
+static int findings;
+
+static void count_finding(void *arg, const char *text, bool repaired)
+{
+    (void)arg;
+    (void)text;
+    (void)repaired;
+    findings++;
+}
+
+/* How many findings; the account is not open. */
+static int findings_of(bool repair)
+{
+    struct err_note note = { "" };
+    struct store_options options = { .root = folder };
+    assert_ok(store_open(&options, &store, &note));
+    findings = 0;
+    assert_ok(store_fsck(store, SLICE("a1"), repair, count_finding, NULL));
+    store_close(store);
+    store = NULL;
+    return findings;
+}
+
+static char *database_path(void)
+{
+    static char path[128];
+    (void)snprintf(path, sizeof path, "%s/accounts/a1/mail.db", folder);
+    return path;
+}
+
+/* Another program that writes into the file puts no checksums into its pages: that counts as damage until somebody says it is meant. */
+static void what_another_program_wrote_is_taken_by_repair(void **state)
 {
     (void)state;
     append("INBOX", message(1), 0);
     close_all();
-    char path[128];
     sqlite3 *db;
-    (void)snprintf(path, sizeof path, "%s/accounts/a1/mail.db", folder);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(database_path(), &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode=DELETE", NULL, NULL, NULL), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_true(findings_of(false) > 0);
+    assert_true(findings_of(true) > 0);
+    assert_int_equal(findings_of(false), 0);
     open_all();
     append("INBOX", message(1), 0);
     assert_true(file_state("mail.db-wal").size > 0);
     assert_int_equal(box_named("INBOX").messages, 2);
+}
+
+static void change_byte(int fd, off_t at)
+{
+    unsigned char byte;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte ^= 0x10;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static void one_bit_in_any_page_is_found(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        append("INBOX", message(3000), 0);
+    close_all();
+    assert_int_equal(findings_of(false), 0);
+    int fd = open(database_path(), O_RDWR | O_CLOEXEC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    assert_true(size > 8 * 8192);
+    for (off_t at = 0; at < size; at += 8192) {
+        off_t byte = at + at * 7 / 3 % 8192;
+        change_byte(fd, byte);
+        assert_true(findings_of(false) > 0);
+        change_byte(fd, byte);
+        assert_int_equal(findings_of(false), 0);
+    }
+    unsigned char pages[2][8192]; /* two pages whole in themselves, in each other's place */
+    assert_int_equal(pread(fd, pages, sizeof pages, size - 2 * 8192), (ssize_t)sizeof pages);
+    assert_int_equal(pwrite(fd, pages[1], 8192, size - 2 * 8192), 8192);
+    assert_int_equal(pwrite(fd, pages[0], 8192, size - 8192), 8192);
+    assert_true(findings_of(false) >= 2);
+    assert_int_equal(pwrite(fd, pages, sizeof pages, size - 2 * 8192), (ssize_t)sizeof pages);
+    close(fd);
+    open_all();
+    assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 6);
 }
 
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -776,4 +844,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_read_goes_in_pieces), IN_ACCOUNT(ids_of_what_is_gone_mean_nothing),
-    IN_ACCOUNT(opening_and_reading_write_nothing), IN_ACCOUNT(another_journal_becomes_a_log), IN_ACCOUNT(writers_are_combined), IN_ACCOUNT(idle_accounts_are_closed))
+    IN_ACCOUNT(opening_and_reading_write_nothing),
+    IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
+    IN_ACCOUNT(one_bit_in_any_page_is_found), IN_ACCOUNT(writers_are_combined),
+    IN_ACCOUNT(idle_accounts_are_closed))

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "base/rand.h"
 #include "message/summary.h"
+#include "store/xxh3.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define FILE_BUFFER_BYTES (64u << 10)
 

@@ -2,10 +2,10 @@
 #include "store/account.h"
 
 #include "message/summary.h"
+#include "store/xxh3.h"
 
 #include <assert.h>
 #include <string.h>
-#include <xxhash.h>
 
 #define PIECE_BYTES (64u << 10)
 

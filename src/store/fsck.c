@@ -1,10 +1,13 @@
 /* What is true of an account, looked at row by row (docs/store.md lists it), and mended where the rest of the account says how.
  *
- * Always true: nothing that can be read is taken away; all repairs of one run are one transaction. */
+ * Always true: nothing that can be read is taken away: bytes that lost their row, and messages that lost their place, are filed in "Recovered"; all
+ * repairs of one run are one transaction; a file that SQLite finds no way through is left as it is. */
 #include "store/account.h"
 
 #include "base/encode.h"
 #include "message/summary.h"
+#include "store/vfs.h"
+#include "store/xxh3.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -14,7 +17,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #define PIECE_BYTES (64u << 10)
 
@@ -25,6 +27,7 @@ struct check {
     void *tell_arg;
     size_t findings;
     uint64_t summaries_changed;
+    size_t damaged_pages;
 };
 
 static void found(struct check *c, bool repaired, const char *format, ...) PRINTF(3, 4);
@@ -60,10 +63,18 @@ static enum err run(struct check *c, const char *sql, int64_t a, int64_t b)
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? ERR_OK : sql_err(c->account->db, rc);
 }
 
-/* A rule: rows that break it (two numbers each), the sentence, and what mends it. repair NULL: nothing does. */
+/* A rule: rows that break it (two numbers each), the sentence, and the statements that mend it. */
+#define REPAIR_STEPS_MAX 5
 struct rule {
-    const char *rows, *sentence, *repair;
+    const char *rows, *sentence, *repair[REPAIR_STEPS_MAX];
 };
+
+static enum err run_steps(struct check *c, const struct rule *rule, int64_t a, int64_t b)
+{
+    for (size_t i = 0; i < REPAIR_STEPS_MAX && rule->repair[i]; i++)
+        TRY(run(c, rule->repair[i], a, b));
+    return ERR_OK;
+}
 
 static enum err check_rule(struct check *c, const struct rule *rule)
 {
@@ -83,56 +94,76 @@ static enum err check_rule(struct check *c, const struct rule *rule)
     (void)sqlite3_finalize(statement);
     enum err e = rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
-        if (c->repair && rule->repair)
-            e = run(c, rule->repair, pairs[i][0], pairs[i][1]);
-        found(c, c->repair && rule->repair && e == ERR_OK, "%s (%lld, %lld)", rule->sentence,
+        if (c->repair)
+            e = run_steps(c, rule, pairs[i][0], pairs[i][1]);
+        found(c, c->repair && e == ERR_OK, "%s (%lld, %lld)", rule->sentence,
             (long long)pairs[i][0], (long long)pairs[i][1]);
     }
     free(pairs);
     return e;
 }
 
-/* Order matters: references are counted after entries without a message are gone, counters after that. */
+/* A UIDVALIDITY above every earlier one (S-5), and the account remembers it. */
+#define NEW_UIDVALIDITY "max(a.uidvalidity+1, CAST(strftime('%s') AS INTEGER))"
+#define KEEP_UIDVALIDITY                                                                           \
+    "UPDATE account SET uidvalidity=max(uidvalidity, (SELECT max(uidvalidity) FROM mailbox))"
+
+/* Order matters: what lost its row gets one before names are counted, names are counted once entries without a message are gone, counters last. */
 static const struct rule rules[] = {
+    { "SELECT email, length(bytes) FROM body b WHERE NOT EXISTS(SELECT 1 FROM email m WHERE "
+      "m.id=b.email)",
+        "bytes (message, size) belong to nothing",
+        { "INSERT INTO email SELECT email, 0, length(bytes), CAST(strftime('%s') AS INTEGER), 0,"
+          " xxh3(bytes), randomblob(16) FROM body WHERE email=?1" } },
     { "SELECT mailbox, uid FROM entry e WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=e.email)",
         "an entry (mailbox, uid) names a message that is not there",
-        "DELETE FROM entry WHERE mailbox=?1 AND uid=?2" },
+        { "DELETE FROM entry WHERE mailbox=?1 AND uid=?2" } },
     { "SELECT id, email FROM outgoing o WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=o.email)",
         "an outgoing row (id, message) names a message that is not there",
-        "DELETE FROM outgoing WHERE id=?1" },
+        { "DELETE FROM outgoing WHERE id=?1" } },
+    { "SELECT mailbox, count(*) FROM entry e WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE "
+      "m.id=e.mailbox) GROUP BY mailbox",
+        "entries (mailbox, how many) are in a mailbox that is not there",
+        { "INSERT INTO mailbox SELECT ?1, 'Recovered '||?1, 0, 0, " NEW_UIDVALIDITY
+          ", 1, 1, 0, 0, 0, 0, 1, 1 FROM account a",
+            KEEP_UIDVALIDITY } },
     { "SELECT m.id, ifnull(n.c, 0) + ifnull(o.c, 0) AS named FROM email m"
       " LEFT JOIN (SELECT email, count(*) AS c FROM entry GROUP BY email) n ON n.email=m.id"
       " LEFT JOIN (SELECT email, count(*) AS c FROM outgoing GROUP BY email) o ON o.email=m.id"
       " WHERE m.refs<>ifnull(n.c, 0) + ifnull(o.c, 0)",
         "a message (id, how often it is named) counts its names wrongly",
-        "UPDATE email SET refs=?2 WHERE id=?1" },
+        { "UPDATE email SET refs=?2 WHERE id=?1" } },
     { "SELECT id, size FROM email WHERE refs=0", "a message (id, size) is named by nothing",
-        "DELETE FROM email WHERE id=?1" },
-    { "SELECT email, 0 FROM body b WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=b.email)",
-        "bytes (message) belong to nothing", "DELETE FROM body WHERE email=?1" },
+        { "INSERT INTO mailbox SELECT NULL, 'Recovered', 0, 0, " NEW_UIDVALIDITY
+          ", 1, 1, 0, 0, 0, 0, 1, 1 FROM account a"
+          " WHERE NOT EXISTS(SELECT 1 FROM mailbox WHERE name='Recovered')",
+            KEEP_UIDVALIDITY,
+            "UPDATE mailbox SET uidnext=uidnext+1, noselect=0, modseq=1+max("
+            "(SELECT modseq FROM account), (SELECT max(modseq) FROM mailbox))"
+            " WHERE name='Recovered'",
+            "INSERT INTO entry SELECT id, uidnext-1, ?1, 0, modseq FROM mailbox"
+            " WHERE name='Recovered'",
+            "UPDATE email SET refs=1 WHERE id=?1" } },
     { "SELECT email, 0 FROM summary s WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=s.email)",
-        "a summary (message) belongs to nothing", "DELETE FROM summary WHERE email=?1" },
+        "a summary (message) belongs to nothing", { "DELETE FROM summary WHERE email=?1" } },
     { "SELECT m.id, ifnull(max(e.uid), 0) + 1 FROM mailbox m JOIN entry e ON e.mailbox=m.id GROUP "
       "BY m.id"
       " HAVING max(e.uid)>=m.uidnext",
         "a mailbox (id, right value) has a UIDNEXT that is in use",
-        "UPDATE mailbox SET uidnext=?2 WHERE id=?1" },
+        { "UPDATE mailbox SET uidnext=?2 WHERE id=?1" } },
     { "SELECT m.id, max(e.modseq) FROM mailbox m JOIN entry e ON e.mailbox=m.id GROUP BY m.id"
       " HAVING max(e.modseq)>m.modseq",
         "a mailbox (id, right value) has a HIGHESTMODSEQ below that of a message",
-        "UPDATE mailbox SET modseq=?2 WHERE id=?1" },
-    { "SELECT mailbox, uid FROM entry e WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE "
-      "m.id=e.mailbox)",
-        "an entry (mailbox, uid) is in a mailbox that is not there", NULL },
+        { "UPDATE mailbox SET modseq=?2 WHERE id=?1" } },
     { "SELECT g.mailbox, g.first FROM gone g JOIN entry e ON e.mailbox=g.mailbox AND e.uid BETWEEN "
       "g.first AND g.last",
         "a message that is there counts as expunged (mailbox, first UID of the run)",
-        "DELETE FROM gone WHERE mailbox=?1 AND first=?2" },
+        { "DELETE FROM gone WHERE mailbox=?1 AND first=?2" } },
     { "SELECT mailbox, uid FROM entry WHERE (flags & ~0x1f) >> 8 >> (SELECT count(*) FROM "
       "keyword)<>0",
         "an entry (mailbox, uid) has a keyword without a name",
-        "UPDATE entry SET flags=flags & ((1 << (8 + (SELECT count(*) FROM keyword))) - 1)"
-        " WHERE mailbox=?1 AND uid=?2" },
+        { "UPDATE entry SET flags=flags & ((1 << (8 + (SELECT count(*) FROM keyword))) - 1)"
+          " WHERE mailbox=?1 AND uid=?2" } },
 };
 
 /* ---- counters ---- */
@@ -211,6 +242,49 @@ static enum err see_big(
     return e;
 }
 
+static void xxh3_sql(sqlite3_context *context, int count, sqlite3_value **values)
+{
+    (void)count;
+    const void *bytes = sqlite3_value_blob(values[0]);
+    size_t len = (size_t)sqlite3_value_bytes(values[0]);
+    sqlite3_result_int64(context, (int64_t)XXH3_64bits(bytes ? bytes : "", len));
+}
+
+/* Where rows may be lost, a file that nothing names may be the bytes of one: it gets a row. */
+static enum err adopt_file(struct check *c, const char *name, struct slice guid)
+{
+    struct stat about;
+    if (fstatat(c->account->folder_fd, name, &about, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_from_errno(errno);
+    struct bytes_seen seen = { .hash = XXH3_createState(), .scan = msg_scan_new() };
+    assert(seen.hash);
+    (void)XXH3_64bits_reset(seen.hash);
+    enum err e = see_big(c, guid, (uint64_t)about.st_size, &seen);
+    sqlite3_stmt *insert = NULL;
+    if (e == ERR_OK)
+        e = prepare(c,
+            "INSERT INTO email SELECT 1 + (SELECT ifnull(max(id), 0) FROM email), 0, ?1,"
+            " CAST(strftime('%s') AS INTEGER), 0, ?2, ?3",
+            &insert);
+    if (e == ERR_OK) {
+        (void)sqlite3_bind_int64(insert, 1, (int64_t)about.st_size);
+        (void)sqlite3_bind_int64(insert, 2, (int64_t)XXH3_64bits_digest(seen.hash));
+        sql_bind_bytes(insert, 3, guid);
+        int rc = sqlite3_step(insert);
+        e = rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
+        found(c, e == ERR_OK, "%s belongs to nothing", name);
+    }
+    (void)sqlite3_finalize(insert);
+    msg_scan_free(seen.scan);
+    (void)XXH3_freeState(seen.hash);
+    return e;
+}
+
+static enum err on_big_file(void *check_arg, const char *name, struct slice guid)
+{
+    return adopt_file(check_arg, name, guid);
+}
+
 /* One row of: id, size, checksum, guid, bytes or NULL, summary or NULL. */
 static enum err check_message(struct check *c, sqlite3_stmt *row)
 {
@@ -280,7 +354,35 @@ static enum err check_messages(struct check *c)
 
 /* ---- the file ---- */
 
-static enum err check_file(struct check *c)
+static void count_page(void *check_arg, uint32_t page)
+{
+    (void)page;
+    ((struct check *)check_arg)->damaged_pages++;
+}
+
+static void tell_page(void *check_arg, uint32_t page)
+{
+    struct check *c = check_arg;
+    found(c, c->repair, "mail.db: page %u is not as it was written", page);
+}
+
+/* The header says how many pages count. */
+static enum err check_length(struct check *c)
+{
+    sqlite3_stmt *statement;
+    uint64_t pages, wanted;
+    TRY(prepare(c, "PRAGMA page_count", &statement));
+    wanted =
+        sqlite3_step(statement) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    TRY(sql_err(c->account->db, sqlite3_finalize(statement)));
+    TRY(store_vfs_pages(c->account->db, c->repair ? wanted : 0, &pages));
+    if (pages != wanted)
+        found(c, c->repair && pages > wanted, "mail.db has %llu pages, wanted %llu",
+            (unsigned long long)pages, (unsigned long long)wanted);
+    return ERR_OK;
+}
+
+static enum err check_structure(struct check *c)
 {
     sqlite3_stmt *statement;
     TRY(prepare(c, "PRAGMA integrity_check(20)", &statement));
@@ -297,12 +399,92 @@ static enum err check_file(struct check *c)
     return ERR_OK;
 }
 
+/* A file that lies in the wrong folder is whole in itself, and none of its pages fits here. */
+static enum err tell_owner(struct check *c)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(c->account, SQL_ACCOUNT, &statement));
+    TRY(sql_step(c->account, statement, &row));
+    struct slice id = row ? sql_text(statement, 0) : SLICE_EMPTY;
+    found(c, false, "mail.db is not of this account but of %.*s; put the right one back",
+        (int)(id.len < ACCOUNT_ID_BYTES_MAX ? id.len : ACCOUNT_ID_BYTES_MAX), id.ptr);
+    (void)sqlite3_reset(statement);
+    return ERR_OK;
+}
+
+/* A page that the log holds anew may be half written in the file, so the log goes first. A full disk keeps the pages from being looked at, no more.
+ * Damaged pages are taken as they are only where SQLite finds its way through them all: what follows then says which rows are wrong. */
+static enum err check_file(struct check *c)
+{
+    sqlite3 *db = c->account->db;
+    enum err e = c->account->readonly ? ERR_NO_SPACE : account_checkpoint(c->account);
+    bool look = e == ERR_OK;
+    if (look)
+        e = store_vfs_scan(db, false, count_page, c);
+    if (e != ERR_OK && e != ERR_CORRUPT && e != ERR_NO_SPACE)
+        return e;
+    uint64_t pages = 0;
+    if (c->damaged_pages) {
+        store_vfs_verify(db, false);
+        TRY(store_vfs_pages(db, 0, &pages));
+    }
+    if (pages > 0 && c->damaged_pages == pages) {
+        c->repair = false;
+        return tell_owner(c);
+    }
+    TRY(check_structure(c));
+    if (look && c->findings == 0)
+        TRY(check_length(c));
+    if (c->damaged_pages) {
+        bool taken = c->repair && c->findings == 0;
+        c->repair = taken;
+        TRY(store_vfs_scan(db, taken, tell_page, c));
+        store_vfs_verify(db, true);
+    }
+    return ERR_OK;
+}
+
+static enum err mend_id(struct check *c)
+{
+    sqlite3_stmt *statement;
+    TRY(prepare(c, "UPDATE account SET id=?1 WHERE id<>?1", &statement));
+    sql_bind_text(statement, 1, slice_of(c->account->id));
+    int rc = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    if (rc == SQLITE_DONE && sqlite3_changes(c->account->db) > 0)
+        found(c, true, "mail.db names another account");
+    return rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
+}
+
 static enum err check_rows(struct check *c)
 {
+    if (c->repair)
+        TRY(mend_id(c));
+    if (c->repair && c->damaged_pages)
+        TRY(account_big_unnamed(c->account, on_big_file, c));
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         TRY(check_rule(c, &rules[i]));
     TRY(check_counters(c));
     return check_messages(c);
+}
+
+static enum err mend_rows(struct check *c)
+{
+    struct account *account = c->account;
+    int rc = sqlite3_create_function(account->db, "xxh3", 1,
+        SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, xxh3_sql, NULL, NULL);
+    if (rc != SQLITE_OK)
+        return sql_err(account->db, rc);
+    TRY(sql_run(account, SQL_BEGIN));
+    enum err e = check_rows(c);
+    enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
+    if (end != ERR_OK)
+        account->readonly = true;
+    account_forget_mailboxes(account);
+    TRY(e == ERR_OK ? end : e);
+    account_sweep_big(account);
+    return account_load(account);
 }
 
 enum err account_check(struct account *account, bool repair, account_finding_fn *tell,
@@ -312,25 +494,13 @@ enum err account_check(struct account *account, bool repair, account_finding_fn 
         .repair = repair && !account->readonly,
         .tell = tell,
         .tell_arg = tell_arg };
-    TRY(check_file(&c));
-    if (c.findings == 0 || repair) {
-        if (c.repair)
-            TRY(sql_run(account, SQL_BEGIN));
-        enum err e = check_rows(&c);
-        if (c.repair) {
-            enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
-            if (end != ERR_OK)
-                account->readonly = true;
-            e = e == ERR_OK ? end : e;
-            account_sweep_big(account);
-            account_forget_mailboxes(account);
-            if (e == ERR_OK)
-                e = account_load(account);
-        }
-        TRY(e);
-    }
+    enum err e = check_file(&c);
+    if (e == ERR_OK && c.repair)
+        e = mend_rows(&c);
+    else if (e == ERR_OK && c.findings == 0)
+        e = check_rows(&c);
     *out_findings = c.findings;
-    return ERR_OK;
+    return e;
 }
 
 enum err account_fsck(
@@ -350,28 +520,30 @@ static void keep_quiet(void *unused, const char *text, bool repaired)
     (void)repaired;
 }
 
-enum err account_rebuild(struct account *account, uint64_t *out_changed)
+static enum err rebuild(struct account *account, uint64_t *out_changed)
 {
-    if (account->readonly)
-        return ERR_IO;
     struct check c = { .account = account, .repair = true, .tell = keep_quiet };
+    TRY(sql_run(account, SQL_BEGIN));
+    enum err e = check_counters(&c);
+    uint64_t counters = c.findings;
+    if (e == ERR_OK)
+        e = check_messages(&c);
+    enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
+    if (end != ERR_OK)
+        account->readonly = true;
+    account_forget_mailboxes(account);
+    TRY(e == ERR_OK ? end : e);
+    *out_changed = c.summaries_changed + counters;
+    return account_load(account);
+}
+
+enum err store_rebuild(struct store *store, struct slice id, uint64_t *out_changed)
+{
+    struct account *account;
+    TRY(store_account(store, id, false, &account));
     pthread_mutex_lock(&account->lock);
-    enum err e = sql_run(account, SQL_BEGIN);
-    if (e == ERR_OK) {
-        e = check_counters(&c);
-        uint64_t counters = c.findings;
-        if (e == ERR_OK)
-            e = check_messages(&c);
-        enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
-        if (end != ERR_OK)
-            account->readonly = true;
-        e = e == ERR_OK ? end : e;
-        account_forget_mailboxes(account);
-        if (e == ERR_OK) {
-            *out_changed = c.summaries_changed + counters;
-            e = account_load(account);
-        }
-    }
+    enum err e = account->readonly ? ERR_IO : rebuild(account, out_changed);
     pthread_mutex_unlock(&account->lock);
+    account_unref(account);
     return e;
 }

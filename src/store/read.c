@@ -1,9 +1,14 @@
-/* Committed rows, and handles on bodies. */
+/* Committed rows, and handles on bodies.
+ *
+ * A damaged page must not hide the messages beside the one it holds: where a set of rows ends with ERR_CORRUPT, the row behind it is read with less, and
+ * the set goes on after it. */
 #include "store/account.h"
 
 #include "base/cleanup.h"
 #include "base/encode.h"
+#include "store/xxh3.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,8 +17,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_ROWS_MAX  10000
-#define READ_BYTES_MAX (4u << 20)
+#define READ_ROWS_MAX     10000
+#define READ_BYTES_MAX    (4u << 20)
+#define CHECK_PIECE_BYTES (128u << 10)
 
 struct reading {
     const struct store_read_args *args;
@@ -63,7 +69,8 @@ static enum err read_row(struct reading *r, sqlite3_stmt *statement)
         row->received_s = sqlite3_column_int64(statement, 6);
         row->received_tz_min = (int32_t)sqlite3_column_int64(statement, 7);
     }
-    if (r->args->need & STORE_NEED_SUMMARY)
+    if (r->sql == SQL_ENTRIES_SUMMARY ||
+        (r->sql == SQL_ENTRIES_BODY && r->args->need & STORE_NEED_SUMMARY))
         TRY(keep(r, statement, 8, &row->summary));
     if (r->sql == SQL_ENTRIES_BODY && sqlite3_column_type(statement, 9) != SQLITE_NULL)
         TRY(keep(r, statement, 9, &row->body));
@@ -71,9 +78,9 @@ static enum err read_row(struct reading *r, sqlite3_stmt *statement)
     return ERR_OK;
 }
 
-/* *out_full: enough was read. */
-static enum err read_range(
-    struct reading *r, struct account *account, struct uid_run range, bool *out_full)
+/* *out_full: enough was read. *out_next: what comes before it is done with. */
+static enum err read_rows(struct reading *r, struct account *account, struct uid_run range,
+    bool *out_full, uint32_t *out_next)
 {
     sqlite3_stmt *statement;
     TRY(sql_get(account, r->sql, &statement));
@@ -93,15 +100,63 @@ static enum err read_range(
         if (!row)
             return ERR_OK;
         enum err e = ERR_OK;
+        uint32_t uid = (uint32_t)sqlite3_column_int64(statement, 0);
         *out_full = r->rows.count >= r->rows_max || r->bytes >= r->bytes_max;
         if (*out_full)
-            r->rows.next_uid = (uint32_t)sqlite3_column_int64(statement, 0);
+            r->rows.next_uid = uid;
         else
             e = read_row(r, statement);
         if (*out_full || e != ERR_OK) {
             (void)sqlite3_reset(statement);
             return e;
         }
+        *out_next = uid + 1;
+    }
+}
+
+/* The first row from *next on, with as much as can be read of it. */
+static enum err read_damaged(
+    struct reading *r, struct account *account, uint32_t last, uint32_t *next)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(account, SQL_ENTRIES, &statement));
+    (void)sqlite3_bind_int64(statement, 1, r->args->mailbox);
+    (void)sqlite3_bind_int64(statement, 2, *next);
+    (void)sqlite3_bind_int64(statement, 3, last);
+    TRY(sql_step(account, statement, &row));
+    if (!row)
+        return ERR_CORRUPT;
+    struct uid_run one;
+    one.first = one.last = (uint32_t)sqlite3_column_int64(statement, 0);
+    (void)sqlite3_reset(statement);
+    enum sql asked = r->sql;
+    static const enum sql less[] = { SQL_ENTRIES_SUMMARY, SQL_ENTRIES_EMAIL };
+    bool full = false, read = false;
+    for (size_t i = 0; i < sizeof less / sizeof less[0] && !read; i++) {
+        uint32_t after;
+        r->sql = less[i];
+        enum err e = read_rows(r, account, one, &full, &after);
+        read = e == ERR_OK;
+        if (e != ERR_OK && e != ERR_CORRUPT)
+            return e;
+    }
+    r->sql = asked;
+    r->rows.damaged |= !read;
+    *next = one.last + 1;
+    return ERR_OK;
+}
+
+static enum err read_range(
+    struct reading *r, struct account *account, struct uid_run range, bool *out_full)
+{
+    for (;;) {
+        enum err e = read_rows(r, account, range, out_full, &range.first);
+        if (e != ERR_CORRUPT || r->sql == SQL_ENTRIES)
+            return e;
+        TRY(read_damaged(r, account, range.last, &range.first));
+        if (range.first > range.last || range.first == 0)
+            return ERR_OK;
     }
 }
 
@@ -173,8 +228,35 @@ static enum err open_big(
     return (uint64_t)about.st_size == size ? ERR_OK : ERR_CORRUPT;
 }
 
-static enum err find_body(struct account *account, int64_t email, struct store_body *body)
+static enum err read_file(void *source_arg, uint64_t offset, size_t len, struct buf *out)
 {
+    const struct store_body *body = source_arg;
+    char *room = buf_room(out, len);
+    if (!room)
+        return ERR_LIMIT;
+    for (size_t have = 0; have < len;) {
+        ssize_t got = pread(body->fd, room + have, len - have, (off_t)(offset + have));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_from_errno(errno);
+        if (got == 0)
+            return ERR_CORRUPT;
+        have += (size_t)got;
+    }
+    buf_wrote(out, len);
+    return ERR_OK;
+}
+
+struct found_body {
+    struct store_body *body;
+    uint64_t checksum; /* of a file that is still to be checked */
+    bool check;
+};
+
+static enum err find_body(struct account *account, int64_t email, struct found_body *found)
+{
+    struct store_body *body = found->body;
     sqlite3_stmt *statement, *rows;
     bool row;
     TRY(sql_get(account, SQL_BODY, &rows));
@@ -193,43 +275,56 @@ static enum err find_body(struct account *account, int64_t email, struct store_b
     if (!row)
         return ERR_NOT_FOUND;
     body->size = (uint64_t)sqlite3_column_int64(statement, 1);
+    found->checksum = (uint64_t)sqlite3_column_int64(statement, 2);
+    found->check = true;
+    for (size_t i = 0; i < WHOLE_KEPT; i++)
+        found->check &= account->whole[i] != email;
     enum err e = open_big(account, sql_bytes(statement, 0), body->size, body);
     (void)sqlite3_reset(statement);
     return e;
 }
 
-enum err account_body(struct account *account, int64_t email, struct store_body **out_body)
+/* Once, when its first piece is wanted: nothing later could take back bytes that are not those that came. */
+static enum err check_big(struct account *account, int64_t email, const struct found_body *found)
 {
-    struct store_body *body = mem_zalloc(1, sizeof *body);
-    body->fd = -1;
-    pthread_mutex_lock(&account->lock);
-    enum err e = find_body(account, email, body);
-    pthread_mutex_unlock(&account->lock);
-    if (e != ERR_OK) {
-        store_body_close(body);
-        return e;
+    struct buf piece;
+    XXH3_state_t *hash = XXH3_createState();
+    assert(hash);
+    (void)XXH3_64bits_reset(hash);
+    buf_init(&piece, 0);
+    enum err e = ERR_OK;
+    for (uint64_t at = 0; at < found->body->size && e == ERR_OK; at += CHECK_PIECE_BYTES) {
+        uint64_t left = found->body->size - at;
+        buf_clear(&piece);
+        e = read_file(
+            found->body, at, (size_t)(left < CHECK_PIECE_BYTES ? left : CHECK_PIECE_BYTES), &piece);
+        (void)XXH3_64bits_update(hash, buf_slice(&piece).ptr, buf_len(&piece));
     }
-    *out_body = body;
+    if (e == ERR_OK && XXH3_64bits_digest(hash) != found->checksum)
+        e = ERR_CORRUPT;
+    (void)XXH3_freeState(hash);
+    buf_done(&piece);
+    TRY(e);
+    pthread_mutex_lock(&account->lock);
+    account->whole[account->whole_next++ % WHOLE_KEPT] = email;
+    pthread_mutex_unlock(&account->lock);
     return ERR_OK;
 }
 
-static enum err read_file(void *source_arg, uint64_t offset, size_t len, struct buf *out)
+enum err account_body(struct account *account, int64_t email, struct store_body **out_body)
 {
-    const struct store_body *body = source_arg;
-    char *room = buf_room(out, len);
-    if (!room)
-        return ERR_LIMIT;
-    for (size_t have = 0; have < len;) {
-        ssize_t got = pread(body->fd, room + have, len - have, (off_t)(offset + have));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_from_errno(errno);
-        if (got == 0)
-            return ERR_CORRUPT;
-        have += (size_t)got;
+    struct found_body found = { .body = mem_zalloc(1, sizeof *found.body) };
+    found.body->fd = -1;
+    pthread_mutex_lock(&account->lock);
+    enum err e = find_body(account, email, &found);
+    pthread_mutex_unlock(&account->lock);
+    if (e == ERR_OK && found.check)
+        e = check_big(account, email, &found);
+    if (e != ERR_OK) {
+        store_body_close(found.body);
+        return e;
     }
-    buf_wrote(out, len);
+    *out_body = found.body;
     return ERR_OK;
 }
 

@@ -13,10 +13,8 @@
 #include <errno.h>
 
 static const char schema[] =
-    "BEGIN IMMEDIATE;"
     "CREATE TABLE account(one INTEGER PRIMARY KEY CHECK(one=1), modseq INTEGER NOT NULL,"
-    " uidvalidity INTEGER NOT NULL, epoch INTEGER NOT NULL);"
-    "INSERT INTO account VALUES(1, 1, 0, 0);"
+    " uidvalidity INTEGER NOT NULL, epoch INTEGER NOT NULL, id TEXT NOT NULL);"
     "CREATE TABLE mailbox(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, use "
     "INTEGER NOT NULL,"
     " noselect INTEGER NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
@@ -41,8 +39,7 @@ static const char schema[] =
     " sender TEXT NOT NULL, recipient TEXT NOT NULL, status TEXT NOT NULL, created INTEGER NOT "
     "NULL,"
     " next INTEGER NOT NULL, attempts INTEGER NOT NULL);"
-    "PRAGMA user_version=1;"
-    "COMMIT";
+    "PRAGMA user_version=" STORE_SCHEMA_VERSION_TEXT;
 
 #define MAILBOX_COLUMNS                                                                            \
     "m.id, m.name, m.use, m.noselect, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen,"   \
@@ -59,7 +56,7 @@ static const char *const text[SQL_COUNT] = {
     [SQL_SAVEPOINT] = "SAVEPOINT request",
     [SQL_RELEASE] = "RELEASE request",
     [SQL_ROLLBACK_TO] = "ROLLBACK TO request",
-    [SQL_ACCOUNT] = "SELECT modseq, uidvalidity FROM account",
+    [SQL_ACCOUNT] = "SELECT id FROM account",
     [SQL_ACCOUNT_MODSEQ] =
         "SELECT max((SELECT modseq FROM account), (SELECT ifnull(max(modseq), 0) FROM mailbox))",
     [SQL_ACCOUNT_MODSEQ_SET] = "UPDATE account SET modseq=?1",
@@ -114,7 +111,7 @@ static const char *const text[SQL_COUNT] = {
         "SELECT " EMAIL_COLUMNS " FROM entry e CROSS JOIN email m ON m.id=e.email" ENTRY_WANTED,
     [SQL_ENTRIES_SUMMARY] =
         "SELECT " EMAIL_COLUMNS ", s.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
-        " CROSS JOIN summary s ON s.email=e.email" ENTRY_WANTED,
+        " LEFT JOIN summary s ON s.email=e.email" ENTRY_WANTED,
     [SQL_ENTRIES_BODY] =
         "SELECT " EMAIL_COLUMNS
         ", CASE WHEN ?7 THEN (SELECT bytes FROM summary s WHERE s.email=e.email) END, b.bytes"
@@ -167,9 +164,27 @@ static const char *const text[SQL_COUNT] = {
         "UPDATE outgoing SET next=?2, status=?3, attempts=attempts+1 WHERE id=?1",
 };
 
-enum err sql_schema(sqlite3 *db)
+static int make_tables(sqlite3 *db, struct slice id)
 {
+    sqlite3_stmt *statement;
     int rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(
+            db, "INSERT INTO account VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    sql_bind_text(statement, 1, id);
+    (void)sqlite3_step(statement);
+    return sqlite3_finalize(statement);
+}
+
+enum err sql_schema(sqlite3 *db, struct slice id)
+{
+    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = make_tables(db, id);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         return ERR_OK;
     enum err e = sql_err(db, rc);
@@ -200,6 +215,8 @@ enum err sql_err(sqlite3 *db, int rc)
     case SQLITE_NOMEM:
         return ERR_NO_SPACE;
     default: {
+        if (rc == SQLITE_IOERR_DATA) /* vfs.h */
+            return ERR_CORRUPT;
         /* A write that found no room leaves nothing behind: it can be rolled back, unlike a failed sync. */
         int problem = db && (rc == SQLITE_IOERR_WRITE) ? sqlite3_system_errno(db) : 0;
         return problem == ENOSPC || problem == EDQUOT || problem == EFBIG ? ERR_NO_SPACE : ERR_IO;

@@ -88,12 +88,14 @@ enum sql {
     SQL_COUNT
 };
 
-#define STORE_SCHEMA_VERSION 1
+/* 2: pages with checksums, an account that knows its id. */
+#define STORE_SCHEMA_VERSION      2
+#define STORE_SCHEMA_VERSION_TEXT "2"
 
 struct account;
 
-/* Creates the tables in an empty database, in one transaction. */
-enum err MUST_USE sql_schema(sqlite3 *db);
+/* Creates the tables of account id in an empty database, in one transaction. */
+enum err MUST_USE sql_schema(sqlite3 *db, struct slice id);
 /* The kind of error that rc stands for. */
 enum err sql_err(sqlite3 *db, int rc);
 

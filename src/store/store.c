@@ -60,6 +60,14 @@ static enum err empty_dir(int parent_fd, const char *name, int depth)
     return e;
 }
 
+enum err store_remove_dir(int parent_fd, const char *name)
+{
+    enum err e = empty_dir(parent_fd, name, FOLDER_DEPTH_MAX);
+    if (e == ERR_OK && unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
+        e = err_from_errno(errno);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
 enum err store_open(
     const struct store_options *options, struct store **out_store, struct err_note *note)
 {
@@ -80,7 +88,7 @@ enum err store_open(
     if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/removed cannot be emptied; look at its files and permissions", options->root);
-    if (empty_dir(root, "incoming", 0) != ERR_OK)
+    if (empty_dir(root, "incoming", FOLDER_DEPTH_MAX) != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/incoming cannot be emptied; look at its files and permissions", options->root);
     if (fsync(root) != 0)
@@ -134,16 +142,15 @@ enum err store_sync_dir(int parent_fd, const char *name)
     return ERR_OK;
 }
 
-static enum err remove_folder(struct store *store, struct slice id)
+enum err store_move_account(struct store *store, struct slice id, const char *from, const char *to)
 {
-    char from[16 + ACCOUNT_ID_BYTES_MAX], to[16 + ACCOUNT_ID_BYTES_MAX];
-    (void)snprintf(from, sizeof from, "accounts/%.*s", SLICE_FMT(id));
-    (void)snprintf(to, sizeof to, "removed/%.*s", SLICE_FMT(id));
-    if (renameat(store->root_fd, from, store->root_fd, to) != 0)
+    char from_path[16 + ACCOUNT_ID_BYTES_MAX], to_path[16 + ACCOUNT_ID_BYTES_MAX];
+    (void)snprintf(from_path, sizeof from_path, "%s/%.*s", from, SLICE_FMT(id));
+    (void)snprintf(to_path, sizeof to_path, "%s/%.*s", to, SLICE_FMT(id));
+    if (renameat(store->root_fd, from_path, store->root_fd, to_path) != 0)
         return err_from_errno(errno);
-    TRY(store_sync_dir(store->root_fd, "accounts"));
-    TRY(store_sync_dir(store->root_fd, "removed"));
-    return empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
+    TRY(store_sync_dir(store->root_fd, from));
+    return store_sync_dir(store->root_fd, to);
 }
 
 enum err store_account_remove(struct store *store, struct slice id)
@@ -153,7 +160,9 @@ enum err store_account_remove(struct store *store, struct slice id)
     pthread_mutex_lock(&store->lock);
     enum err e = store_account_shut(store, id);
     if (e == ERR_OK)
-        e = remove_folder(store, id);
+        e = store_move_account(store, id, "accounts", "removed");
+    if (e == ERR_OK)
+        e = empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
     pthread_mutex_unlock(&store->lock);
     return e;
 }

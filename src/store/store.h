@@ -157,14 +157,15 @@ struct store_row {
     uint64_t size;
     int64_t received_s;   /* INTERNALDATE, seconds UTC */
     int32_t received_tz_min; /* its zone as given by APPEND; 0 for deliveries */
-    struct slice summary; /* in the arena */
-    struct slice body;    /* in the arena; ptr NULL when it is a file: use account_body */
+    struct slice summary; /* in the arena; empty when it is damaged: msg_summary_from makes it anew */
+    struct slice body;    /* in the arena; ptr NULL when it is a file, or damaged: use account_body */
 };
 
 struct store_rows {
     struct store_row *at; /* in the arena, ascending uid */
     size_t count;
     uint32_t next_uid; /* 0: nothing more; else ask again with from_uid = next_uid */
+    bool damaged;      /* rows are missing here whose messages cannot be read */
 };
 
 struct store_read_args {
@@ -182,7 +183,8 @@ struct store_read_args {
 enum err MUST_USE account_read(struct account *account, const struct store_read_args *args, struct arena *arena,
         struct store_rows *out_rows);
 
-/* A handle on one body, small or big; stays readable after an expunge. */
+/* A handle on one body, small or big; stays readable after an expunge. ERR_CORRUPT when the bytes are not those that came: a big one is read through
+ * for that, unless it was lately. */
 struct store_body;
 enum err MUST_USE account_body(struct account *account, int64_t email, struct store_body **out_body);
 struct msg_source store_body_source(struct store_body *body); /* borrowed; one thread */
@@ -364,6 +366,9 @@ enum err MUST_USE account_usage(struct account *account, struct account_usage *o
  * text says so. Returns ERR_OK when it could look at everything, whatever it found. */
 typedef void account_finding_fn(void *tell_arg, const char *text, bool repaired);
 enum err MUST_USE account_fsck(struct account *account, bool repair, account_finding_fn *tell, void *tell_arg);
+/* The same for one that is not open, and also for one that cannot be opened because of what is wrong. ERR_NOT_FOUND: it has no folder. */
+enum err MUST_USE store_fsck(struct store *store, struct slice id, bool repair, account_finding_fn *tell, void *tell_arg);
+
 struct store_summary {
     int64_t email;
     struct slice bytes;
@@ -374,6 +379,6 @@ enum err MUST_USE account_keep_summaries(
     struct account *account, const struct store_summary *summaries, size_t count);
 
 /* Makes anew what is derived: summaries, counts (S-7). out_changed = rows that differed. */
-enum err MUST_USE account_rebuild(struct account *account, uint64_t *out_changed);
+enum err MUST_USE store_rebuild(struct store *store, struct slice id, uint64_t *out_changed);
 
 #endif

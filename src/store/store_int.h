@@ -40,6 +40,11 @@ enum err MUST_USE store_account_shut(struct store *store, struct slice id);
 bool store_id_ok(struct slice id);
 /* Syncs a folder so that names made or gone in it are durable. */
 enum err MUST_USE store_sync_dir(int parent_fd, const char *name);
+/* Moves the folder of an account that is not open from one of the node's folders into another, in one step that survives a crash. */
+enum err MUST_USE store_move_account(
+    struct store *store, struct slice id, const char *from, const char *to);
+/* Deletes a folder and all that is in it; ERR_OK when there is none. */
+enum err MUST_USE store_remove_dir(int parent_fd, const char *name);
 enum err MUST_USE store_make_dir(int parent_fd, const char *name, struct err_note *note);
 
 /* of blob.c, for append: XXH3 of all bytes; where the file is. */

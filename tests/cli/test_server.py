@@ -5,7 +5,6 @@ import os
 import signal
 import smtplib
 import socket
-import sqlite3
 import ssl
 import sys
 import time
@@ -13,7 +12,7 @@ import time
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from server import Server, ServerError  # noqa: E402
+from server import Server, ServerError, alter, rows  # noqa: E402
 
 MESSAGE = b"From: a@example.org\r\nSubject: one\r\n\r\ntext\r\n"
 
@@ -63,11 +62,8 @@ def test_fsck_finds_and_repairs(server):
     server.append(user, MESSAGE)
     server.append(user, MESSAGE)
     server.stop()
-    db = sqlite3.connect(database(server))
-    db.execute("UPDATE mailbox SET messages=7, bytes=1 WHERE name='INBOX'")
-    db.execute("UPDATE summary SET bytes=x'00'")
-    db.commit()
-    db.close()
+    alter(database(server), "UPDATE mailbox SET messages=7, bytes=1 WHERE name='INBOX'")
+    alter(database(server), "UPDATE summary SET bytes=x'00'")
     assert exit_code(server, "fsck", user.address) == 1
     assert exit_code(server, "fsck", user.address) == 1  # looking repairs nothing
     assert exit_code(server, "fsck", user.address, "--repair") == 1
@@ -80,19 +76,13 @@ def test_fsck_finds_and_repairs(server):
 
 
 def summaries(server):
-    db = sqlite3.connect(database(server))
-    rows = db.execute("SELECT bytes FROM summary ORDER BY email").fetchall()
-    db.close()
-    return rows
+    return rows(database(server), "SELECT bytes FROM summary ORDER BY email")
 
 
-def spoil(server, rows):
+def spoil(server, before):
     """One summary of another version, one that is none."""
-    db = sqlite3.connect(database(server))
-    db.execute("UPDATE summary SET bytes=? WHERE bytes=?", (b"\x01" + rows[0][0][1:], rows[0][0]))
-    db.execute("UPDATE summary SET bytes=x'00' WHERE bytes=?", rows[1])
-    db.commit()
-    db.close()
+    alter(database(server), "UPDATE summary SET bytes=? WHERE bytes=?", b"\x01" + before[0][0][1:], before[0][0])
+    alter(database(server), "UPDATE summary SET bytes=x'00' WHERE bytes=?", before[1][0])
 
 
 @pytest.mark.parametrize("reader", ["fetch", "search", "rebuild"])
@@ -131,10 +121,7 @@ def test_many_summaries_are_kept(server):
     server.stop()
     before = summaries(server)
     assert sum(len(row[0]) for row in before) > 1 << 20
-    db = sqlite3.connect(database(server))
-    db.execute("UPDATE summary SET bytes=x'00'")
-    db.commit()
-    db.close()
+    alter(database(server), "UPDATE summary SET bytes=x'00'")
     server.start()
     c = server.imap(user)
     c.select("INBOX")
@@ -163,10 +150,7 @@ def test_fsck_tells_damaged_bytes(server):
     user = server.user()
     server.append(user, MESSAGE)
     server.stop()
-    db = sqlite3.connect(database(server))
-    db.execute("UPDATE body SET bytes=?", (MESSAGE.replace(b"text", b"tExt"),))
-    db.commit()
-    db.close()
+    alter(database(server), "UPDATE body SET bytes=?", MESSAGE.replace(b"text", b"tExt"))
     for _ in range(2):  # lost bytes cannot be mended, and nothing is thrown away for it
         assert exit_code(server, "fsck", user.address, "--repair") == 1
     server.start()

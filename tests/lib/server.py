@@ -8,6 +8,7 @@
 The program is $BARID, else ./barid of the repository. The folder is removed at the end, kept with BARID_KEEP=1.
 """
 import atexit
+import contextlib
 import imaplib
 import itertools
 import os
@@ -17,6 +18,7 @@ import shutil
 import signal
 import smtplib
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -69,6 +71,30 @@ def have(program):
 
 def barid_program():
     return os.path.abspath(os.environ.get("BARID", os.path.join(TOP, "barid")))
+
+
+def rows(database, statement, *values):
+    """What a statement gives on a copy: SQLite itself would write pages without their checksums when it closes a database with a log."""
+    with tempfile.TemporaryDirectory(prefix="barid-rows-") as folder:
+        for end in ("", "-wal"):
+            if os.path.exists(database + end):
+                shutil.copy(database + end, os.path.join(folder, "mail.db" + end))
+        with contextlib.closing(sqlite3.connect(os.path.join(folder, "mail.db"))) as db:
+            return db.execute(statement, values).fetchall()
+
+
+def alter(database, statement, *values):
+    """Changes rows while nobody has the account open. What was changed stays in the log, whose pages the program's own checkpoint takes over: SQLite's
+    would write pages without their checksums."""
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        db.execute(statement, values)
+        db.commit()
+        kept = {end: open(database + end, "rb").read() for end in ("", "-wal")}
+    for end, data in kept.items():
+        with open(database + end, "wb") as f:
+            f.write(data)
+    if os.path.exists(database + "-shm"):
+        os.unlink(database + "-shm")
 
 
 def corpus():

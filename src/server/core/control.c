@@ -117,29 +117,17 @@ static void on_finding(void *tell_arg, const char *text, bool repaired)
 
 static enum err check_account(struct server *server, struct slice id, bool repair, struct buf *out)
 {
-    struct account *account;
-    enum err e = store_account(server->store, id, false, &account);
-    if (e == ERR_NOT_FOUND) /* no mail yet: the folder comes with the first */
-        return ERR_OK;
-    TRY(e);
-    e = account_fsck(account, repair, on_finding, out);
-    account_unref(account);
-    return e;
+    enum err e = store_fsck(server->store, id, repair, on_finding, out);
+    return e == ERR_NOT_FOUND ? ERR_OK : e; /* no mail yet: the folder comes with the first */
 }
 
 static enum err rebuild_account(struct server *server, struct slice id, struct buf *out)
 {
-    struct account *account;
     uint64_t changed = 0;
-    enum err e = store_account(server->store, id, false, &account);
-    if (e == ERR_NOT_FOUND)
-        return ERR_OK;
-    TRY(e);
-    e = account_rebuild(account, &changed);
-    account_unref(account);
+    enum err e = store_rebuild(server->store, id, &changed);
     if (e == ERR_OK)
         buf_addf(out, "rebuilt %llu\n", (unsigned long long)changed);
-    return e;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 static enum err remove_account(struct server *server, struct slice id)

@@ -230,6 +230,8 @@ static enum err fetch_rows(
             if (e != ERR_OK && e != ERR_NOT_FOUND && (e != ERR_DENIED || row_err == ERR_OK))
                 row_err = e;
         }
+        if (rows.damaged)
+            row_err = ERR_CORRUPT;
         imapd_made_keep(s, &f->made);
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);

@@ -1,6 +1,8 @@
 /* SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 7162 §3.1.5): rows in pages, each asked against the tree of keys. */
 #include "server/imap/imapd_search_int.h"
 
+#include "base/log.h"
+
 #define PAGE_BYTES_MAX (1u << 20)
 
 static unsigned need_of(enum search_cost cost)
@@ -51,6 +53,12 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
             enum err e = match_row(q, &rows.at[i], &matches);
             if (e == ERR_NOT_FOUND)
                 continue; /* expunged while we looked */
+            if (e == ERR_CORRUPT) { /* the others can still be found */
+                log_error("imap.search", "conn=%llu user=%s uid=%u err=%s left out",
+                    conn_id(s->conn), LOG_S(slice_of(s->user.address)), (unsigned)rows.at[i].uid,
+                    err_name(e));
+                continue;
+            }
             TRY(e);
             if (!matches)
                 continue;

@@ -1,0 +1,312 @@
+/* One account's folder: its database with the settings it is opened with, its log, its big files.
+ *
+ * Always true: opening what exists writes nothing; every page that is read was checked (vfs.h) unless the account is opened to be mended. */
+#include "store/account.h"
+
+#include "base/cleanup.h"
+#include "base/encode.h"
+#include "store/vfs.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NUMBER_TEXT_OF(number) #number
+#define NUMBER_TEXT(number)    NUMBER_TEXT_OF(number)
+
+static int wal_grew(void *hook_arg, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((struct account *)hook_arg)->log_pages = pages;
+    return SQLITE_OK;
+}
+
+static enum err run(sqlite3 *db, const char *statements)
+{
+    return sql_err(db, sqlite3_exec(db, statements, NULL, NULL, NULL));
+}
+
+static enum err read_version(sqlite3 *db, int *out_version)
+{
+    sqlite3_stmt *statement;
+    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
+    if (rc != SQLITE_OK)
+        return sql_err(db, rc);
+    rc = sqlite3_step(statement);
+    *out_version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+    int final_rc = sqlite3_finalize(statement);
+    return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
+}
+
+/* Opening what exists writes nothing: it must work on a full disk too. */
+static enum err set_up(struct account *account, enum account_opening how)
+{
+    /* EXCLUSIVE before anything that looks into the file: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic
+     * one would run on the answer's path. */
+    static const char always[] =
+        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
+        "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
+        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
+    /* Only here: auto_vacuum writes to the file each time it is set. */
+    static const char once[] =
+        "PRAGMA page_size=" NUMBER_TEXT(STORE_PAGE_BYTES) ";PRAGMA auto_vacuum=INCREMENTAL";
+    sqlite3 *db = account->db;
+    (void)sqlite3_extended_result_codes(db, 1);
+    TRY(run(db, always));
+    int keep = 1;
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_wal_hook(db, wal_grew, account);
+    int version;
+    TRY(read_version(db, &version));
+    if (version != (how == ACCOUNT_CREATE ? 0 : STORE_SCHEMA_VERSION))
+        return ERR_CORRUPT;
+    if (how == ACCOUNT_CREATE) {
+        int reserve = STORE_PAGE_CHECKSUM_BYTES;
+        (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);
+        TRY(run(db, once));
+    }
+    if (how != ACCOUNT_MEND) /* writes only where it is another, as another program may leave it */
+        TRY(run(db, "PRAGMA journal_mode=WAL"));
+    return how == ACCOUNT_CREATE ? sql_schema(db, slice_of(account->id)) : ERR_OK;
+}
+
+enum err account_load(struct account *account)
+{
+    sqlite3_stmt *statement;
+    int64_t modseq = 1;
+    TRY(sql_get(account, SQL_ACCOUNT_MODSEQ, &statement));
+    TRY(sql_number(account, statement, &modseq, NULL));
+    if ((uint64_t)modseq > account->modseq)
+        account->modseq = (uint64_t)modseq;
+    account->changes_floor = account->modseq;
+    bool row;
+    TRY(sql_get(account, SQL_HANDLES, &statement));
+    TRY(sql_step(account, statement, &row));
+    if (row) { /* read again after a repair: what was given out since stays given out */
+        int64_t email = sqlite3_column_int64(statement, 0);
+        int64_t outgoing = sqlite3_column_int64(statement, 1);
+        account->last_email = email > account->last_email ? email : account->last_email;
+        account->last_outgoing =
+            outgoing > account->last_outgoing ? outgoing : account->last_outgoing;
+        (void)sqlite3_reset(statement);
+    }
+    TRY(sql_get(account, SQL_USAGE, &statement));
+    TRY(sql_step(account, statement, &row));
+    if (row) {
+        account->usage_bytes = (uint64_t)sqlite3_column_int64(statement, 0);
+        account->usage_messages = (uint64_t)sqlite3_column_int64(statement, 1);
+        (void)sqlite3_reset(statement);
+    }
+    return account_load_keywords(account);
+}
+
+static enum err open_database(struct account *account, enum account_opening how)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/mail.db", account->folder_fd);
+    int rc = sqlite3_open_v2(path, &account->db,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+            (how == ACCOUNT_CREATE ? SQLITE_OPEN_CREATE : 0),
+        store_vfs());
+    if (rc != SQLITE_OK)
+        return sql_err(account->db, rc);
+    store_vfs_owner(account->db, slice_of(account->id));
+    if (how == ACCOUNT_MEND)
+        store_vfs_verify(account->db, false);
+    TRY(set_up(account, how));
+    return account_load(account);
+}
+
+static void close_database(struct account *account, bool checkpoint)
+{
+    for (int i = 0; i < SQL_COUNT; i++) {
+        (void)sqlite3_finalize(account->statements[i]);
+        account->statements[i] = NULL;
+    }
+    (void)sqlite3_db_config(
+        account->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, checkpoint ? 0 : 1, NULL);
+    int rc = sqlite3_close(account->db);
+    assert(rc == SQLITE_OK);
+    (void)rc;
+    account->db = NULL;
+}
+
+static int open_folder(const struct account *account, const char *parent)
+{
+    char path[16 + ACCOUNT_ID_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "%s/%s", parent, account->id);
+    return openat(account->store->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* A folder in incoming/ for an account in the making; one that an earlier try left goes. */
+static enum err make_folder(struct account *account)
+{
+    int root = account->store->root_fd;
+    char path[16 + ACCOUNT_ID_BYTES_MAX];
+    (void)snprintf(path, sizeof path, "incoming/%s", account->id);
+    TRY(store_remove_dir(root, path));
+    if (mkdirat(root, path, 0700) != 0)
+        return err_from_errno(errno);
+    account->folder_fd = open_folder(account, "incoming");
+    if (account->folder_fd < 0 || mkdirat(account->folder_fd, "big", 0700) != 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}
+
+/* Whole before it has its place, so that a folder in accounts/ without a mail.db is damage and not a beginning. */
+static enum err make_account(struct account *account)
+{
+    TRY(make_folder(account));
+    TRY(open_database(account, ACCOUNT_CREATE));
+    TRY(account_write(account, mailbox_first_ones, NULL));
+    TRY(account_checkpoint(account));
+    close_database(account, true);
+    account_forget_mailboxes(account);
+    if (fsync(account->folder_fd) != 0)
+        return ERR_IO;
+    return store_move_account(account->store, slice_of(account->id), "incoming", "accounts");
+}
+
+enum err account_db_open(struct account *account, enum account_opening how)
+{
+    account->folder_fd = open_folder(account, "accounts");
+    if (account->folder_fd < 0 && (errno != ENOENT || how != ACCOUNT_CREATE))
+        return err_from_errno(errno);
+    if (account->folder_fd < 0)
+        TRY(make_account(account));
+    if (faccessat(account->folder_fd, "mail.db", F_OK, 0) != 0)
+        return errno == ENOENT ? ERR_CORRUPT : err_from_errno(errno);
+    TRY(open_database(account, how == ACCOUNT_MEND ? how : ACCOUNT_EXISTING));
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(account, SQL_ACCOUNT, &statement));
+    TRY(sql_step(account, statement, &row));
+    bool ours = row && slice_eq(sql_text(statement, 0), slice_of(account->id));
+    (void)sqlite3_reset(statement);
+    return ours || how == ACCOUNT_MEND ? ERR_OK : ERR_CORRUPT;
+}
+
+enum err account_checkpoint(struct account *account)
+{
+    int log = 0, moved = 0;
+    int rc =
+        sqlite3_wal_checkpoint_v2(account->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+    account->log_pages = 0;
+    atomic_fetch_add(&account->store->checkpoints, 1);
+    if (rc == SQLITE_OK)
+        return ERR_OK;
+    enum err e = sql_err(account->db, rc);
+    if (e == ERR_IO || e == ERR_CORRUPT)
+        account->readonly = true; /* S-8 */
+    return e;
+}
+
+static enum err nothing_but_recent(struct store_tx *tx, void *unused)
+{
+    (void)unused;
+    /* The marks ride along with any commit; this gives them one. */
+    return sql_run(tx->account, SQL_FILED_TRIM);
+}
+
+static bool recent_waits(struct account *account)
+{
+    size_t cursor = 0;
+    struct slice key;
+    void *value;
+    while (map_next(&account->mailboxes, &cursor, &key, &value))
+        if (((struct mailbox_state *)value)->recent_dirty)
+            return true;
+    return false;
+}
+
+void account_db_close(struct account *account, bool checkpoint)
+{
+    if (account->db) {
+        if (!account->readonly && recent_waits(account)) {
+            enum err e = account_write(account, nothing_but_recent, NULL);
+            (void)e; /* lost: told as \Recent once more */
+        }
+        close_database(account, checkpoint);
+    }
+    if (account->folder_fd >= 0)
+        close(account->folder_fd);
+    account_forget_mailboxes(account);
+    map_done(&account->mailboxes);
+    for (size_t i = 0; i < CHANGES_KEPT; i++)
+        uidset_done(&account->changes[i].uids);
+    account_drop_keywords(account);
+    pthread_mutex_destroy(&account->lock);
+    pthread_mutex_destroy(&account->queue_lock);
+    pthread_mutex_destroy(&account->watch_lock);
+    pthread_cond_destroy(&account->queue_moved);
+    free(account);
+}
+
+/* ---- big files that no row names ---- */
+
+static enum err big_names(struct account *account, struct map *named)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, SQL_EMAILS_BIG, &statement));
+    bool row;
+    for (;;) {
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        (void)map_put(named, sql_bytes(statement, 0), account);
+    }
+}
+
+enum err account_big_unnamed(struct account *account, account_big_fn *fn, void *fn_arg)
+{
+    int fd = openat(account->folder_fd, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return ERR_IO;
+    }
+    struct map named;
+    map_init(&named);
+    bool known = false;
+    enum err e = ERR_OK;
+    const struct dirent *entry;
+    while (e == ERR_OK && (entry = readdir(dir))) {
+        unsigned char guid[GUID_BYTES];
+        char path[8 + BIG_NAME_LEN];
+        struct slice name = slice_of(entry->d_name), bytes = slice_from(guid, sizeof guid);
+        if (name.len != BIG_NAME_LEN || hex_decode(name, guid, sizeof guid) != ERR_OK)
+            continue;
+        if (!known)
+            e = big_names(account, &named); /* nothing is told that might be named */
+        known = true;
+        (void)snprintf(path, sizeof path, "big/%.*s", SLICE_FMT(name));
+        if (e == ERR_OK && !map_get(&named, bytes))
+            e = fn(fn_arg, path, bytes);
+    }
+    map_done(&named);
+    closedir(dir);
+    return e;
+}
+
+static enum err unlink_big(void *account_arg, const char *name, struct slice guid)
+{
+    (void)guid;
+    const struct account *account = account_arg;
+    (void)unlinkat(account->folder_fd, name, 0); /* the next sweep tries again */
+    return ERR_OK;
+}
+
+void account_sweep_big(struct account *account)
+{
+    enum err e = account_big_unnamed(account, unlink_big, account);
+    (void)e; /* what stays belongs to nobody (S-3) */
+}
