@@ -41,7 +41,10 @@ check-crash: barid
 check-faults: barid
 	@BARID=./barid tests/check-faults
 
-.PHONY: demo dialog clients check-corpus check-crash check-faults
+check-damage: barid
+	@BARID=./barid tests/check-damage
+
+.PHONY: demo dialog clients check-corpus check-crash check-faults check-damage
 
 tidy:
 	@tools/tidy
