@@ -49,6 +49,12 @@ check-damage: barid
 tidy:
 	@tools/tidy
 
+# What bench/run and bench/scale load servers with; no test needs it.
+bench:
+	@$(MAKE) --no-print-directory -C bench/load WARN='$(WARN)'
+
+.PHONY: bench
+
 fresh-check:
 	@tools/fresh-check
 
