@@ -120,7 +120,7 @@ class Disk:
             # everything is laid out now, not by the kernel in the middle of a measurement
             subprocess.run(["mkfs.ext4", "-q", "-F", "-O", "has_journal", "-E", "lazy_itable_init=0,lazy_journal_init=0",
                             self.image], check=True)
-            subprocess.run(["mount", "-o", "loop,noatime", self.image, self.path], check=True)
+            subprocess.run(["mount", "-o", "loop", self.image, self.path], check=True)
         except (OSError, subprocess.CalledProcessError):
             os.unlink(self.image)
             raise

@@ -253,7 +253,7 @@ void worker_loop(struct worker *w)
                 tmo = (int)d;
         }
         int n = epoll_wait(w->ep, ev, 256, tmo);
-        w->now = now = now_ns();
+        now = now_ns();
         for (int i = 0; i < n; i++) {
             struct conn *c = ev[i].data.ptr;
             c->ev |= ev[i].events;

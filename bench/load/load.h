@@ -48,9 +48,8 @@ struct worker {
     int alive;
     struct co **heap;
     int nheap, capheap;
-    uint64_t now; /* refreshed once a loop round */
-    uint64_t progress;
-    struct hist *h; /* NHIST of them */
+    uint64_t progress; /* when something last happened */
+    struct hist *h;    /* NHIST of them */
     uint64_t ops, bytes, errors, verified, extra[8];
     uint64_t t_end; /* when its last counted operation ended */
     SSL_SESSION **tickets;
@@ -151,7 +150,7 @@ uint64_t mixhash(uint64_t x);
 struct seenmap {
     uint8_t *bits;
     uint32_t cap;
-    uint64_t n, dup;
+    uint64_t n;
 };
 bool seen_mark(struct seenmap *s, uint32_t i); /* false if it was there already */
 void seen_free(struct seenmap *s);
@@ -167,9 +166,9 @@ struct config {
     const char *cmd;
     struct addr imap, imaps, pop3, pop3s, lmtp, smtp, submission;
     const char *user, *pass, *rcpt, *mailbox, *prefix, *label, *cgroup, *pids, *ca;
-    const char *mode, *key, *cert, *proto, *via, *from;
+    const char *mode, *key, *cert, *proto, *via, *from, *acked;
     bool tls, starttls, resume, quiet, verify_off, chunking, dele, noretr, silent, internaldate;
-    bool keep, auth, examine, quickack;
+    bool keep, auth, examine, quickack, hold;
     int threads, users, first, conc, depth, rcpts, perconn, multi, range, repeat;
     int port, poolsize, connect_rate;
     double secs, sigma, settle, pause;
@@ -193,11 +192,15 @@ uint64_t op_done(struct worker *w, int h, uint64_t t0, uint64_t bytes);
 void timed(struct worker *w, int h, uint64_t t0);
 void session_leave(struct sess *s);
 int my_user(struct sess *s);
+void acked_open(void);
+void acked(uint32_t user, uint32_t i); /* the server has taken message i of this user */
+void acked_close(void);
+void not_offered(void);
+bool was_offered(void);
 void run_started(void); /* called once, when barrier 1 opens */
 void run_ended(void);   /* called once, when barrier 2 opens */
 int c_accept(struct conn *listener);
 uint64_t rnd(struct sess *s);
-double rndf(struct sess *s);
 
 extern atomic_ullong g_next; /* next operation */
 extern atomic_int g_stop;
@@ -233,6 +236,10 @@ struct work {
     const char *help;
 };
 extern const struct work works[];
+void verify_session(void *arg);
+void verify_prepare(void);
+void verify_finish(FILE *out);
+void mailboxes_session(void *arg);
 void deliver_session(void *arg);
 void append_session(void *arg);
 void fetch_full_session(void *arg);

@@ -39,6 +39,7 @@ static const struct opt opts[] = { { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IM
     { "from", T_STR, &cfg.from, "envelope sender" },
     { "mailbox", T_STR, &cfg.mailbox, "mailbox to work on (INBOX)" },
     { "prefix", T_STR, &cfg.prefix, "prefix of other mailboxes, such as INBOX." },
+    { "acked", T_STR, &cfg.acked, "write there what the server acknowledged; verify: read it" },
     { "label", T_STR, &cfg.label, "name put in the report" },
     { "cgroup", T_STR, &cfg.cgroup, "the server's cgroup directory, for its CPU time and memory" },
     { "pids", T_STR, &cfg.pids, "the server's main processes, if it has no cgroup" },
@@ -62,6 +63,7 @@ static const struct opt opts[] = { { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IM
     { "auth", T_FLAG, &cfg.auth, "smtp: AUTH PLAIN" },
     { "quickack", T_FLAG, &cfg.quickack,
         "acknowledge at once: spares a server that does not set TCP_NODELAY the 40 ms waits" },
+    { "hold", T_FLAG, &cfg.hold, "idle: keep the sessions until the standard input ends" },
     { "examine", T_FLAG, &cfg.examine, "EXAMINE instead of SELECT" },
     { "threads", T_INT, &cfg.threads, "threads of the load generator (1)" },
     { "users", T_INT, &cfg.users, "number of users (1)" },
@@ -267,7 +269,7 @@ static void json_str(const char *k, const char *v)
     printf("\",");
 }
 
-int main(int argc, char **argv)
+static void parse(int argc, char **argv)
 {
     cfg = (struct config){ .user = "user%04d",
         .pass = "pass",
@@ -293,18 +295,17 @@ int main(int argc, char **argv)
         .settle = 2,
         .pause = 5,
         .port = 24100 };
-    signal(SIGPIPE, SIG_IGN);
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help")) {
         usage();
-        return argc < 2 ? 2 : 0;
+        exit(argc < 2 ? 2 : 0);
     }
     cfg.cmd = argv[1];
     for (int i = 2; i < argc; i++) {
         char *a = argv[i];
         if (!strcmp(a, "--help")) {
             usage();
-            return 0;
+            exit(0);
         }
         if (a[0] == '-' && a[1] && a[1] != '-') { /* -c 4, -n 100, -S 5, -u 10 */
             const char *v = a[2] ? a + 2 : i + 1 < argc ? argv[++i] : NULL;
@@ -343,34 +344,36 @@ int main(int argc, char **argv)
     if (cfg.users < 1 || cfg.conc < 1 || cfg.threads < 1 || cfg.range < 1 || cfg.rcpts < 1 ||
         cfg.poolsize < 1)
         die("a count must be at least 1");
-    pool_build();
-    if (!strcmp(cfg.cmd, "null-server"))
-        return null_server();
-    if (!strcmp(cfg.cmd, "show")) {
-        char h[HEADMAX];
-        size_t n = msg_head(h, (uint32_t)cfg.first, (uint32_t)cfg.start);
-        fwrite(h, 1, n, stdout);
-        fwrite(pool[pool_of((uint32_t)cfg.start)].raw, 1, pool[pool_of((uint32_t)cfg.start)].n,
-            stdout);
-        return 0;
+}
+
+static void show(void)
+{
+    char h[HEADMAX];
+    size_t n = msg_head(h, (uint32_t)cfg.first, (uint32_t)cfg.start);
+    fwrite(h, 1, n, stdout);
+    fwrite(pool[pool_of((uint32_t)cfg.start)].raw, 1, pool[pool_of((uint32_t)cfg.start)].n, stdout);
+}
+
+static void sizes(void)
+{
+    uint64_t n = cfg.n ? cfg.n : 10000, sum = 0, under[8] = { 0 };
+    for (uint32_t i = 0; i < n; i++) {
+        size_t z = msg_size(1, i);
+        sum += z;
+        static const size_t lim[] = { 5000, 10000, 20000, 50000, 100000, 200000, 1000000 };
+        for (int k = 0; k < 7; k++)
+            under[k] += z <= lim[k];
     }
-    if (!strcmp(cfg.cmd, "sizes")) {
-        uint64_t n = cfg.n ? cfg.n : 10000, sum = 0, under[8] = { 0 };
-        for (uint32_t i = 0; i < n; i++) {
-            size_t z = msg_size(1, i);
-            sum += z;
-            static const size_t lim[] = { 5000, 10000, 20000, 50000, 100000, 200000, 1000000 };
-            for (int k = 0; k < 7; k++)
-                under[k] += z <= lim[k];
-        }
-        printf("{\"messages\":%llu,\"mean\":%.0f,\"le5k\":%.3f,\"le10k\":%.3f,\"le20k\":%.3f,"
-               "\"le50k\":%.3f,\"le100k\":%.3f,\"le200k\":%.3f,\"le1m\":%.3f,\"total_mb\":%.1f}\n",
-            (unsigned long long)n, (double)sum / (double)n, (double)under[0] / (double)n,
-            (double)under[1] / (double)n, (double)under[2] / (double)n,
-            (double)under[3] / (double)n, (double)under[4] / (double)n,
-            (double)under[5] / (double)n, (double)under[6] / (double)n, (double)sum / 1e6);
-        return 0;
-    }
+    printf("{\"messages\":%llu,\"mean\":%.0f,\"le5k\":%.3f,\"le10k\":%.3f,\"le20k\":%.3f,"
+           "\"le50k\":%.3f,\"le100k\":%.3f,\"le200k\":%.3f,\"le1m\":%.3f,\"total_mb\":%.1f}\n",
+        (unsigned long long)n, (double)sum / (double)n, (double)under[0] / (double)n,
+        (double)under[1] / (double)n, (double)under[2] / (double)n, (double)under[3] / (double)n,
+        (double)under[4] / (double)n, (double)under[5] / (double)n, (double)under[6] / (double)n,
+        (double)sum / 1e6);
+}
+
+static void find_work(void)
+{
     for (wk = works; wk->name && strcmp(wk->name, cfg.cmd); wk++)
         ;
     if (!wk->name)
@@ -378,13 +381,112 @@ int main(int argc, char **argv)
     bool idle = !strcmp(cfg.cmd, "idle");
     bool ends = cfg.n || cfg.secs > 0 || cfg.messages || cfg.repeat || idle;
     static const char *bounded[] = { "fetch-full", "fetch-meta", "search", "sort", "thread",
-        "setup", "purge", "wait", NULL };
+        "setup", "verify", "wait", NULL };
     for (int i = 0; bounded[i]; i++)
         ends |= !strcmp(cfg.cmd, bounded[i]);
     if (!ends)
         die("%s needs -n or -S", cfg.cmd);
     if (!strcmp(cfg.cmd, "wait"))
         cfg.conc = 1;
+}
+
+static void report_latencies(struct hist *h)
+{
+    printf(",\"lat\":{");
+    bool first = true;
+    for (int k = 0; k < NHIST; k++) {
+
+        if (!h[k].n || !wk->hname[k])
+            continue;
+        printf("%s\"%s\":{\"n\":%llu,\"mean_us\":%.1f,\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%."
+               "1f,\"max_us\":%.1f}",
+            first ? "" : ",", wk->hname[k], (unsigned long long)h[k].n,
+            (double)h[k].sum / (double)h[k].n / 1e3, hist_pct(&h[k], 50), hist_pct(&h[k], 95),
+            hist_pct(&h[k], 99), (double)h[k].max / 1e3);
+        first = false;
+    }
+    printf("}}\n");
+}
+
+/* One line of JSON about what all workers did since t0. Returns the exit status. */
+static int report(const struct worker *w, uint64_t t0)
+{
+    struct worker t;
+    memset(&t, 0, sizeof t);
+    t.h = calloc(NHIST, sizeof(struct hist));
+    uint64_t t_end = 0;
+    for (int i = 0; i < cfg.threads; i++) {
+        t.ops += w[i].ops;
+        t.bytes += w[i].bytes;
+        t.errors += w[i].errors;
+        t.verified += w[i].verified;
+        for (int k = 0; k < 8; k++)
+            t.extra[k] += w[i].extra[k];
+        for (int k = 0; k < NHIST; k++)
+            hist_merge(&t.h[k], &w[i].h[k]);
+        if (w[i].t_end > t_end)
+            t_end = w[i].t_end;
+    }
+    double secs = t_end > t0 ? (double)(t_end - t0) / 1e9 : 0, d = secs > 0 ? secs : 1;
+    double ops = t.ops ? (double)t.ops : 1;
+    printf("{");
+    json_str("cmd", cfg.cmd);
+    if (cfg.mode)
+        json_str("mode", cfg.mode);
+    if (cfg.label)
+        json_str("label", cfg.label);
+    json_str("unit", wk->unit);
+    printf("\"conc\":%d,\"ops\":%llu,\"secs\":%.4f,\"ops_s\":%.1f,\"bytes\":%llu,\"mb_s\":%.2f,"
+           "\"errors\":%llu,\"verified\":%llu",
+        cfg.conc, (unsigned long long)t.ops, secs, (double)t.ops / d, (unsigned long long)t.bytes,
+        (double)t.bytes / 1e6 / d, (unsigned long long)t.errors, (unsigned long long)t.verified);
+    printf(",\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f",
+        hist_pct(&t.h[0], 50), hist_pct(&t.h[0], 95), hist_pct(&t.h[0], 99),
+        (double)t.h[0].max / 1e3);
+    if (t.extra[0])
+        printf(",\"items\":%llu,\"items_s\":%.1f", (unsigned long long)t.extra[0],
+            (double)t.extra[0] / d);
+    if (!was_offered())
+        printf(",\"offered\":false");
+    if (cfg.resume)
+        printf(",\"resumed\":%llu", (unsigned long long)t.extra[1]);
+    if (s0.cpu >= 0 && s1.cpu >= 0)
+        printf(",\"server_cpu_s\":%.4f,\"server_us_per_op\":%.2f", s1.cpu - s0.cpu,
+            (s1.cpu - s0.cpu) * 1e6 / ops);
+    printf(
+        ",\"client_cpu_s\":%.4f,\"client_us_per_op\":%.2f,\"disk_flushes\":%llu,\"disk_mb\":%.1f",
+        s1.client - s0.client, (s1.client - s0.client) * 1e6 / ops,
+        (unsigned long long)(s1.flushes - s0.flushes),
+        (double)(s1.sectors - s0.sectors) * 512 / 1e6);
+    if (tls_seen[0])
+        printf(",\"tls\":\"%s\"", tls_seen);
+    if (wk->finish)
+        wk->finish(stdout);
+    report_latencies(t.h);
+    return t.errors ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN);
+    parse(argc, argv);
+    pool_build();
+    if (!strcmp(cfg.cmd, "null-server"))
+        return null_server();
+    if (!strcmp(cfg.cmd, "show")) {
+        show();
+        return 0;
+    }
+    if (!strcmp(cfg.cmd, "sizes")) {
+        sizes();
+        return 0;
+    }
+    find_work();
+    if (!strcmp(cfg.cmd, "verify"))
+        verify_prepare();
+    else
+        acked_open();
+    bool idle = !strcmp(cfg.cmd, "idle");
     int ns = cfg.conc + (idle ? 1 : 0);
     if (cfg.threads > ns)
         cfg.threads = ns;
@@ -421,70 +523,6 @@ int main(int argc, char **argv)
         s1 = take();
     if (barrier_time(1))
         t0 = barrier_time(1);
-    struct worker t;
-    memset(&t, 0, sizeof t);
-    t.h = calloc(NHIST, sizeof(struct hist));
-    uint64_t t_end = 0;
-    for (int i = 0; i < cfg.threads; i++) {
-        t.ops += w[i].ops;
-        t.bytes += w[i].bytes;
-        t.errors += w[i].errors;
-        t.verified += w[i].verified;
-        for (int k = 0; k < 8; k++)
-            t.extra[k] += w[i].extra[k];
-        for (int k = 0; k < NHIST; k++)
-            hist_merge(&t.h[k], &w[i].h[k]);
-        if (w[i].t_end > t_end)
-            t_end = w[i].t_end;
-    }
-    double secs = t_end > t0 ? (double)(t_end - t0) / 1e9 : 0, d = secs > 0 ? secs : 1;
-    double ops = t.ops ? (double)t.ops : 1;
-    printf("{");
-    json_str("cmd", cfg.cmd);
-    if (cfg.mode)
-        json_str("mode", cfg.mode);
-    if (cfg.label)
-        json_str("label", cfg.label);
-    json_str("unit", wk->unit);
-    printf("\"conc\":%d,\"ops\":%llu,\"secs\":%.4f,\"ops_s\":%.1f,\"bytes\":%llu,\"mb_s\":%.2f,"
-           "\"errors\":%llu,\"verified\":%llu",
-        cfg.conc, (unsigned long long)t.ops, secs, (double)t.ops / d, (unsigned long long)t.bytes,
-        (double)t.bytes / 1e6 / d, (unsigned long long)t.errors, (unsigned long long)t.verified);
-    printf(",\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f",
-        hist_pct(&t.h[0], 50), hist_pct(&t.h[0], 95), hist_pct(&t.h[0], 99),
-        (double)t.h[0].max / 1e3);
-    if (t.extra[0])
-        printf(",\"items\":%llu,\"items_s\":%.1f", (unsigned long long)t.extra[0],
-            (double)t.extra[0] / d);
-    if (cfg.resume)
-        printf(",\"resumed\":%llu", (unsigned long long)t.extra[1]);
-    if (s0.cpu >= 0 && s1.cpu >= 0)
-        printf(",\"server_cpu_s\":%.4f,\"server_us_per_op\":%.2f", s1.cpu - s0.cpu,
-            (s1.cpu - s0.cpu) * 1e6 / ops);
-    printf(
-        ",\"client_cpu_s\":%.4f,\"client_us_per_op\":%.2f,\"disk_flushes\":%llu,\"disk_mb\":%.1f",
-        s1.client - s0.client, (s1.client - s0.client) * 1e6 / ops,
-        (unsigned long long)(s1.flushes - s0.flushes),
-        (double)(s1.sectors - s0.sectors) * 512 / 1e6);
-    if (tls_seen[0]) {
-        printf(",");
-        printf("\"tls\":\"%s\"", tls_seen);
-    }
-    if (wk->finish)
-        wk->finish(stdout);
-    printf(",\"lat\":{");
-    bool first = true;
-    for (int k = 0; k < NHIST; k++) {
-        struct hist *h = &t.h[k];
-        if (!h->n || !wk->hname[k])
-            continue;
-        printf("%s\"%s\":{\"n\":%llu,\"mean_us\":%.1f,\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%."
-               "1f,\"max_us\":%.1f}",
-            first ? "" : ",", wk->hname[k], (unsigned long long)h->n,
-            (double)h->sum / (double)h->n / 1e3, hist_pct(h, 50), hist_pct(h, 95), hist_pct(h, 99),
-            (double)h->max / 1e3);
-        first = false;
-    }
-    printf("}}\n");
-    return t.errors ? 1 : 0;
+    acked_close();
+    return report(w, t0);
 }

@@ -563,7 +563,6 @@ bool seen_mark(struct seenmap *s, uint32_t i)
         s->cap = nc;
     }
     if (s->bits[i / 8] >> (i % 8) & 1) {
-        s->dup++;
         return false;
     }
     s->bits[i / 8] |= (uint8_t)(1 << (i % 8));

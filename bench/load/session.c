@@ -1,5 +1,6 @@
 /* What every session of a workload shares: random numbers, names of users, counting, the end of the counted part. */
 #include "load.h"
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,10 +11,6 @@ uint64_t rnd(struct sess *s)
     x ^= x >> 7;
     x ^= x << 17;
     return s->rng = x;
-}
-double rndf(struct sess *s)
-{
-    return (double)(rnd(s) >> 11) / 9007199254740992.0;
 }
 
 bool next_op(uint64_t *i)
@@ -47,6 +44,35 @@ void user_name(char *buf, size_t cap, int u)
 void rcpt_name(char *buf, size_t cap, int u)
 {
     fmt_user(buf, cap, cfg.rcpt ? cfg.rcpt : cfg.user, u);
+}
+
+/* Mail that the server has acknowledged, one line for each: user and index. `verify` reads it. */
+static FILE *acked_file;
+void acked_open(void)
+{
+    if (cfg.acked && !(acked_file = fopen(cfg.acked, "a")))
+        die("%s: %s", cfg.acked, strerror(errno));
+}
+void acked(uint32_t user, uint32_t i)
+{
+    if (acked_file)
+        fprintf(acked_file, "%u %u\n", user, i);
+}
+void acked_close(void)
+{
+    if (acked_file && fclose(acked_file) != 0)
+        die("%s: %s", cfg.acked, strerror(errno));
+}
+
+/* The server does not have what the workload is about. No error: the report says so. */
+static atomic_bool missing;
+void not_offered(void)
+{
+    atomic_store(&missing, true);
+}
+bool was_offered(void)
+{
+    return !atomic_load(&missing);
 }
 
 /* one finished operation: counted, timed, and the clock of the run moved on */

@@ -49,12 +49,12 @@ int put_append(
     return c_flush(c);
 }
 
-/* appends until more() is false, C.depth commands in flight */
+/* appends until there is no more to do, cfg.depth commands in flight */
 static void append_loop(struct imap *m, struct sess *s, int user, uint64_t count)
 {
     struct worker *w = s->w;
     uint64_t t_start[64], bytes[64], i;
-    uint32_t tags[64], idx[64];
+    uint32_t tags[64], sent[64][64];
     int nmsg[64], head = 0, inflight = 0, multi = cfg.multi;
     if (!m->multiappend)
         multi = 1;
@@ -62,7 +62,8 @@ static void append_loop(struct imap *m, struct sess *s, int user, uint64_t count
     atomic_uint *next = &next_index[user - cfg.first];
     while (more || inflight) {
         if (more && inflight < cfg.depth) {
-            int k = 0;
+            int k = 0, q = (head + inflight) % 64;
+            uint32_t *idx = sent[q];
             for (; k < multi; k++) {
                 if (count) {
                     uint32_t v = atomic_fetch_add(next, 1);
@@ -81,7 +82,6 @@ static void append_loop(struct imap *m, struct sess *s, int user, uint64_t count
             }
             if (!k)
                 continue;
-            int q = (head + inflight) % 64;
             t_start[q] = now_ns();
             nmsg[q] = k;
             bytes[q] = 0;
@@ -102,6 +102,8 @@ static void append_loop(struct imap *m, struct sess *s, int user, uint64_t count
             err(w, "APPEND: %s", m->code);
         } else {
             op_done(w, 0, t_start[q], bytes[q]);
+            for (int k = 0; k < nmsg[q]; k++)
+                acked((uint32_t)user, sent[q][k]);
             w->ops += (uint64_t)nmsg[q] - 1;
         }
         head = (head + 1) % 64;

@@ -30,6 +30,10 @@ void deliver_session(void *arg)
         if (smtp_send(&m, u, idx, cfg.rcpts, &td, &size) < 0)
             break;
         sent++;
+        for (int k = 0; k < cfg.rcpts; k++)
+            acked(
+                (uint32_t)cfg.first + (u - (uint32_t)cfg.first + (uint32_t)k) % (uint32_t)cfg.users,
+                idx);
         op_done(w, 0, t0, size);
         timed(w, 1, td);
         w->extra[0] += (uint64_t)cfg.rcpts;

@@ -2,6 +2,7 @@
 #include "imap.h"
 #include "smtp.h"
 #include <ctype.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -84,7 +85,7 @@ static void idler(struct sess *s)
                 w->verified++;
                 w->t_end = t;
                 atomic_fetch_add(&idle_told, 1);
-            } else if (e > exists) {
+            } else if (e > exists && !cfg.hold) {
                 err(w, "an idler was told of %u messages, had %u", e, exists);
             }
             exists = e;
@@ -116,6 +117,17 @@ void idle_session(void *arg)
     mem_after = server_mem();
     kmem_after = meminfo();
     struct smtp m;
+    if (cfg.hold) {
+        /* the sessions stay until whoever started this ends our input */
+        printf("{\"held\":%d", atomic_load(&idle_up));
+        idle_finish(stdout);
+        printf("}\n");
+        fflush(stdout);
+        struct pollfd in = { .fd = 0, .events = POLLIN };
+        while (poll(&in, 1, 0) == 0)
+            co_sleep(w, 50000000);
+        goto out;
+    }
     if (cfg.lmtp.set || cfg.via) {
         if (smtp_open(&m, &s->c, s) < 0)
             goto out;
@@ -134,6 +146,7 @@ void idle_session(void *arg)
             atomic_store(&idle_t0, t0);
             if (smtp_send(&m, (uint32_t)u, (uint32_t)cfg.start + (uint32_t)r, 1, &td, &size) < 0)
                 break;
+            acked((uint32_t)u, (uint32_t)cfg.start + (uint32_t)r);
             timed(w, 2, t0);
             uint64_t limit = now_ns() + 30000000000u;
             while (atomic_load(&idle_told) < want && now_ns() < limit)

@@ -31,7 +31,10 @@ void copy_session(void *arg)
         return;
     if ((mv && !m.move) || make_box(&m, target) || imap_select(&m, cfg.mailbox) ||
         imap_cmd(&m, "UID SEARCH ALL") || !m.nuids) {
-        err(w, "%s: cannot start", cfg.cmd);
+        if (mv && !m.move)
+            not_offered();
+        else
+            err(w, "%s: cannot start", cfg.cmd);
         conn_close(&s->c);
         session_leave(s);
         return;

@@ -112,7 +112,7 @@ void sort_session(void *arg)
     co_barrier(w, 1);
     bool thread = !strcmp(cfg.cmd, "thread");
     if (thread ? !m.thread : !m.sort) {
-        err(w, "not offered");
+        not_offered();
         goto out;
     }
     for (int r = 0; r < (cfg.repeat ? cfg.repeat : 3); r++) {

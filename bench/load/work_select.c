@@ -1,4 +1,4 @@
-/* SELECT in its variants, STATUS, NOOP. */
+/* SELECT in its variants, STATUS, NOOP, LIST. */
 #include "imap.h"
 #include <string.h>
 
@@ -28,9 +28,11 @@ void select_session(void *arg)
     if (imap_start(&m, s, true) < 0)
         return;
     if (!strcmp(mode, "qresync")) {
-        if (!m.qresync || imap_cmd(&m, "ENABLE QRESYNC") || imap_select(&m, cfg.mailbox) ||
-            !m.modseq) {
-            err(w, "no QRESYNC here");
+        if (!m.qresync)
+            not_offered();
+        else if (imap_cmd(&m, "ENABLE QRESYNC") || imap_select(&m, cfg.mailbox) || !m.modseq)
+            err(w, "QRESYNC does not work");
+        if (!m.qresync || !m.modseq) {
             conn_close(&s->c);
             session_leave(s);
             return;
@@ -49,6 +51,10 @@ void select_session(void *arg)
                     m.nvanished);
         } else if (!strcmp(mode, "status")) {
             r = imap_cmd(&m, "STATUS \"%s\" (MESSAGES UNSEEN UIDNEXT)", cfg.mailbox);
+        } else if (!strcmp(mode, "noop")) {
+            r = imap_cmd(&m, "NOOP");
+        } else if (!strcmp(mode, "list")) {
+            r = imap_cmd(&m, "LIST \"\" \"*\"");
         } else {
             r = imap_select(&m, cfg.mailbox);
         }

@@ -20,25 +20,7 @@ static void setup_session(void *arg) /* creates the mailboxes that some workload
     }
 }
 
-static void purge_session(void *arg) /* empties the users' mailboxes */
-{
-    struct sess *s = arg;
-    struct imap m;
-    for (int u = s->id; u < cfg.users; u += cfg.conc) {
-        if (imap_open(&m, s, cfg.first + u, -1) < 0)
-            return;
-        uint64_t t0 = now_ns();
-        if (!imap_cmd(&m, "SELECT \"%s\"", cfg.mailbox) && m.exists) {
-            s->w->extra[0] += m.exists;
-            if (imap_cmd(&m, "UID STORE 1:* +FLAGS.SILENT (\\Deleted)") || imap_cmd(&m, "EXPUNGE"))
-                return;
-        }
-        op_done(s->w, 0, t0, 0);
-        imap_close(&m);
-    }
-}
-
-static void wait_session(void *arg) /* waits until the users hold C.expect messages in all */
+static void wait_session(void *arg) /* waits until the users hold cfg.expect messages in all */
 {
     struct sess *s = arg;
     struct imap m;
@@ -72,7 +54,7 @@ const struct work works[] = { { "deliver", deliver_session, NULL, { "transaction
     { "fetch-meta", fetch_meta_session, NULL, { "command", "first" }, "commands",
         "--mode sync|thunderbird|webmail|webmail-all|flags" },
     { "select", select_session, NULL, { "total", "connect", "login", "select" }, "rounds",
-        "--mode full|reselect|qresync|status" },
+        "--mode full|reselect|qresync|status|noop|list" },
     { "store", store_session, NULL, { "store" }, "commands", "--mode single|all" },
     { "copy", copy_session, NULL, { "copy" }, "commands", "copy --range messages at a time" },
     { "move", copy_session, NULL, { "move" }, "commands", "move --range messages at a time" },
@@ -94,7 +76,10 @@ const struct work works[] = { { "deliver", deliver_session, NULL, { "transaction
             "expunge", "append", "noop", "logout", "deliver" },
         "commands", "a mix of clients and deliveries for -S seconds" },
     { "setup", setup_session, NULL, { "create" }, "users", "create the mailbox Trash for the mix" },
-    { "purge", purge_session, NULL, { "user" }, "users", "delete all messages of the users" },
+    { "mailboxes", mailboxes_session, NULL, { "create" }, "mailboxes",
+        "create --messages mailboxes for every user" },
+    { "verify", verify_session, verify_finish, { "fetch" }, "users",
+        "read back what --acked FILE lists and compare each byte" },
     { "wait", wait_session, NULL, { "wait" }, "waits",
         "wait until the users hold --expect messages" },
     { 0 } };
