@@ -3,6 +3,7 @@ import fcntl
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,7 +29,11 @@ def build(*goals):
 
 
 def prepare():
-    """One bench at a time on a machine, and as many open files as there may be. The lock lasts as long as the process."""
+    """One bench at a time on a machine, and as many open files as there may be. The lock lasts as long as the process.
+
+    A signal ends the run as an error would: servers are stopped and the disk is unmounted."""
+    for number_of in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number_of, lambda n, _frame: sys.exit(128 + n))
     os.makedirs(WORK, exist_ok=True)
     lock = open(os.path.join(WORK, "lock"), "w", encoding="ascii")  # noqa: SIM115  kept open on purpose
     try:
@@ -45,6 +50,12 @@ def number(value):
     if value is None:
         return "–"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def machine():
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), "unknown processor")
+    return f"{os.cpu_count()} × {model}, Linux {os.uname().release}"
 
 
 def pick(report, path):

@@ -168,7 +168,7 @@ struct config {
     const char *user, *pass, *rcpt, *mailbox, *prefix, *label, *cgroup, *pids, *ca;
     const char *mode, *key, *cert, *proto, *via, *from, *acked;
     bool tls, starttls, resume, quiet, verify_off, chunking, dele, noretr, silent, internaldate;
-    bool keep, auth, examine, quickack, hold;
+    bool keep, auth, examine, quickack, hold, copies;
     int threads, users, first, conc, depth, rcpts, perconn, multi, range, repeat;
     int port, poolsize, connect_rate;
     double secs, sigma, settle, pause;
@@ -248,6 +248,7 @@ void select_session(void *arg);
 void store_session(void *arg);
 void copy_session(void *arg);
 void expunge_session(void *arg);
+void grow_session(void *arg);
 void search_session(void *arg);
 void sort_session(void *arg);
 void pop3_session(void *arg);

@@ -64,6 +64,7 @@ static const struct opt opts[] = { { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IM
     { "quickack", T_FLAG, &cfg.quickack,
         "acknowledge at once: spares a server that does not set TCP_NODELAY the 40 ms waits" },
     { "hold", T_FLAG, &cfg.hold, "idle: keep the sessions until the standard input ends" },
+    { "copies", T_FLAG, &cfg.copies, "fetch-full: the mailbox has messages more than once" },
     { "examine", T_FLAG, &cfg.examine, "EXAMINE instead of SELECT" },
     { "threads", T_INT, &cfg.threads, "threads of the load generator (1)" },
     { "users", T_INT, &cfg.users, "number of users (1)" },
@@ -380,7 +381,7 @@ static void find_work(void)
         die("no command %s (try --help)", cfg.cmd);
     bool idle = !strcmp(cfg.cmd, "idle");
     bool ends = cfg.n || cfg.secs > 0 || cfg.messages || cfg.repeat || idle;
-    static const char *bounded[] = { "fetch-full", "fetch-meta", "search", "sort", "thread",
+    static const char *bounded[] = { "fetch-full", "fetch-meta", "search", "sort", "thread", "grow",
         "setup", "verify", "wait", NULL };
     for (int i = 0; bounded[i]; i++)
         ends |= !strcmp(cfg.cmd, bounded[i]);

@@ -128,3 +128,33 @@ void expunge_session(void *arg)
     free(uids);
     imap_close(&m);
 }
+
+/* Fills a mailbox that has some messages with copies of them until it has --expect. Much faster than APPEND. */
+void grow_session(void *arg)
+{
+    struct sess *s = arg;
+    struct worker *w = s->w;
+    struct imap m;
+    uint64_t want = cfg.expect;
+    cfg.expect = 0; /* what SELECT would look for */
+    if (imap_start(&m, s, true) < 0)
+        return;
+    co_barrier(w, 1);
+    for (uint64_t have = m.exists; have < want;) {
+        uint64_t k = want - have < have ? want - have : have;
+        if (k > (uint64_t)cfg.range)
+            k = (uint64_t)cfg.range;
+        uint64_t t0 = now_ns();
+        if (!k || imap_cmd(&m, "COPY 1:%llu \"%s\"", (unsigned long long)k, cfg.mailbox))
+            break;
+        op_done(w, 0, t0, 0);
+        w->extra[0] += k;
+        have += k;
+        if (m.exists != have) {
+            err(w, "%u messages after COPY, expected %llu", m.exists, (unsigned long long)have);
+            break;
+        }
+    }
+    ops_over(s);
+    imap_close(&m);
+}

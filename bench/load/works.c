@@ -58,6 +58,8 @@ const struct work works[] = { { "deliver", deliver_session, NULL, { "transaction
     { "store", store_session, NULL, { "store" }, "commands", "--mode single|all" },
     { "copy", copy_session, NULL, { "copy" }, "commands", "copy --range messages at a time" },
     { "move", copy_session, NULL, { "move" }, "commands", "move --range messages at a time" },
+    { "grow", grow_session, NULL, { "copy" }, "commands",
+        "copy the messages of a mailbox, --range at a time, until there are --expect" },
     { "expunge", expunge_session, NULL, { "total", "store", "expunge" }, "rounds",
         "flag and expunge --range messages at a time" },
     { "search", search_session, NULL,
