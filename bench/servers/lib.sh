@@ -64,8 +64,8 @@ cgroup_end() { # NAME: waits until the processes are gone, then removes the grou
         [ -n "$left" ] || break
         # shellcheck disable=SC2086
         case $i in
-        60) kill $left 2>/dev/null || true ;;
-        90) kill -9 $left 2>/dev/null || true ;;
+        10) kill $left 2>/dev/null || true ;;
+        60) kill -9 $left 2>/dev/null || true ;;
         esac
         sleep 0.1
     done
