@@ -26,7 +26,8 @@ struct opt {
     void *p;
     const char *help;
 };
-static const struct opt opts[] = { { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IMAP without TLS" },
+static const struct opt opts[] = {
+    { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IMAP without TLS" },
     { "imaps", T_ADDR, &cfg.imaps, "HOST:PORT of IMAP with TLS from the start" },
     { "pop3", T_ADDR, &cfg.pop3, "HOST:PORT of POP3" },
     { "pop3s", T_ADDR, &cfg.pop3s, "HOST:PORT of POP3 with TLS from the start" },
@@ -95,7 +96,8 @@ static const struct opt opts[] = { { "imap", T_ADDR, &cfg.imap, "HOST:PORT of IM
         "append: fill every user with so many; null server: mailbox size" },
     { "corrupt", T_U64, &cfg.corrupt, "null server: spoil every so-many-th body" },
     { "timeout", T_U64, &cfg.timeout, "give up after so many seconds without progress (60)" },
-    { 0 } };
+    { 0 },
+};
 
 static uint64_t suffix(const char *v)
 {
@@ -396,7 +398,6 @@ static void report_latencies(struct hist *h)
     printf(",\"lat\":{");
     bool first = true;
     for (int k = 0; k < NHIST; k++) {
-
         if (!h[k].n || !wk->hname[k])
             continue;
         printf("%s\"%s\":{\"n\":%llu,\"mean_us\":%.1f,\"p50_us\":%.1f,\"p95_us\":%.1f,\"p99_us\":%."

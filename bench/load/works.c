@@ -45,8 +45,9 @@ static void wait_session(void *arg) /* waits until the users hold cfg.expect mes
             (unsigned long long)cfg.expect);
 }
 
-const struct work works[] = { { "deliver", deliver_session, NULL, { "transaction", "end_of_data" },
-                                  "messages", "send messages by LMTP or SMTP (--via)" },
+const struct work works[] = {
+    { "deliver", deliver_session, NULL, { "transaction", "end_of_data" }, "messages",
+        "send messages by LMTP or SMTP (--via)" },
     { "append", append_session, NULL, { "append" }, "messages",
         "IMAP APPEND; --messages N fills every user's mailbox" },
     { "fetch-full", fetch_full_session, NULL, { "command", "first" }, "messages",
@@ -84,4 +85,5 @@ const struct work works[] = { { "deliver", deliver_session, NULL, { "transaction
         "read back what --acked FILE lists and compare each byte" },
     { "wait", wait_session, NULL, { "wait" }, "waits",
         "wait until the users hold --expect messages" },
-    { 0 } };
+    { 0 },
+};
