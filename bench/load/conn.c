@@ -133,7 +133,8 @@ int conn_tls(struct conn *c, bool server)
     } else {
         SSL_set_connect_state(c->ssl);
         SSL_set_app_data(c->ssl, w);
-        SSL_set_tlsext_host_name(c->ssl, "localhost");
+        char host[] = "localhost"; /* OpenSSL's macro casts const away */
+        SSL_set_tlsext_host_name(c->ssl, host);
         if (cfg.resume && w->ntickets) {
             SSL_SESSION *s = w->tickets[--w->ntickets];
             SSL_set_session(c->ssl, s);

@@ -1,4 +1,4 @@
-/* limits - what this machine can do at best, for the work that mail servers do.
+/* limits: what this machine can do at best, for the work that mail servers do.
  * usage: limits [DIR] [NAME-PREFIX]     one line of JSON per figure; DIR on the file system under test
  * Each figure runs about half a second. */
 #include <arpa/inet.h>
@@ -29,7 +29,7 @@
 #include <unistd.h>
 
 #define SECS 0.5
-static const char *dir = "/tmp", *only;
+static const char *dir, *only;
 static double now(void)
 {
     struct timespec t;
@@ -117,6 +117,14 @@ static void disk(void)
             close(fd);
         }
     }
+    unlink(file("l.dat"));
+}
+
+static void disk_files(void)
+{
+    double t, e;
+    long n;
+    int fd;
     if (want("file_per_message")) { /* a new 16 KB file, synced, renamed, the directory synced */
         mkdir(file("l.tmp"), 0700);
         mkdir(file("l.new"), 0700);
@@ -142,6 +150,13 @@ static void disk(void)
         rmdir(file("l.new"));
         rmdir(file("l.tmp"));
     }
+}
+
+static void disk_sequential(void)
+{
+    double t, e;
+    long n;
+    int fd;
     if (want("seq_write_4m_fdatasync")) {
         fd = open(file("l.dat"), O_CREAT | O_TRUNC | O_WRONLY, 0600);
         for (n = 0, t = now(); (e = now() - t) < 2 * SECS && n < 400; n++)
@@ -259,9 +274,9 @@ static int dial(int port)
     setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return s;
 }
-static void loopback(void)
+static void loopback_bulk(void)
 {
-    int port, one = 1, ls = listener(&port);
+    int port, ls = listener(&port);
     /* bulk: the child sends, by write or by sendfile */
     static const char *names[] = { "loopback_write_64k", "loopback_write_1m",
         "loopback_sendfile_20k", "loopback_sendfile_1m" };
@@ -302,6 +317,12 @@ static void loopback(void)
     }
     close(fd);
     unlink(file("l.sf"));
+    close(ls);
+}
+
+static void loopback_roundtrips(void)
+{
+    int port, one = 1, ls = listener(&port);
     /* request and response, D of them in flight on C connections, one epoll loop on either side */
     static const int cs[] = { 1, 16, 256 };
     for (int k = 0; k < 3; k++) {
@@ -361,6 +382,12 @@ static void loopback(void)
         close(ep);
         out(name, (double)n / e, "ops/s");
     }
+    close(ls);
+}
+
+static void loopback_connects(void)
+{
+    int port, ls = listener(&port);
     if (want("loopback_connect_close")) {
         pid_t p = fork();
         if (!p)
@@ -454,10 +481,7 @@ static int handshake(SSL_CTX *cs, SSL_CTX *cc, double *ts, int resume)
     SSL_free(c);
     return done ? 1 + r : 0;
 }
-typedef struct tlsend {
-    SSL *ssl;
-} tlsend;
-static void tls(void)
+static void tls_ciphers(void)
 {
     static const struct {
         const char *n;
@@ -486,6 +510,10 @@ static void tls(void)
         out(aead[k].n, (double)n * 16384 / e / 1e9, "GB/s");
         EVP_CIPHER_CTX_free(x);
     }
+}
+
+static void tls_handshakes(void)
+{
     EVP_PKEY *ec = EVP_EC_gen("P-256"), *rsa = NULL;
     X509 *ecc = self_signed(ec), *rsac = NULL;
     for (int k = 0; k < 2; k++) {
@@ -525,6 +553,12 @@ static void tls(void)
         SSL_CTX_free(cs);
         SSL_CTX_free(cc);
     }
+}
+
+static void tls_bulk(void)
+{
+    EVP_PKEY *ec = EVP_EC_gen("P-256");
+    X509 *ecc = self_signed(ec);
     /* TLS over loopback TCP, one stream, sender and receiver in processes of their own */
     static const struct {
         const char *n, *suite;
@@ -629,6 +663,10 @@ static void memory(void)
         out("scan_memmem_64m", n / e / 1e9, "GB/s");
         free(a);
     }
+}
+
+static void files(void)
+{
     if (want("open_read_close_20k")) {
         int fd = open(file("l.o"), O_CREAT | O_TRUNC | O_RDWR, 0600);
         if (write(fd, buf, 20000) < 0)
@@ -653,6 +691,10 @@ static void memory(void)
         close(fd);
         unlink(path);
     }
+}
+
+static void kernel(void)
+{
     if (want("syscall_getppid")) {
         double t = now(), e;
         long n = 0;
@@ -713,17 +755,25 @@ static void memory(void)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1)
-        dir = argv[1];
+    const char *temporary = getenv("TMPDIR");
+    dir = argc > 1 ? argv[1] : temporary ? temporary : "/tmp";
     if (argc > 2)
         only = argv[2];
     signal(SIGPIPE, SIG_IGN);
     memset(buf, 'x', sizeof buf);
     disk();
+    disk_files();
+    disk_sequential();
     parallel();
     group();
-    loopback();
-    tls();
+    loopback_bulk();
+    loopback_roundtrips();
+    loopback_connects();
+    tls_ciphers();
+    tls_handshakes();
+    tls_bulk();
     memory();
+    files();
+    kernel();
     return 0;
 }

@@ -51,6 +51,7 @@ static void adds(struct sb *b, const char *s)
 {
     add(b, s, strlen(s));
 }
+static void addf(struct sb *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static void addf(struct sb *b, const char *fmt, ...)
 {
     char t[4096];
