@@ -78,7 +78,7 @@ def mailload(target, command, *args, timeout_s=300):
     except ValueError:
         report = {"cmd": command, "ops": 0, "errors": 1, "said": f"exit status {run.returncode}"}
     if said:
-        report["said"] = said[:600]
+        report["said"] = "; ".join(said.splitlines())[:600]
     return report
 
 
