@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define GIVE_UP_S        (5 * 86400)
 #define ROWS_AT_ONCE     100
@@ -80,27 +81,81 @@ static struct marked *remember(struct outbox *outbox, struct slice id)
     return marked;
 }
 
-static enum err agenda_open(struct outbox *outbox, const char *data_dir, struct err_note *note)
+static enum err mark_account(void *outbox_arg, struct slice id)
 {
-    char path[700];
-    (void)snprintf(path, sizeof path, "%s/agenda.db", data_dir);
-    static const char set_up[] =
-        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-        "CREATE TABLE IF NOT EXISTS agenda(account TEXT PRIMARY KEY) WITHOUT ROWID";
+    return agenda_run(outbox_arg, "INSERT OR IGNORE INTO agenda VALUES(?1)", id);
+}
+
+/* A new agenda names every account: what waits is in them, and in them alone (S-9). */
+static enum err agenda_make(struct outbox *outbox)
+{
+    TRY(agenda_run(outbox, "BEGIN", SLICE_EMPTY));
+    enum err e = agenda_run(
+        outbox, "CREATE TABLE agenda(account TEXT PRIMARY KEY) WITHOUT ROWID", SLICE_EMPTY);
+    if (e == ERR_OK)
+        e = store_account_ids(outbox->store, mark_account, outbox);
+    if (e == ERR_OK)
+        return agenda_run(outbox, "COMMIT", SLICE_EMPTY);
+    (void)!agenda_run(outbox, "ROLLBACK", SLICE_EMPTY);
+    return e;
+}
+
+/* SQLITE_ROW: there is a table. */
+static int agenda_known(struct outbox *outbox)
+{
     sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_open_v2(path, &outbox->agenda,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int rc = sqlite3_prepare_v2(
+        outbox->agenda, "SELECT 1 FROM sqlite_schema WHERE name='agenda'", -1, &statement, NULL);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(outbox->agenda, set_up, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(outbox->agenda, "SELECT account FROM agenda", -1, &statement, NULL);
-    while (rc == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW) {
+        rc = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    return rc;
+}
+
+static int agenda_read(struct outbox *outbox)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(outbox->agenda, "SELECT account FROM agenda", -1, &statement, NULL);
+    while (rc == SQLITE_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
         struct slice id = slice_of((const char *)sqlite3_column_text(statement, 0));
         if (id.len <= USER_ID_BYTES)
             remember(outbox, id)->next_s = 0; /* looked at first thing */
+        rc = SQLITE_OK;
     }
-    int final_rc = sqlite3_finalize(statement);
-    if (rc != SQLITE_OK || final_rc != SQLITE_OK)
+    (void)sqlite3_finalize(statement);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int agenda_try(struct outbox *outbox, const char *path)
+{
+    int rc = sqlite3_open_v2(path, &outbox->agenda,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_exec(outbox->agenda,
+            "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL", NULL,
+            NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = agenda_known(outbox);
+    if (rc == SQLITE_DONE)
+        rc = agenda_make(outbox) == ERR_OK ? SQLITE_ROW : SQLITE_IOERR;
+    return rc == SQLITE_ROW ? agenda_read(outbox) : rc;
+}
+
+static enum err agenda_open(struct outbox *outbox, const char *data_dir, struct err_note *note)
+{
+    char path[700], log[704];
+    (void)snprintf(path, sizeof path, "%s/agenda.db", data_dir);
+    int rc = agenda_try(outbox, path);
+    if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
+        log_warn("outbox.agenda", "path=%s damaged; making it anew", LOG_S(slice_of(path)));
+        (void)sqlite3_close(outbox->agenda);
+        outbox->agenda = NULL;
+        (void)snprintf(log, sizeof log, "%s-wal", path);
+        (void)unlink(log);
+        (void)unlink(path);
+        rc = agenda_try(outbox, path);
+    }
+    if (rc != SQLITE_OK)
         return err_noted(
             note, ERR_IO, "%s cannot be opened: %s", path, sqlite3_errmsg(outbox->agenda));
     return ERR_OK;

@@ -226,6 +226,40 @@ static void a_message_is_delivered_once(void **state)
     assert_int_equal(inbox(&salma).count, 0);
 }
 
+static void replace_agenda(const char *with)
+{
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/agenda.db-wal", folder);
+    (void)unlink(path);
+    (void)snprintf(path, sizeof path, "%s/agenda.db", folder);
+    assert_int_equal(unlink(path), 0);
+    if (!with)
+        return;
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    for (int i = 0; i < 1000; i++)
+        assert_true(fputs(with, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* It is derived: what waits is in the accounts. */
+static void a_lost_or_damaged_agenda_is_made_anew(void **state)
+{
+    (void)state;
+    static const char *const with[] = { NULL, "this is no database\n" };
+    for (size_t i = 0; i < 2; i++) {
+        submit_quietly("salma@barid.test", "omar@barid.test", 100 + i);
+        close_all();
+        replace_agenda(with[i]);
+        open_all();
+        outbox_start(outbox);
+        wait_until_empty();
+        assert_int_equal(inbox(&omar).count, i + 1);
+        close_all();
+        open_all();
+    }
+}
+
 static void the_agenda_forgets_who_has_nothing(void **state)
 {
     (void)state;
@@ -422,6 +456,7 @@ static void an_alias_with_a_full_mailbox_fills_the_other_once(void **state)
 
 #define IN_OUTBOX(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_OUTBOX(a_message_is_delivered_once), IN_OUTBOX(the_agenda_forgets_who_has_nothing),
+    IN_OUTBOX(a_lost_or_damaged_agenda_is_made_anew),
     IN_OUTBOX(what_was_accepted_before_a_crash_is_sent_after_it),
     IN_OUTBOX(a_crash_after_filing_files_nothing_twice),
     IN_OUTBOX(what_cannot_be_delivered_comes_back),

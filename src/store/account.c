@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static struct account *account_new(struct store *store, struct slice id)
+struct account *account_new(struct store *store, struct slice id)
 {
     struct account *account = mem_zalloc(1, sizeof *account);
     account->store = store;

@@ -59,6 +59,7 @@ struct account {
 
     int folder_fd;        /* owned */
     atomic_bool readonly; /* S-8 */
+    atomic_bool held;     /* somebody copies the files: mail.db does not change, and no big file goes */
     atomic_ullong quota_bytes, quota_messages;
 
     pthread_mutex_t lock;
@@ -197,11 +198,15 @@ enum err MUST_USE account_load(struct account *account);
 enum account_opening {
     ACCOUNT_EXISTING,
     ACCOUNT_CREATE,
-    ACCOUNT_MEND, /* existing, and pages are read as they are */
+    ACCOUNT_MEND,     /* existing, and pages are read as they are */
+    ACCOUNT_SNAPSHOT, /* files that nobody changes: read, and not even a log is made */
 };
+struct account *account_new(struct store *store, struct slice id);
+/* Its folder is folder_fd already, which is the account's from here on; also when opening fails. */
+enum err MUST_USE account_db_open_at(struct account *account, enum account_opening how);
 enum err MUST_USE account_db_open(struct account *account, enum account_opening how);
 void account_db_close(struct account *account, bool checkpoint);
-/* Moves the log into the database file (under account->lock). */
+/* Moves the log into the database file (under account->lock). ERR_BUSY while it is held. */
 enum err MUST_USE account_checkpoint(struct account *account);
 /* Files in big/ that no row names: their path below the account's folder, and what they would be named by. Ends with the first error. */
 typedef enum err account_big_fn(void *fn_arg, const char *path, struct slice guid);

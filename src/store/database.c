@@ -73,7 +73,7 @@ static enum err set_up(struct account *account, enum account_opening how)
         (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);
         TRY(run(db, once));
     }
-    if (how != ACCOUNT_MEND) /* writes only where it is another, as another program may leave it */
+    if (how == ACCOUNT_EXISTING || how == ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
         TRY(run(db, "PRAGMA journal_mode=WAL"));
     return how == ACCOUNT_CREATE ? sql_schema(db, slice_of(account->id)) : ERR_OK;
 }
@@ -110,12 +110,13 @@ enum err account_load(struct account *account)
 
 static enum err open_database(struct account *account, enum account_opening how)
 {
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d/mail.db", account->folder_fd);
-    int rc = sqlite3_open_v2(path, &account->db,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
-            (how == ACCOUNT_CREATE ? SQLITE_OPEN_CREATE : 0),
-        store_vfs());
+    char path[80];
+    int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
+    flags |= how == ACCOUNT_SNAPSHOT ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    flags |= how == ACCOUNT_CREATE ? SQLITE_OPEN_CREATE : 0;
+    (void)snprintf(path, sizeof path, "file:/proc/self/fd/%d/mail.db%s", account->folder_fd,
+        how == ACCOUNT_SNAPSHOT ? "?immutable=1" : "");
+    int rc = sqlite3_open_v2(path, &account->db, flags, store_vfs());
     if (rc != SQLITE_OK)
         return sql_err(account->db, rc);
     store_vfs_owner(account->db, slice_of(account->id));
@@ -182,9 +183,14 @@ enum err account_db_open(struct account *account, enum account_opening how)
         return err_from_errno(errno);
     if (account->folder_fd < 0)
         TRY(make_account(account));
+    return account_db_open_at(account, how);
+}
+
+enum err account_db_open_at(struct account *account, enum account_opening how)
+{
     if (faccessat(account->folder_fd, "mail.db", F_OK, 0) != 0)
         return errno == ENOENT ? ERR_CORRUPT : err_from_errno(errno);
-    TRY(open_database(account, how == ACCOUNT_MEND ? how : ACCOUNT_EXISTING));
+    TRY(open_database(account, how == ACCOUNT_CREATE ? ACCOUNT_EXISTING : how));
     sqlite3_stmt *statement;
     bool row;
     TRY(sql_get(account, SQL_ACCOUNT, &statement));
@@ -197,9 +203,11 @@ enum err account_db_open(struct account *account, enum account_opening how)
 enum err account_checkpoint(struct account *account)
 {
     int log = 0, moved = 0;
+    if (account->held)
+        return ERR_BUSY;
     int rc =
         sqlite3_wal_checkpoint_v2(account->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
-    account->log_pages = 0;
+    account->log_pages = log - moved;
     atomic_fetch_add(&account->store->checkpoints, 1);
     if (rc == SQLITE_OK)
         return ERR_OK;

@@ -24,15 +24,31 @@ void guid_new(unsigned char *out)
     out[8] = (unsigned char)(0x80 | (out[8] & 0x3f));
 }
 
+/* With its NUL. */
+static void big_path(const unsigned char *guid, struct buf *out)
+{
+    buf_adds(out, "big/");
+    hex_encode(out, slice_from(guid, GUID_BYTES));
+    buf_addc(out, 0);
+}
+
+/* A message that is brought back has the name it had, and its expunged file may still wait to be swept. */
+static void unlink_old(struct account *account, const unsigned char *guid)
+{
+    struct buf path;
+    buf_init(&path, 0);
+    big_path(guid, &path);
+    (void)unlinkat(account->folder_fd, buf_slice(&path).ptr, 0);
+    buf_done(&path);
+}
+
 /* Links a body that is a file into big/ and syncs the name. */
 static enum err link_big(struct store_tx *tx, const struct blob *blob, const unsigned char *guid)
 {
     struct account *account = tx->account;
     struct buf name;
     buf_init(&name, 0);
-    buf_adds(&name, "big/");
-    hex_encode(&name, slice_from(guid, GUID_BYTES));
-    buf_addc(&name, 0);
+    big_path(guid, &name);
     const char *path = buf_slice(&name).ptr;
     enum err e = ERR_OK;
     if (linkat(account->store->root_fd, blob_file(blob), account->folder_fd, path, 0) != 0)
@@ -205,7 +221,10 @@ static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
     const struct store_append *item, struct tx_counts *counts)
 {
     unsigned char guid[GUID_BYTES];
-    if (item->guid) {
+    if (item->restored) {
+        memcpy(guid, item->guid, GUID_BYTES);
+        unlink_old(tx->account, guid);
+    } else if (item->guid) {
         bool was;
         TRY(was_delivered(tx, item->guid, &was));
         if (was)

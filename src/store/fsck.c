@@ -413,7 +413,7 @@ static enum err tell_owner(struct check *c)
     return ERR_OK;
 }
 
-/* A page that the log holds anew may be half written in the file, so the log goes first. A full disk keeps the pages from being looked at, no more.
+/* A page that the log holds anew may be half written in the file, so the log goes first. A full disk, or a backup that runs, keeps the pages from being looked at, no more.
  * Damaged pages are taken as they are only where SQLite finds its way through them all: what follows then says which rows are wrong. */
 static enum err check_file(struct check *c)
 {
@@ -422,7 +422,7 @@ static enum err check_file(struct check *c)
     bool look = e == ERR_OK;
     if (look)
         e = store_vfs_scan(db, false, count_page, c);
-    if (e != ERR_OK && e != ERR_CORRUPT && e != ERR_NO_SPACE)
+    if (e != ERR_OK && e != ERR_CORRUPT && e != ERR_NO_SPACE && e != ERR_BUSY)
         return e;
     uint64_t pages = 0;
     if (c->damaged_pages) {

@@ -60,6 +60,7 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ACCOUNT_MODSEQ] =
         "SELECT max((SELECT modseq FROM account), (SELECT ifnull(max(modseq), 0) FROM mailbox))",
     [SQL_ACCOUNT_MODSEQ_SET] = "UPDATE account SET modseq=?1",
+    [SQL_ACCOUNT_UIDVALIDITY] = "SELECT uidvalidity FROM account",
     [SQL_ACCOUNT_UIDVALIDITY_SET] =
         "UPDATE account SET uidvalidity=max(uidvalidity+1, ?1) RETURNING uidvalidity",
     [SQL_HANDLES] = "SELECT (SELECT ifnull(max(id), 0) FROM email),"
@@ -162,6 +163,19 @@ static const char *const text[SQL_COUNT] = {
     [SQL_OUTGOING_DELETE] = "DELETE FROM outgoing WHERE id=?1",
     [SQL_OUTGOING_RETRY] =
         "UPDATE outgoing SET next=?2, status=?3, attempts=attempts+1 WHERE id=?1",
+    [SQL_GUIDS] = "SELECT guid FROM email",
+    /* ?2 is put where the mailboxes' UIDVALIDITYs begin. */
+    [SQL_EPOCH_ACCOUNT] =
+        "UPDATE account SET id=?1, epoch=epoch+1, uidvalidity=max(uidvalidity+1, ?2),"
+        " modseq=max(modseq, ?3, (SELECT ifnull(max(modseq), 0) FROM mailbox))+?4",
+    [SQL_EPOCH_MAILBOXES] =
+        "UPDATE mailbox SET uidvalidity=(SELECT uidvalidity FROM account)+n.place, recent=uidnext,"
+        " modseq=(SELECT modseq FROM account), gone_floor=(SELECT modseq FROM account)"
+        " FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM mailbox) n"
+        " WHERE n.id=mailbox.id",
+    [SQL_EPOCH_UIDVALIDITY] =
+        "UPDATE account SET uidvalidity=max(uidvalidity, (SELECT max(uidvalidity) FROM mailbox))",
+    [SQL_EPOCH_GONE] = "DELETE FROM gone",
 };
 
 static int make_tables(sqlite3 *db, struct slice id)

@@ -153,6 +153,37 @@ enum err store_move_account(struct store *store, struct slice id, const char *fr
     return store_sync_dir(store->root_fd, to);
 }
 
+enum err store_swap_folder(struct store *store, struct slice id, const char *folder)
+{
+    char path[16 + ACCOUNT_ID_BYTES_MAX];
+    int root = store->root_fd;
+    (void)snprintf(path, sizeof path, "accounts/%.*s", SLICE_FMT(id));
+    bool swapped = renameat2(root, folder, root, path, RENAME_EXCHANGE) == 0;
+    if (!swapped && (errno != ENOENT || renameat(root, folder, root, path) != 0))
+        return err_from_errno(errno);
+    TRY(store_sync_dir(root, "accounts"));
+    return swapped ? store_remove_dir(root, folder) : ERR_OK;
+}
+
+enum err store_account_ids(struct store *store, store_id_fn *fn, void *fn_arg)
+{
+    int fd = openat(store->root_fd, "accounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        int problem = errno;
+        if (fd >= 0)
+            close(fd);
+        return err_from_errno(problem);
+    }
+    enum err e = ERR_OK;
+    const struct dirent *entry;
+    while (e == ERR_OK && (entry = readdir(dir)))
+        if (store_id_ok(slice_of(entry->d_name)))
+            e = fn(fn_arg, slice_of(entry->d_name));
+    closedir(dir);
+    return e;
+}
+
 enum err store_account_remove(struct store *store, struct slice id)
 {
     if (!store_id_ok(id))

@@ -45,6 +45,10 @@ struct slice account_id(const struct account *account); /* borrowed */
 /* Removes the folder; ERR_BUSY while referenced. */
 enum err MUST_USE store_account_remove(struct store *store, struct slice id);
 
+/* Each account that has a folder. Ends with the first error of fn. */
+typedef enum err store_id_fn(void *fn_arg, struct slice id);
+enum err MUST_USE store_account_ids(struct store *store, store_id_fn *fn, void *fn_arg);
+
 /* Bytes and messages that appends may reach; 0 = no limit. Kept in memory: set it after opening. */
 void account_quota_set(struct account *account, uint64_t bytes_max, uint64_t messages_max);
 
@@ -234,6 +238,7 @@ struct store_append {
     struct store_flags flags;
     int64_t received_s;
     int32_t received_tz_min;
+    bool restored;             /* guid is that of a message that is brought back: kept, and neither looked up nor remembered as a delivery */
     const unsigned char *guid; /* 16 bytes, or NULL for a new one. One that was delivered here before gives ERR_EXISTS, whether or not the message
                                 * is still there (remembered for DELIVERED_DAYS), so that a delivery may be repeated */
 };
@@ -377,6 +382,42 @@ struct store_summary {
  * write: waits for the disk, and gives its errors. */
 enum err MUST_USE account_keep_summaries(
     struct account *account, const struct store_summary *summaries, size_t count);
+
+/* ---- backups ---- */
+
+/* Holds an account still: until store_release mail.db holds all that was committed before the call and does not change, and no big file goes. Users
+ * notice nothing; what they change waits in the log. ERR_NOT_FOUND: it has no folder; ERR_BUSY: it is held; ERR_IO: it is read-only. */
+struct store_hold;
+struct store_hold_state {
+    uint64_t modseq;
+};
+enum err MUST_USE store_hold(struct store *store, struct slice id, struct store_hold_state *out_state, struct store_hold **out_hold);
+void store_release(struct store_hold *hold); /* NULL is allowed */
+
+/* Opens a copy of an account's folder where it lies, for reading with the functions above; nothing is written. id is whose it was. */
+enum err MUST_USE store_snapshot(int parent_fd, const char *folder, struct slice id, struct account **out_account);
+void store_snapshot_close(struct account *snapshot); /* NULL is allowed */
+/* How many pages are not as they were written. */
+enum err MUST_USE store_snapshot_damage(struct account *snapshot, uint64_t *out_pages);
+
+struct store_restore_args {
+    const char *folder;   /* below the store's root: the copy */
+    struct slice from_id; /* whose it was */
+    struct slice mailbox; /* only this one; empty = all */
+    uint32_t uid;         /* only this message of it; 0 = all */
+};
+struct store_restore_result {
+    uint64_t added, there; /* messages that came back; that had not gone */
+    uint64_t damaged;      /* that cannot be read in the copy */
+    bool over_quota;
+};
+/* Adds what the copy has and the account has not (by guid), with flags and dates, to mailboxes of the same names; makes the account and mailboxes that are
+ * missing. New UIDs, the old guids. Nothing that is there changes. What was added before an error stays. ERR_NOT_FOUND: the copy has no such mailbox or message. */
+enum err MUST_USE store_restore(struct store *store, struct slice id, const struct store_restore_args *args, struct store_restore_result *out_result);
+/* Gives the copy new UIDVALIDITYs and a modseq above all that account id and the copy have given out. ERR_CORRUPT: the copy is damaged. Once for a copy. */
+enum err MUST_USE store_replace_prepare(struct store *store, struct slice id, const struct store_restore_args *args);
+/* A prepared copy's folder becomes that of account id; what was there goes. ERR_BUSY while the account is used. On an error the account is as it was. */
+enum err MUST_USE store_replace(struct store *store, struct slice id, const char *folder);
 
 /* Makes anew what is derived: summaries, counts (S-7). out_changed = rows that differed. */
 enum err MUST_USE store_rebuild(struct store *store, struct slice id, uint64_t *out_changed);

@@ -99,7 +99,8 @@ static void drop_names(struct account *account, struct slice *names, size_t coun
         if (unlink_them) {
             char path[8 + BIG_NAME_LEN];
             (void)snprintf(path, sizeof path, "big/%.*s", SLICE_FMT(names[i]));
-            (void)unlinkat(account->folder_fd, path, 0); /* left over: swept later (S-3) */
+            if (!account->held)
+                (void)unlinkat(account->folder_fd, path, 0); /* left over: swept later (S-3) */
         }
         free((char *)(uintptr_t)names[i].ptr);
     }
