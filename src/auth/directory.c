@@ -359,6 +359,28 @@ enum err directory_open(
     return ERR_OK;
 }
 
+enum err directory_open_copy(int folder_fd, struct directory **out_copy)
+{
+    char path[64];
+    (void)snprintf(path, sizeof path, "file:/proc/self/fd/%d/directory.db?immutable=1", folder_fd);
+    struct directory *copy = mem_zalloc(1, sizeof *copy);
+    pthread_mutex_init(&copy->reader.lock, NULL);
+    pthread_mutex_init(&copy->writer.lock, NULL);
+    int version = 0;
+    enum err e = directory_sql_err(
+        NULL, sqlite3_open_v2(path, &copy->reader.db,
+                  SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL));
+    if (!e)
+        e = pragma_int(copy->reader.db, "PRAGMA user_version", &version);
+    if (!e && version != SCHEMA_VERSION)
+        e = version > SCHEMA_VERSION ? ERR_DENIED : ERR_CORRUPT;
+    if (e)
+        directory_close(copy);
+    else
+        *out_copy = copy;
+    return e;
+}
+
 void directory_close(struct directory *directory)
 {
     if (!directory)

@@ -69,6 +69,14 @@ enum err MUST_USE directory_user_password(struct directory *directory, struct sl
 /* The row goes; the store's folder is the caller's to remove. Aliases to it go too. */
 enum err MUST_USE directory_user_remove(struct directory *directory, struct slice address, struct user *out_user);
 
+/* Writes all of it to a new file, as it is at one moment. */
+enum err MUST_USE directory_copy(struct directory *directory, const char *path);
+/* Opens such a copy, folder_fd's directory.db, for reading where it lies; nothing is written. For directory_user, directory_users and this: */
+enum err MUST_USE directory_open_copy(int folder_fd, struct directory **out_copy);
+/* A user as the copy has it, password and id included. ERR_NOT_FOUND: it has none; ERR_EXISTS: there is one here. */
+enum err MUST_USE directory_restore_user(struct directory *directory, struct directory *copy, struct slice address,
+        struct user *out_user);
+
 /* alias → one or more targets, each a local user or alias. ERR_NOT_FOUND: the target is neither; ERR_DENIED: the alias's domain is not
  * ours; ERR_EXISTS: a user of that name, or the pair is there already. */
 enum err MUST_USE directory_alias_add(struct directory *directory, struct slice alias, struct slice target,

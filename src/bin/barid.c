@@ -1,5 +1,6 @@
 /* main(): the options that every verb has, then the table of verbs. */
 #include "bin/cli.h"
+#include "bin/verb_backup.h"
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
 #include "bin/verb_mime.h"
@@ -41,6 +42,8 @@ static const struct verb {
     { "status", verb_status, MSG_STATUS_USAGE },
     { "fsck", verb_fsck, MSG_FSCK_USAGE },
     { "rebuild", verb_rebuild, MSG_REBUILD_USAGE },
+    { "backup", verb_backup, MSG_BACKUP_USAGE },
+    { "restore", verb_restore, MSG_RESTORE_USAGE },
     { "config", verb_config, MSG_CONFIG_USAGE },
     { "domain", verb_domain, MSG_DOMAIN_USAGE },
     { "user", verb_user, MSG_USER_USAGE },

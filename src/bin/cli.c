@@ -103,3 +103,17 @@ int cli_exit_code(enum err e)
         return EX_SOFTWARE;
     }
 }
+
+void cli_print_safe(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = slice_at(text, i);
+        unsigned char next = i + 1 < text.len ? slice_at(text, i + 1) : 0;
+        unsigned char third = i + 2 < text.len ? slice_at(text, i + 2) : 0;
+        bool c1 = c == 0xc2 && next < 0xa0;
+        bool turns = c == 0xe2 && ((next == 0x80 && third >= 0xa8 && third <= 0xae) ||
+                                      (next == 0x81 && third >= 0xa0 && third <= 0xaf));
+        putchar(c < ' ' || c == 127 || c1 || turns ? '?' : c);
+        i += turns ? 2 : c1 ? 1 : 0;
+    }
+}

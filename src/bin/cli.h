@@ -3,6 +3,7 @@
 #define BIN_CLI_H
 
 #include "base/err.h"
+#include "base/slice.h"
 #include "bin/catalogue.h"
 #include "server/core/config.h"
 
@@ -22,6 +23,9 @@ void cli_put(enum message_id id, ...); /* without the line end */
 void cli_error(enum message_id id, ...);
 /* Prints text that comes from elsewhere (an err_note) after "barid: ". */
 void cli_error_text(const char *text);
+
+/* Text of a stranger for a terminal: control characters, and those that turn the direction of writing, become "?". */
+void cli_print_safe(struct slice text);
 
 /* Sends one line to the control socket of a running server and prints nothing. True when a server took it and answered "ok". */
 bool cli_notify_server(const struct config *config, const char *line);

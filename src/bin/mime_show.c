@@ -12,21 +12,6 @@
 
 /* ---- for people ---- */
 
-/* Text of a stranger for a terminal: control characters, and those that turn the direction of writing, become "?". */
-static void print_safe(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = slice_at(text, i);
-        unsigned char next = i + 1 < text.len ? slice_at(text, i + 1) : 0;
-        unsigned char third = i + 2 < text.len ? slice_at(text, i + 2) : 0;
-        bool c1 = c == 0xc2 && next < 0xa0;
-        bool turns = c == 0xe2 && ((next == 0x80 && third >= 0xa8 && third <= 0xae) ||
-                                      (next == 0x81 && third >= 0xa0 && third <= 0xaf));
-        putchar(c < ' ' || c == 127 || c1 || turns ? '?' : c);
-        i += turns ? 2 : c1 ? 1 : 0;
-    }
-}
-
 static void print(const char *text)
 {
     (void)fputs(text, stdout);
@@ -40,9 +25,9 @@ static void show_header(struct slice header)
     while (msg_field_next(&header, &field)) {
         buf_clear(&value);
         msg_decode_words(field.value, &value);
-        print_safe(field.name);
+        cli_print_safe(field.name);
         print(": ");
-        print_safe(buf_slice(&value));
+        cli_print_safe(buf_slice(&value));
         putchar('\n');
     }
     buf_done(&value);
@@ -51,18 +36,18 @@ static void show_header(struct slice header)
 static void show_part(const struct msg_part *part, const char *number)
 {
     printf("%*s%s%s", (int)part->depth * 2, "", number, *number ? "  " : "");
-    print_safe(part->type);
+    cli_print_safe(part->type);
     putchar('/');
-    print_safe(part->subtype);
+    cli_print_safe(part->subtype);
     print("  ");
     cli_put(MSG_MIME_PLACES, (unsigned long long)part->header_offset,
         (unsigned long long)part->header_len, (unsigned long long)part->body_offset,
         (unsigned long long)part->body_len);
     print("  ");
-    print_safe(part->encoding);
+    cli_print_safe(part->encoding);
     if (part->charset.len) {
         printf("  %s ", tr(MSG_MIME_CHARSET));
-        print_safe(part->charset);
+        cli_print_safe(part->charset);
         if (!charset_known(part->charset))
             printf(" (%s)", tr(MSG_MIME_UNKNOWN));
     }
@@ -70,11 +55,11 @@ static void show_part(const struct msg_part *part, const char *number)
         print(part->del_sp ? "  format=flowed delsp=yes" : "  format=flowed");
     if (part->disposition.len) {
         print("  ");
-        print_safe(part->disposition);
+        cli_print_safe(part->disposition);
     }
     if (part->filename.len) {
         print("  \"");
-        print_safe(part->filename);
+        cli_print_safe(part->filename);
         putchar('"');
     }
     putchar('\n');
@@ -94,7 +79,7 @@ static void show_all(const struct mime_file *file)
     if (!preview.len)
         return;
     putchar('\n');
-    print_safe(preview);
+    cli_print_safe(preview);
     putchar('\n');
 }
 
@@ -146,7 +131,8 @@ static void json_facts(const struct mime_file *file)
     struct msg_facts facts;
     msg_facts(&file->summary, &facts);
     if (facts.date_s != INT64_MIN)
-        printf(",\"date\":%" PRId64 ",\"date_zone_minutes\":%" PRId32, facts.date_s, facts.date_tz_min);
+        printf(",\"date\":%" PRId64 ",\"date_zone_minutes\":%" PRId32, facts.date_s,
+            facts.date_tz_min);
     else
         print(",\"date\":null,\"date_zone_minutes\":null");
     json_member("subject", facts.subject);
@@ -205,8 +191,8 @@ static void json_part(const struct msg_part *part, const char *number)
     printf(",\"attachment\":%s,\"flowed\":%s,\"delsp\":%s",
         mime_is_attachment(part) ? "true" : "false", part->flowed ? "true" : "false",
         part->del_sp ? "true" : "false");
-    printf(",\"header\":{\"offset\":%" PRIu64 ",\"length\":%" PRIu64 "},\"body\":{\"offset\":%" PRIu64
-           ",\"length\":%" PRIu64 "}}",
+    printf(",\"header\":{\"offset\":%" PRIu64 ",\"length\":%" PRIu64
+           "},\"body\":{\"offset\":%" PRIu64 ",\"length\":%" PRIu64 "}}",
         part->header_offset, part->header_len, part->body_offset, part->body_len);
     buf_done(&safe);
 }

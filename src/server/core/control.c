@@ -1,11 +1,12 @@
 /* The control socket. The thread waits in poll on the socket and on a pipe that ends it; a request is read with a deadline, so a stuck
- * asker cannot hold it for long. */
+ * asker cannot hold it for long. An account that is held stays so while its asker's connection lives. */
 #include "server/core/control.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "deliver/outbox.h"
 #include "server/core/control_int.h"
 #include "server/core/server_int.h"
 
@@ -21,11 +22,19 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define REQUEST_BYTES_MAX   512
+#define REQUEST_BYTES_MAX   2048 /* a mailbox name fits */
+#define HOLDS_MAX           4
 #define REQUEST_DEADLINE_MS 5000
 #define REMOVE_WAIT_MS      5000 /* how long user-removed waits for the user's sessions to end */
 
+struct held {
+    int fd; /* owned */
+    struct store_hold *hold;
+};
+
 struct control {
+    struct held held[HOLDS_MAX];
+    size_t held_count;
     struct server *server;
     int fd;
     int end_pipe[2];
@@ -142,6 +151,61 @@ static enum err remove_account(struct server *server, struct slice id)
     }
 }
 
+static enum err replace_account(
+    struct server *server, struct slice id, const struct store_restore_args *args)
+{
+    TRY(store_replace_prepare(server->store, id, args));
+    int64_t until = clock_mono_ms() + REMOVE_WAIT_MS;
+    for (;;) {
+        (void)server_end_sessions(server, id);
+        enum err e = store_replace(server->store, id, args->folder);
+        if (e != ERR_BUSY || clock_mono_ms() > until)
+            return e;
+        (void)poll(NULL, 0, 20);
+    }
+}
+
+static enum err add_to_account(
+    struct server *server, struct slice id, const struct store_restore_args *args, struct buf *out)
+{
+    struct store_restore_result result;
+    enum err e = store_restore(server->store, id, args, &result);
+    buf_addf(out, "added %llu\nthere %llu\ndamaged %llu\n", (unsigned long long)result.added,
+        (unsigned long long)result.there, (unsigned long long)result.damaged);
+    return e;
+}
+
+/* FOLDER FROM-ID replace | add UID MAILBOX; the folder's name is one in incoming/. */
+static enum err restore_account(
+    struct server *server, struct slice id, struct slice line, struct buf *out)
+{
+    struct slice folder, how;
+    struct store_restore_args args = { 0 };
+    char path[96];
+    if (!slice_cut(&line, ' ', &folder) || !slice_cut(&line, ' ', &args.from_id) ||
+        !slice_starts(folder, SLICE("incoming/")) || folder.len >= sizeof path ||
+        slice_index(slice_from_index(folder, 9), '/') != folder.len - 9)
+        return ERR_SYNTAX;
+    (void)snprintf(path, sizeof path, "%.*s", SLICE_FMT(folder));
+    args.folder = path;
+    bool more = slice_cut(&line, ' ', &how);
+    enum err e = ERR_SYNTAX;
+    if (slice_eq(how, SLICE("replace"))) {
+        e = replace_account(server, id, &args);
+    } else if (more && slice_eq(how, SLICE("add"))) {
+        struct slice uid;
+        uint64_t number;
+        (void)slice_cut(&line, ' ', &uid);
+        args.mailbox = line;
+        TRY(slice_to_u64(uid, UINT32_MAX, &number));
+        args.uid = (uint32_t)number;
+        e = add_to_account(server, id, &args, out);
+    }
+    if (e == ERR_OK && outbox_mark(server->outbox, id) == ERR_OK)
+        outbox_wake(server->outbox, id); /* what waited in the copy waits again */
+    return e;
+}
+
 static enum err answer(struct server *server, struct slice line, struct buf *out)
 {
     struct slice word, id, mode;
@@ -170,6 +234,8 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
     }
     if (slice_eq(word, SLICE("user-removed")))
         return remove_account(server, id);
+    if (slice_eq(word, SLICE("restore")))
+        return restore_account(server, id, line, out);
     if (slice_eq(word, SLICE("rebuild")))
         return rebuild_account(server, id, out);
     if (slice_eq(word, SLICE("fsck")) && slice_cut(&line, ' ', &mode))
@@ -177,7 +243,35 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
     return ERR_SYNTAX;
 }
 
-static void serve_one(struct control *control, int fd)
+/* True when the connection, and the account with it, is kept. */
+static bool serve_hold(struct control *control, int fd, struct slice id)
+{
+    struct store_hold_state state;
+    struct store_hold *hold = NULL;
+    enum err e = control->held_count == HOLDS_MAX
+                     ? ERR_BUSY
+                     : store_hold(control->server->store, id, &state, &hold);
+    log_info("control.hold", "user=%s result=%s", LOG_S(id), err_name(e));
+    char text[64];
+    if (e == ERR_OK)
+        (void)snprintf(text, sizeof text, "modseq %llu\nok\n", (unsigned long long)state.modseq);
+    else
+        (void)snprintf(text, sizeof text, "failed: %s\n", err_name(e));
+    control_send(fd, slice_of(text));
+    if (e == ERR_OK)
+        control->held[control->held_count++] = (struct held){ .fd = fd, .hold = hold };
+    return e == ERR_OK;
+}
+
+static void release(struct control *control, size_t index)
+{
+    store_release(control->held[index].hold);
+    close(control->held[index].fd);
+    control->held[index] = control->held[--control->held_count];
+}
+
+/* True when the connection is kept. */
+static bool serve_one(struct control *control, int fd)
 {
     struct timeval limit = { .tv_sec = REQUEST_DEADLINE_MS / 1000 };
     char request[REQUEST_BYTES_MAX];
@@ -189,10 +283,12 @@ static void serve_one(struct control *control, int fd)
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
-            return;
+            return false;
         len += (size_t)got;
     }
     struct slice line = slice_trim(slice_from(request, len));
+    if (slice_starts(line, SLICE("hold ")))
+        return serve_hold(control, fd, slice_from_index(line, 5));
     struct buf out;
     buf_init(&out, 0);
     enum err e = answer(control->server, line, &out);
@@ -203,26 +299,39 @@ static void serve_one(struct control *control, int fd)
         buf_addf(&out, "failed: %s\n", err_name(e));
     control_send(fd, buf_slice(&out));
     buf_done(&out);
+    return false;
 }
 
 static void *run(void *control_arg)
 {
     struct control *control = control_arg;
-    struct pollfd wait[2] = { { .fd = control->fd, .events = POLLIN },
+    struct pollfd wait[2 + HOLDS_MAX] = { { .fd = control->fd, .events = POLLIN },
         { .fd = control->end_pipe[0], .events = POLLIN } };
     for (;;) {
-        if (poll(wait, 2, -1) < 0 && errno != EINTR)
-            return NULL;
+        size_t held = control->held_count;
+        for (size_t i = 0; i < held; i++)
+            wait[2 + i] = (struct pollfd){ .fd = control->held[i].fd, .events = POLLIN };
+        if (poll(wait, 2 + held, -1) < 0) {
+            if (errno != EINTR)
+                break;
+            continue;
+        }
         if (wait[1].revents)
-            return NULL;
+            break;
+        for (size_t i = held; i-- > 0;)
+            if (wait[2 + i].revents)
+                release(control, i);
         if (!(wait[0].revents & POLLIN))
             continue;
-        autoclose int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
-        if (fd >= 0)
-            serve_one(control, fd);
-        else if (errno == EMFILE || errno == ENFILE)
+        int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE))
             (void)poll(&wait[1], 1, 200); /* no descriptor left: do not spin */
+        else if (fd >= 0 && !serve_one(control, fd))
+            close(fd);
     }
+    while (control->held_count > 0)
+        release(control, 0);
+    return NULL;
 }
 
 enum err control_start(struct control *control)

@@ -39,6 +39,57 @@ void control_send(int fd, struct slice bytes)
     }
 }
 
+static bool tell_lines(struct slice answer, control_line_fn *tell, void *tell_arg)
+{
+    struct slice each;
+    bool ok = false;
+    while (slice_cut(&answer, '\n', &each)) {
+        ok = answer.len == 0 && slice_eq(each, SLICE("ok"));
+        if (tell && !ok)
+            tell(tell_arg, each);
+    }
+    return ok;
+}
+
+/* Reads until the other side is done, or one answer is there when the connection goes on. */
+static void read_answer(int fd, bool goes_on, struct buf *in)
+{
+    for (;;) {
+        char *room = buf_room(in, 4096);
+        ssize_t got = recv(fd, room, 4096, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return;
+        buf_wrote(in, (size_t)got);
+        if (goes_on && slice_ends_nocase(buf_slice(in), SLICE("ok\n")))
+            return;
+    }
+}
+
+enum err control_hold(
+    const char *data_dir, const char *id, control_line_fn *tell, void *tell_arg, int *out_fd)
+{
+    struct sockaddr_un address;
+    char line[128];
+    *out_fd = -1;
+    TRY(control_socket_path(data_dir, &address));
+    int fd = control_connect(&address);
+    if (fd < 0)
+        return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
+    (void)snprintf(line, sizeof line, "hold %s\n", id);
+    control_send(fd, slice_of(line));
+    struct buf in;
+    buf_init(&in, 0);
+    read_answer(fd, true, &in);
+    if (tell_lines(buf_slice(&in), tell, tell_arg))
+        *out_fd = fd;
+    else
+        close(fd);
+    buf_done(&in);
+    return ERR_OK;
+}
+
 enum err control_ask(
     const char *data_dir, const char *line, control_line_fn *tell, void *tell_arg, bool *out_ok)
 {
@@ -51,23 +102,8 @@ enum err control_ask(
     (void)shutdown(fd, SHUT_WR);
     struct buf in;
     buf_init(&in, 0);
-    for (;;) {
-        char *room = buf_room(&in, 4096);
-        ssize_t got = recv(fd, room, 4096, 0);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        buf_wrote(&in, (size_t)got);
-    }
-    struct slice rest = buf_slice(&in), each;
-    bool ok = false;
-    while (slice_cut(&rest, '\n', &each)) {
-        ok = rest.len == 0 && slice_eq(each, SLICE("ok"));
-        if (tell && !ok)
-            tell(tell_arg, each);
-    }
+    read_answer(fd, false, &in);
+    *out_ok = tell_lines(buf_slice(&in), tell, tell_arg);
     buf_done(&in);
-    *out_ok = ok;
     return ERR_OK;
 }

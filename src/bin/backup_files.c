@@ -1,0 +1,174 @@
+#include "bin/backup_files.h"
+
+#include "base/arena.h"
+#include "base/cleanup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define COPY_BYTES       (1u << 20)
+#define TREE_DESCRIPTORS 16
+
+static enum err copy_bytes(int from, int to, uint64_t *bytes)
+{
+    bool by_kernel = true;
+    autofree char *piece = NULL;
+    for (;;) {
+        ssize_t got;
+        if (by_kernel) {
+            got = copy_file_range(from, NULL, to, NULL, COPY_BYTES, 0);
+            if (got < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
+                               errno == EOPNOTSUPP || errno == EBADF)) {
+                by_kernel = false; /* between these two file systems it does not go */
+                piece = mem_alloc(COPY_BYTES);
+                continue;
+            }
+        } else {
+            got = read(from, piece, COPY_BYTES);
+            for (ssize_t done = 0; done < got;) {
+                ssize_t wrote = write(to, piece + done, (size_t)(got - done));
+                if (wrote < 0 && errno != EINTR)
+                    return err_from_errno(errno);
+                done += wrote > 0 ? wrote : 0;
+            }
+        }
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_from_errno(errno);
+        if (got == 0)
+            return ERR_OK;
+        *bytes += (uint64_t)got;
+    }
+}
+
+enum err backup_copy_file(int from_dir, int to_dir, const char *name, uint64_t *bytes)
+{
+    autoclose int from = openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (from < 0)
+        return err_from_errno(errno);
+    autoclose int to = openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (to < 0)
+        return err_from_errno(errno);
+    return copy_bytes(from, to, bytes);
+}
+
+/* ---- big/ ---- */
+
+typedef enum err file_fn(void *fn_arg, int from_dir, const char *name);
+
+static enum err each_file(int dir_fd, const char *folder, file_fn *fn, void *fn_arg)
+{
+    int fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!dir) {
+        int problem = errno;
+        if (fd >= 0)
+            close(fd);
+        return err_from_errno(problem);
+    }
+    enum err e = ERR_OK;
+    const struct dirent *entry;
+    while (e == ERR_OK && (entry = readdir(dir)))
+        if (entry->d_name[0] != '.')
+            e = fn(fn_arg, dirfd(dir), entry->d_name);
+    closedir(dir);
+    return e;
+}
+
+struct copying {
+    int old_big, to_big;
+    uint64_t *bytes;
+};
+
+static bool same_size(int a_dir, int b_dir, const char *name)
+{
+    struct stat a, b;
+    return fstatat(a_dir, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(b_dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_size == b.st_size;
+}
+
+static enum err copy_big_file(void *copying_arg, int from_dir, const char *name)
+{
+    const struct copying *c = copying_arg;
+    /* Such a file never changes, so the name and the size say enough. */
+    if (c->old_big >= 0 && same_size(from_dir, c->old_big, name) &&
+        linkat(c->old_big, name, c->to_big, name, 0) == 0)
+        return ERR_OK;
+    enum err e = backup_copy_file(from_dir, c->to_big, name, c->bytes);
+    return e == ERR_NOT_FOUND ? ERR_OK : e; /* nothing named it any more */
+}
+
+static enum err make_big(int to_dir, int *out_fd)
+{
+    if (mkdirat(to_dir, "big", 0700) != 0)
+        return err_from_errno(errno);
+    *out_fd = openat(to_dir, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out_fd < 0 ? err_from_errno(errno) : ERR_OK;
+}
+
+enum err backup_copy_big(int from_dir, int old_dir, int to_dir, uint64_t *bytes)
+{
+    autoclose int to_big = -1;
+    autoclose int old_big =
+        old_dir < 0 ? -1 : openat(old_dir, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    TRY(make_big(to_dir, &to_big));
+    struct copying copying = { .old_big = old_big, .to_big = to_big, .bytes = bytes };
+    return each_file(from_dir, "big", copy_big_file, &copying);
+}
+
+static enum err link_file(void *to_arg, int from_dir, const char *name)
+{
+    return linkat(from_dir, name, *(const int *)to_arg, name, 0) == 0 ? ERR_OK
+                                                                      : err_from_errno(errno);
+}
+
+enum err backup_link_account(int old_dir, int to_dir)
+{
+    autoclose int to_big = -1;
+    TRY(make_big(to_dir, &to_big));
+    TRY(link_file(&to_dir, old_dir, "mail.db"));
+    return each_file(old_dir, "big", link_file, &to_big);
+}
+
+/* ---- trees ---- */
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+enum err backup_remove_tree(const char *path)
+{
+    if (nftw(path, remove_one, TREE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
+        return ERR_OK;
+    return err_from_errno(errno);
+}
+
+static struct stat
+    owner; /* nftw passes nothing on; only the command line comes here, with one thread */
+
+static int give_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)kind;
+    (void)at;
+    return st->st_uid == owner.st_uid ? 0 : lchown(path, owner.st_uid, owner.st_gid);
+}
+
+enum err backup_give_tree(const char *path, const char *like)
+{
+    if (geteuid() != 0)
+        return ERR_OK;
+    if (stat(like, &owner) != 0 || nftw(path, give_one, TREE_DESCRIPTORS, FTW_PHYS) != 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}

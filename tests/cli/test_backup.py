@@ -1,0 +1,281 @@
+"""backup and restore: by a running server and without one; everything, one owner, one mailbox, one message."""
+import contextlib
+import os
+import poplib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import raw  # noqa: E402
+from server import Server  # noqa: E402
+
+BIG = b"Subject: big\r\n\r\n" + b"a line of a big message\r\n" * 20000
+
+
+def message(n):
+    return b"Subject: number %d\r\n\r\ntext %d\r\n" % (n, n)
+
+
+@pytest.fixture
+def server():
+    with Server() as s:
+        yield s
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return str(tmp_path / "backups")
+
+
+def filled(server):
+    user = server.user()
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        for name in ("Work", "رسائل"):
+            c.command(b"CREATE \"" + utf7(name) + b"\"")
+        for n in range(6):
+            c.command(raw.append_command("INBOX", message(n), "\\Seen kw" if n % 2 else ""))
+        c.command(raw.append_command("Work", BIG, "\\Flagged"))
+        c.command(b"APPEND \"" + utf7("رسائل") + b"\" {%d+}\r\n" % len(message(7)) + message(7))
+        c.command("SELECT INBOX")
+        c.command("COPY 2 Work")
+    return user
+
+
+def utf7(name):
+    import base64
+    if name.isascii():
+        return name.encode()
+    return b"&" + base64.b64encode(name.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",") + b"-"
+
+
+def everything(server, user):
+    """{mailbox: [(flags, bytes)]}, ordered."""
+    found = {}
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        names = [re.search(rb'"?([^" ]+)"?$', p[0]).group(1) for p in c.command('LIST "" *')[1] if b"\\Noselect" not in p[0]]
+        for name in names:
+            c.command(b'EXAMINE "' + name + b'"')
+            rows = []
+            for parts in c.command("FETCH 1:* (FLAGS BODY.PEEK[])")[1]:
+                if len(parts) == 3:
+                    flags = re.search(rb"FLAGS \(([^)]*)\)", parts[0] + parts[2]).group(1).split()
+                    rows.append((tuple(sorted(set(flags) - {b"\\Recent"})), parts[1]))
+            found[name] = sorted(rows)
+    return found
+
+
+def numbers(server, user, name="INBOX"):
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        text = c.command(f"STATUS {name} (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)")[1][0][0]
+        return {k.decode(): int(v) for k, v in re.findall(rb"(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d+)", text)}
+
+
+def uidls(server, user):
+    c = poplib.POP3("127.0.0.1", server.port("pop3"))
+    c.user(user.address)
+    c.pass_(user.password)
+    lines = [line.split()[1] for line in c.uidl()[1]]
+    c.quit()
+    return lines
+
+
+def backups(folder):
+    return sorted(os.listdir(folder))
+
+
+def code(server, *args):
+    return server.run(*args, check=False).returncode
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_everything_elsewhere(server, folder, running):
+    user, other = filled(server), filled(server)
+    server.user("nomail")
+    before, ids = everything(server, user), uidls(server, user)
+    old = numbers(server, user)
+    if not running:
+        server.stop()
+    server.run("backup", folder)
+    with Server() as elsewhere:
+        elsewhere.stop()
+        shutil.rmtree(elsewhere.data)
+        elsewhere.run("restore", folder, "--all")
+        assert code(elsewhere, "fsck", "--all") == 0
+        elsewhere.start()
+        assert everything(elsewhere, user) == before
+        assert everything(elsewhere, other).keys() == before.keys()
+        assert uidls(elsewhere, user) == ids
+        new = numbers(elsewhere, user)
+        assert new["UIDVALIDITY"] > old["UIDVALIDITY"] and new["HIGHESTMODSEQ"] > old["HIGHESTMODSEQ"]
+        assert elsewhere.run("restore", folder, "--all", check=False).returncode != 0  # there are users now
+
+
+def test_the_second_copies_what_changed(server, folder):
+    user, other = filled(server), filled(server)
+    assert "2 mailboxes copied, 0 unchanged" in server.run("backup", folder)
+    assert "0 mailboxes copied, 2 unchanged" in server.run("backup", folder)
+    server.append(user, message(8))
+    assert "1 mailboxes copied, 1 unchanged" in server.run("backup", folder)
+    first, last = (os.path.join(folder, backups(folder)[i], "accounts") for i in (0, -1))
+    for name in os.listdir(first):
+        big, = os.listdir(os.path.join(first, name, "big"))
+        assert os.path.samefile(os.path.join(first, name, "big", big), os.path.join(last, name, "big", big))
+    assert len(backups(folder)) == 3
+    shutil.rmtree(os.path.join(folder, backups(folder)[0]))  # old ones can go
+    shutil.rmtree(os.path.join(folder, backups(folder)[0]))
+    before = everything(server, user)
+    server.run("restore", folder, user.address, "--replace")
+    assert everything(server, user) == before
+    assert everything(server, other)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_what_is_missing_is_added(server, folder, running):
+    user = filled(server)
+    before, ids = everything(server, user), uidls(server, user)
+    server.run("backup", folder)
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        c.command("SELECT INBOX")
+        c.command("STORE 2:3 +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+        c.command("MOVE 1 Work")  # moved is not missing
+        c.command(b'DELETE "' + utf7("رسائل") + b'"')
+        c.command("SELECT Work")
+        c.command("STORE 1 +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+        c.command(raw.append_command("INBOX", message(9)))
+    there = numbers(server, user)
+    if not running:
+        server.stop()
+    assert "3 messages came back" in server.run("restore", folder, user.address)  # "number 1" has its copy in Work
+    assert "0 messages came back" in server.run("restore", folder, user.address)
+    if not running:
+        server.start()
+    after = everything(server, user)
+    moved = before[b"INBOX"].copy()
+    moved.remove(((), message(0)))
+    moved.remove(((b"\\Seen", b"kw"), message(1)))
+    assert after[b"INBOX"] == sorted(moved + [((), message(9))])
+    assert sorted(after[b"Work"]) == sorted(before[b"Work"] + [((), message(0))])
+    assert after[utf7("رسائل")] == before[utf7("رسائل")]
+    now = numbers(server, user)
+    assert now["UIDVALIDITY"] == there["UIDVALIDITY"] and now["UIDNEXT"] == there["UIDNEXT"] + 1
+    assert set(ids) - set(uidls(server, user)) == set(ids[:2])  # those are in Work; the others have the UIDL they had
+    assert code(server, "fsck", user.address) == 0
+
+
+def test_one_mailbox_or_one_message(server, folder):
+    user = filled(server)
+    before = everything(server, user)
+    server.run("backup", folder)
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        for name in ("INBOX", "Work"):
+            c.command("SELECT " + name)
+            c.command("STORE 1:* +FLAGS (\\Deleted)")
+            c.command("EXPUNGE")
+    where = os.path.join(folder, backups(folder)[0])
+    listed = server.run("restore", where, "--list", user.address, "--mailbox", "INBOX").splitlines()
+    assert [line.split(None, 4)[4] for line in listed] == [f"number {n}" for n in range(6)]
+    uid = listed[3].split()[0]
+    assert "1 messages came back" in server.run("restore", where, user.address, "--mailbox", "INBOX", "--uid", uid)
+    assert [b for _, b in everything(server, user)[b"INBOX"]] == [message(3)]
+    assert "2 messages came back" in server.run("restore", folder, user.address, "--mailbox", "Work")
+    assert everything(server, user)[b"Work"] == before[b"Work"]
+    for words in (("--mailbox", "None"), ("--mailbox", "INBOX", "--uid", "4000")):
+        assert code(server, "restore", folder, user.address, *words) != 0
+    assert user.address in server.run("restore", folder, "--list")
+    assert "رسائل" in server.run("restore", folder, "--list", user.address)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_a_removed_user_comes_back(server, folder, running):
+    user = filled(server)
+    before = everything(server, user)
+    server.run("backup", folder)
+    server.run("user", "remove", user.address, "--yes")
+    if not running:
+        server.stop()
+    server.run("restore", folder, user.address)
+    if not running:
+        server.start()
+    assert everything(server, user) == before
+
+
+def test_a_damaged_mailbox_gets_its_backup(server, folder):
+    user = filled(server)
+    before = everything(server, user)
+    server.run("backup", folder)
+    server.stop()
+    account, = os.listdir(os.path.join(server.data, "accounts"))
+    os.truncate(os.path.join(server.data, "accounts", account, "mail.db"), 20000)
+    assert code(server, "restore", folder, user.address) != 0
+    server.start()
+    assert code(server, "restore", folder, user.address) != 0
+    server.run("restore", folder, user.address, "--replace")
+    assert everything(server, user) == before
+    assert code(server, "fsck", user.address) == 0
+
+
+def test_damage_is_told_and_never_put_in_place(server, folder):
+    user = filled(server)
+    server.stop()
+    account, = os.listdir(os.path.join(server.data, "accounts"))
+    path = os.path.join(server.data, "accounts", account, "mail.db")
+    with open(path, "r+b") as f:
+        f.seek(f.read().index(b"text 3"))
+        f.write(b"tExt")
+    assert code(server, "backup", folder) == 1
+    assert code(server, "restore", folder, user.address, "--replace") != 0
+    assert os.listdir(os.path.join(server.data, "incoming")) == []
+
+
+def test_a_mailbox_that_cannot_be_read_keeps_its_last_backup(server, folder):
+    user = filled(server)
+    before = everything(server, user)
+    server.run("backup", folder)
+    server.stop()
+    account, = os.listdir(os.path.join(server.data, "accounts"))
+    os.truncate(os.path.join(server.data, "accounts", account, "mail.db"), 20000)
+    assert code(server, "backup", folder) not in (0, 1)
+    assert len(backups(folder)) == 2
+    server.run("restore", folder, user.address, "--replace")
+    server.start()
+    assert everything(server, user) == before
+
+
+def test_a_session_goes_on_beside_a_backup_and_ends_at_a_replace(server, folder):
+    user = filled(server)
+    server.run("backup", folder)
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        c.command("SELECT INBOX")
+        server.run("backup", folder)
+        c.command("NOOP")
+        server.run("restore", folder, user.address, "--replace")
+        with pytest.raises(OSError):
+            c.command("NOOP")
+            c.command("NOOP")
+
+
+def test_wrong_words(server, folder):
+    user = filled(server)
+    assert code(server, "restore", folder, user.address) != 0  # no backup there
+    server.run("backup", folder)
+    for words in ((), ("--all", user.address), (user.address, "--uid", "3"), (user.address, "--mailbox", "INBOX", "--replace"),
+                  (user.address, "--mailbox", "INBOX", "--uid", "x"), ("--nothing",), (user.address, "another@barid.test")):
+        assert code(server, "restore", folder, *words) == 64, words
+    assert code(server, "restore", folder, "nobody@barid.test") != 0
+    assert code(server, "backup") == 64
+    assert code(server, "backup", "/proc/nowhere") not in (0, 64)
+
+
+def test_only_one_backup_at_a_time_into_a_folder(server, folder):
+    filled(server)
+    many = [subprocess.Popen([server.barid, "-c", server.config_file, "backup", folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(3)]
+    codes = [p.wait() for p in many]
+    assert 0 in codes
+    assert len(backups(folder)) == codes.count(0)
