@@ -140,6 +140,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
         result = ticket_key_find(tickets, name, &key);
         if (result == 0)
             return 0;
+        if (SSL_version(ssl) == TLS1_3_VERSION)
+            result = 2; /* a new one comes with it: a client uses a ticket once (RFC 8446 C.4) */
     }
     char digest[] = "SHA256";
     OSSL_PARAM params[] = {
