@@ -132,13 +132,13 @@ class ServerError(RuntimeError):
 class Server:
     """One server process with its data. Thread-safe where it says so."""
 
-    def __init__(self, config=None, barid=None):
-        """config: {"section.key": "value"} on top of what every test has."""
+    def __init__(self, config=None, barid=None, data=None):
+        """config: {"section.key": "value"} on top of what every test has. data: a data folder elsewhere, which close() leaves there."""
         self.barid = barid or barid_program()
         if not os.access(self.barid, os.X_OK):
             raise ServerError(f"{self.barid} is not there: run make first (or set BARID)")
         self.directory = tempfile.mkdtemp(prefix="barid-test-")
-        self.data = os.path.join(self.directory, "data")
+        self.data = data or os.path.join(self.directory, "data")
         self.config_file = os.path.join(self.directory, "barid.conf")
         self.log_file = os.path.join(self.directory, "log")
         self.ca = os.path.join(self.directory, "cert.pem")
