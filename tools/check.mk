@@ -44,7 +44,10 @@ check-faults: barid
 check-damage: barid
 	@BARID=./barid tests/check-damage
 
-.PHONY: demo dialog clients check-corpus check-crash check-faults check-damage
+check-power: barid
+	@BARID=./barid tests/check-power
+
+.PHONY: demo dialog clients check-corpus check-crash check-faults check-damage check-power
 
 tidy:
 	@tools/tidy
