@@ -536,6 +536,30 @@ static void quota_and_repeated_delivery(void **state)
     assert_int_equal(usage.messages, 3);
 }
 
+/* A crash between the link and the commit leaves the file; the delivery comes again under the same guid and must not be taken for made. */
+static void a_file_that_a_crash_left_holds_no_delivery_up(void **state)
+{
+    (void)state;
+    static const char guid[] = "0123456789abcdef";
+    char path[160];
+    (void)snprintf(
+        path, sizeof path, "%s/accounts/a1/big/30313233343536373839616263646566", folder);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("left by a crash", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    struct blob *blob = blob_of(message(9000));
+    struct store_append item = { .blob = blob, .guid = (const unsigned char *)guid };
+    struct store_append_result result;
+    assert_ok(account_append(account, box_named("INBOX").id, &item, 1, &result));
+    assert_err(ERR_EXISTS, account_append(account, box_named("INBOX").id, &item, 1, &result));
+    blob_unref(blob);
+    struct store_rows rows = read_box("INBOX", STORE_NEED_EMAIL);
+    assert_int_equal(rows.count, 1);
+    assert_body(&rows.at[0], message(9000));
+    assert_ok(account_fsck(account, false, told, NULL));
+}
+
 static void a_read_goes_in_pieces(void **state)
 {
     (void)state;
@@ -843,8 +867,8 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(flags_change_what_they_say), IN_ACCOUNT(copy_and_move),
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
-    IN_ACCOUNT(a_read_goes_in_pieces), IN_ACCOUNT(ids_of_what_is_gone_mean_nothing),
-    IN_ACCOUNT(opening_and_reading_write_nothing),
+    IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
+    IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(opening_and_reading_write_nothing),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(one_bit_in_any_page_is_found), IN_ACCOUNT(writers_are_combined),
     IN_ACCOUNT(idle_accounts_are_closed))

@@ -32,17 +32,7 @@ static void big_path(const unsigned char *guid, struct buf *out)
     buf_addc(out, 0);
 }
 
-/* A message that is brought back has the name it had, and its expunged file may still wait to be swept. */
-static void unlink_old(struct account *account, const unsigned char *guid)
-{
-    struct buf path;
-    buf_init(&path, 0);
-    big_path(guid, &path);
-    (void)unlinkat(account->folder_fd, buf_slice(&path).ptr, 0);
-    buf_done(&path);
-}
-
-/* Links a body that is a file into big/ and syncs the name. */
+/* Links a body that is a file into big/ and syncs the name. Never ERR_EXISTS, which says that a delivery was made before. */
 static enum err link_big(struct store_tx *tx, const struct blob *blob, const unsigned char *guid)
 {
     struct account *account = tx->account;
@@ -51,8 +41,11 @@ static enum err link_big(struct store_tx *tx, const struct blob *blob, const uns
     big_path(guid, &name);
     const char *path = buf_slice(&name).ptr;
     enum err e = ERR_OK;
+    /* A file of that name belongs to nobody: a crash came between its link and its commit, and the delivery comes again under the same guid; or its message
+     * was expunged and is brought back before the sweep. */
+    (void)unlinkat(account->folder_fd, path, 0);
     if (linkat(account->store->root_fd, blob_file(blob), account->folder_fd, path, 0) != 0)
-        e = err_from_errno(errno);
+        e = errno == EEXIST ? ERR_IO : err_from_errno(errno);
     if (e == ERR_OK) {
         tx_linked(tx, slice_from(path + 4, BIG_NAME_LEN));
         e = store_sync_dir(account->folder_fd, "big");
@@ -223,7 +216,6 @@ static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
     unsigned char guid[GUID_BYTES];
     if (item->restored) {
         memcpy(guid, item->guid, GUID_BYTES);
-        unlink_old(tx->account, guid);
     } else if (item->guid) {
         bool was;
         TRY(was_delivered(tx, item->guid, &was));

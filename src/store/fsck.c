@@ -420,10 +420,12 @@ static enum err check_file(struct check *c)
     sqlite3 *db = c->account->db;
     enum err e = c->account->readonly ? ERR_NO_SPACE : account_checkpoint(c->account);
     bool look = e == ERR_OK;
+    if (e == ERR_IO) {
+        c->repair = false;
+        found(c, false, "the log cannot be copied into mail.db");
+    }
     if (look)
-        e = store_vfs_scan(db, false, count_page, c);
-    if (e != ERR_OK && e != ERR_CORRUPT && e != ERR_NO_SPACE && e != ERR_BUSY)
-        return e;
+        TRY(store_vfs_scan(db, false, count_page, c));
     uint64_t pages = 0;
     if (c->damaged_pages) {
         store_vfs_verify(db, false);
