@@ -41,6 +41,8 @@
 #define KEYWORD_BYTES_MAX          100u
 #define KEYWORDS_MAX               55u               /* in one account: bits 8 to 62 of entry.flags */
 
+#define RESERVE_BYTES_MAX          (64u << 20)       /* free room that new mail leaves, or a twentieth of a small disk */
+#define RESERVE_FILES_MAX          1000u             /* the same for inodes */
 #define DELIVERED_DAYS             30                /* how long an account remembers which deliveries it had */
 #define FILED_SAME_S               (5 * 60)          /* a copy of a sent message that a client files within it is the one that is there */
 #define GONE_ROWS_MAX              4000u             /* runs of expunged UIDs remembered for one mailbox (QRESYNC) */

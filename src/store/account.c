@@ -30,6 +30,7 @@ struct account *account_new(struct store *store, struct slice id)
     pthread_mutex_init(&account->watch_lock, NULL);
     pthread_cond_init(&account->queue_moved, NULL);
     map_init(&account->mailboxes);
+    uidset_init(&account->whole);
     for (size_t i = 0; i < CHANGES_KEPT; i++)
         uidset_init(&account->changes[i].uids);
     return account;

@@ -41,8 +41,8 @@ struct flag_change {
     struct uidset uids; /* owned */
 };
 
-/* Big bodies that are read piece by piece are checked once, not for each piece. */
-#define WHOLE_KEPT 32
+/* Big bodies are checked once while the account is open, and again when so many runs of ids are remembered. */
+#define WHOLE_RUNS_MAX 4000
 
 struct write_request;
 struct store_watch;
@@ -59,7 +59,7 @@ struct account {
 
     int folder_fd;        /* owned */
     atomic_bool readonly; /* S-8 */
-    atomic_bool held;     /* somebody copies the files: mail.db does not change, and no big file goes */
+    atomic_bool held; /* somebody copies the files: mail.db does not change, and no big file goes */
     atomic_ullong quota_bytes, quota_messages;
 
     pthread_mutex_t lock;
@@ -77,9 +77,7 @@ struct account {
     struct flag_change changes[CHANGES_KEPT]; /* a ring */
     size_t change_next;
     uint64_t changes_floor; /* flag changes up to here may be missing from the ring */
-    int64_t
-        whole[WHOLE_KEPT]; /* emails whose big files were lately found to be what came; a ring */
-    size_t whole_next;
+    struct uidset whole;    /* emails whose big files were found to be what came */
 
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_moved;

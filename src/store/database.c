@@ -248,6 +248,7 @@ void account_db_close(struct account *account, bool checkpoint)
         close(account->folder_fd);
     account_forget_mailboxes(account);
     map_done(&account->mailboxes);
+    uidset_done(&account->whole);
     for (size_t i = 0; i < CHANGES_KEPT; i++)
         uidset_done(&account->changes[i].uids);
     account_drop_keywords(account);

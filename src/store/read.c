@@ -276,9 +276,7 @@ static enum err find_body(struct account *account, int64_t email, struct found_b
         return ERR_NOT_FOUND;
     body->size = (uint64_t)sqlite3_column_int64(statement, 1);
     found->checksum = (uint64_t)sqlite3_column_int64(statement, 2);
-    found->check = true;
-    for (size_t i = 0; i < WHOLE_KEPT; i++)
-        found->check &= account->whole[i] != email;
+    found->check = email > UINT32_MAX || !uidset_has(&account->whole, (uint32_t)email);
     enum err e = open_big(account, sql_bytes(statement, 0), body->size, body);
     (void)sqlite3_reset(statement);
     return e;
@@ -306,7 +304,10 @@ static enum err check_big(struct account *account, int64_t email, const struct f
     buf_done(&piece);
     TRY(e);
     pthread_mutex_lock(&account->lock);
-    account->whole[account->whole_next++ % WHOLE_KEPT] = email;
+    if (account->whole.count >= WHOLE_RUNS_MAX)
+        uidset_clear(&account->whole);
+    if (email <= UINT32_MAX)
+        uidset_add(&account->whole, (uint32_t)email);
     pthread_mutex_unlock(&account->lock);
     return ERR_OK;
 }

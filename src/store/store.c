@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define FOLDER_DEPTH_MAX 4 /* removed/ID/big/GUID is three */
@@ -163,6 +164,18 @@ enum err store_swap_folder(struct store *store, struct slice id, const char *fol
         return err_from_errno(errno);
     TRY(store_sync_dir(root, "accounts"));
     return swapped ? store_remove_dir(root, folder) : ERR_OK;
+}
+
+bool store_has_room(struct store *store, uint64_t bytes)
+{
+    struct statvfs disk;
+    if (fstatvfs(store->root_fd, &disk) != 0)
+        return true; /* the write will tell */
+    uint64_t total = disk.f_blocks * disk.f_frsize, room = disk.f_bavail * disk.f_frsize;
+    uint64_t reserve = total / 20 < RESERVE_BYTES_MAX ? total / 20 : RESERVE_BYTES_MAX;
+    uint64_t files = disk.f_files / 20 < RESERVE_FILES_MAX ? disk.f_files / 20 : RESERVE_FILES_MAX;
+    /* a small body goes through the log into the database */
+    return room >= reserve + 3 * bytes && (disk.f_files == 0 || disk.f_favail > files);
 }
 
 enum err store_account_ids(struct store *store, store_id_fn *fn, void *fn_arg)

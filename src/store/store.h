@@ -188,7 +188,7 @@ enum err MUST_USE account_read(struct account *account, const struct store_read_
         struct store_rows *out_rows);
 
 /* A handle on one body, small or big; stays readable after an expunge. ERR_CORRUPT when the bytes are not those that came: a big one is read through
- * for that, unless it was lately. */
+ * for that the first time. */
 struct store_body;
 enum err MUST_USE account_body(struct account *account, int64_t email, struct store_body **out_body);
 struct msg_source store_body_source(struct store_body *body); /* borrowed; one thread */
