@@ -119,6 +119,10 @@ enum err store_account(
         return ERR_SYNTAX;
     pthread_mutex_lock(&store->lock);
     struct account *account = find_settled(store, id);
+    if (account && account->refs == 0 && account->readonly && !store_disk_readonly(store)) {
+        close_idle(store, account, false);
+        account = find_settled(store, id);
+    }
     if (account) {
         if (account->refs++ == 0)
             idle_remove(store, account);
@@ -213,7 +217,7 @@ void account_unref(struct account *account)
     assert(account->refs > 0);
     if (--account->refs == 0) {
         idle_add(store, account);
-        if (account->readonly)
+        if (account->readonly && !store_disk_readonly(store))
             close_idle(store, account, false); /* opened anew and checked by the next that asks */
         while (store->accounts.count > store->accounts_open_max && store->idle_first)
             close_idle(store, store->idle_first, false);
@@ -284,27 +288,24 @@ void account_due(struct account *account)
     pthread_mutex_unlock(&store->lock);
 }
 
-static int64_t pragma_number(struct account *account, const char *pragma)
-{
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(account->db, pragma, -1, &statement, NULL) != SQLITE_OK)
-        return 0;
-    int64_t number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    (void)sqlite3_finalize(statement);
-    return number;
-}
-
-/* When much is free, some of it goes back to the file system with each checkpoint. */
+/* When much is free, some of it goes back to the file system with each checkpoint; on a full disk all of it, for others wait for it. */
 #define VACUUM_FREE_PAGES_MIN 1000
+#define VACUUM_FREE_PAGES_LOW 16
+#define VACUUM_ROUNDS_MAX     200
 static void give_back(struct account *account)
 {
-    int64_t free_pages = pragma_number(account, "PRAGMA freelist_count");
-    if (free_pages < VACUUM_FREE_PAGES_MIN ||
-        free_pages * 4 < pragma_number(account, "PRAGMA page_count"))
-        return;
-    int rc = sqlite3_exec(account->db, "PRAGMA incremental_vacuum(200)", NULL, NULL, NULL);
-    if (rc != SQLITE_OK && sql_err(account->db, rc) == ERR_IO)
-        account->readonly = true;
+    for (int i = 0; i < VACUUM_ROUNDS_MAX && !account->readonly; i++) {
+        bool low = !store_has_room(account->store, 0, false);
+        int64_t free_pages = account_pragma(account, "PRAGMA freelist_count");
+        if (free_pages < (low ? VACUUM_FREE_PAGES_LOW : VACUUM_FREE_PAGES_MIN) ||
+            (!low && free_pages * 4 < account_pragma(account, "PRAGMA page_count")))
+            return;
+        int rc = sqlite3_exec(account->db, "PRAGMA incremental_vacuum(200)", NULL, NULL, NULL);
+        if (rc != SQLITE_OK && sql_err(account->db, rc) == ERR_IO)
+            account->readonly = true;
+        if (!low || rc != SQLITE_OK || account_checkpoint(account) != ERR_OK)
+            return;
+    }
 }
 
 static void maintain(struct account *account)

@@ -120,6 +120,8 @@ struct tx_counts {
 };
 enum err MUST_USE tx_mailbox_changed(
     struct store_tx *tx, int64_t mailbox, uint32_t uidnext, const struct tx_counts *counts);
+/* Whether the disk has room for a body that goes into the database, or the database has free pages for it. */
+bool tx_room_ok(struct store_tx *tx, const struct blob *blob);
 /* Whether so much more fits into the quota. */
 bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 
@@ -204,6 +206,7 @@ struct account *account_new(struct store *store, struct slice id);
 enum err MUST_USE account_db_open_at(struct account *account, enum account_opening how);
 enum err MUST_USE account_db_open(struct account *account, enum account_opening how);
 void account_db_close(struct account *account, bool checkpoint);
+int64_t account_pragma(struct account *account, const char *pragma); /* a number; 0 when it cannot be had */
 /* Moves the log into the database file (under account->lock). ERR_BUSY while it is held. */
 enum err MUST_USE account_checkpoint(struct account *account);
 /* Files in big/ that no row names: their path below the account's folder, and what they would be named by. Ends with the first error. */

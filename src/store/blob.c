@@ -155,7 +155,7 @@ enum err blob_finish(struct blob *blob)
     blob->checksum = XXH3_64bits_digest(blob->hash);
     (void)XXH3_freeState(blob->hash);
     blob->hash = NULL;
-    if (e == ERR_OK && !store_has_room(blob->store, blob->fd < 0 ? blob->size : 0))
+    if (e == ERR_OK && blob->fd >= 0 && !store_has_room(blob->store, 0, true))
         e = ERR_NO_SPACE;
     if (e == ERR_OK && blob->fd >= 0)
         e = sync_file(blob);

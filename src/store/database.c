@@ -73,7 +73,9 @@ static enum err set_up(struct account *account, enum account_opening how)
         (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);
         TRY(run(db, once));
     }
-    if (how == ACCOUNT_EXISTING || how == ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
+    if (how == ACCOUNT_EXISTING ||
+        how ==
+            ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
         TRY(run(db, "PRAGMA journal_mode=WAL"));
     return how == ACCOUNT_CREATE ? sql_schema(db, slice_of(account->id)) : ERR_OK;
 }
@@ -183,7 +185,18 @@ enum err account_db_open(struct account *account, enum account_opening how)
         return err_from_errno(errno);
     if (account->folder_fd < 0)
         TRY(make_account(account));
-    return account_db_open_at(account, how);
+    enum err e = account_db_open_at(account, how);
+    if (e == ERR_OK || e == ERR_CORRUPT || how == ACCOUNT_MEND ||
+        !store_disk_readonly(account->store))
+        return e;
+    /* A disk that turned read-only: what was closed with an empty log can still be read. */
+    struct stat log;
+    if (fstatat(account->folder_fd, "mail.db-wal", &log, 0) == 0 && log.st_size > 0)
+        return e;
+    if (account->db)
+        close_database(account, false);
+    account->readonly = true;
+    return account_db_open_at(account, ACCOUNT_SNAPSHOT);
 }
 
 enum err account_db_open_at(struct account *account, enum account_opening how)
@@ -198,6 +211,16 @@ enum err account_db_open_at(struct account *account, enum account_opening how)
     bool ours = row && slice_eq(sql_text(statement, 0), slice_of(account->id));
     (void)sqlite3_reset(statement);
     return ours || how == ACCOUNT_MEND ? ERR_OK : ERR_CORRUPT;
+}
+
+int64_t account_pragma(struct account *account, const char *pragma)
+{
+    sqlite3_stmt *statement;
+    if (sqlite3_prepare_v2(account->db, pragma, -1, &statement, NULL) != SQLITE_OK)
+        return 0;
+    int64_t number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_finalize(statement);
+    return number;
 }
 
 enum err account_checkpoint(struct account *account)

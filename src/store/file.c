@@ -229,6 +229,8 @@ static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
     uint64_t bits;
     bool full = false; /* a keyword too many is left out: the mail matters more */
     TRY(tx_flag_bits(tx, &item->flags, &bits, &full));
+    if (!tx_room_ok(tx, item->blob))
+        return ERR_NO_SPACE;
     int64_t email;
     TRY(tx_email_insert(tx, item->blob, guid, 1, item->received_s, item->received_tz_min, &email));
     TRY(tx_entry_insert(tx, row, email, bits, tx_modseq(tx)));

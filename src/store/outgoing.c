@@ -84,7 +84,7 @@ static enum err submit_write(struct store_tx *tx, void *write_arg)
             TRY(find_filed(tx, &sent, key, &filed));
     }
     w->over_quota = !filed && !tx_quota_ok(tx, blob_size(submit->blob), 1);
-    if (w->over_quota)
+    if (w->over_quota || !tx_room_ok(tx, submit->blob))
         return ERR_NO_SPACE;
     int64_t email;
     guid_new(guid);

@@ -166,7 +166,7 @@ enum err store_swap_folder(struct store *store, struct slice id, const char *fol
     return swapped ? store_remove_dir(root, folder) : ERR_OK;
 }
 
-bool store_has_room(struct store *store, uint64_t bytes)
+bool store_has_room(struct store *store, uint64_t bytes, bool file)
 {
     struct statvfs disk;
     if (fstatvfs(store->root_fd, &disk) != 0)
@@ -174,8 +174,18 @@ bool store_has_room(struct store *store, uint64_t bytes)
     uint64_t total = disk.f_blocks * disk.f_frsize, room = disk.f_bavail * disk.f_frsize;
     uint64_t reserve = total / 20 < RESERVE_BYTES_MAX ? total / 20 : RESERVE_BYTES_MAX;
     uint64_t files = disk.f_files / 20 < RESERVE_FILES_MAX ? disk.f_files / 20 : RESERVE_FILES_MAX;
-    /* a small body goes through the log into the database */
-    return room >= reserve + 3 * bytes && (disk.f_files == 0 || disk.f_favail > files);
+    return room >= reserve + bytes && (!file || disk.f_files == 0 || disk.f_favail > files);
+}
+
+bool store_disk_readonly(struct store *store)
+{
+    struct statvfs disk;
+    if (fstatvfs(store->root_fd, &disk) == 0 && (disk.f_flag & ST_RDONLY))
+        return true;
+    /* After an error of the disk Linux refuses writes and does not say so there. */
+    autoclose int probe =
+        openat(store->root_fd, "incoming", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    return probe < 0 && (errno == EROFS || errno == EIO);
 }
 
 enum err store_account_ids(struct store *store, store_id_fn *fn, void *fn_arg)

@@ -49,8 +49,9 @@ enum err MUST_USE store_swap_folder(struct store *store, struct slice id, const 
 enum err MUST_USE store_remove_dir(int parent_fd, const char *name);
 enum err MUST_USE store_make_dir(int parent_fd, const char *name, struct err_note *note);
 
-/* Whether a message of so many bytes leaves room for what must always be possible: deleting, moving, flags, logging in. */
-bool store_has_room(struct store *store, uint64_t bytes);
+/* Whether so many bytes more on the disk, in a file of their own or not, leave room for what must always be possible: deleting, moving, flags, logging in. */
+bool store_has_room(struct store *store, uint64_t bytes, bool file);
+bool store_disk_readonly(struct store *store);
 
 /* of blob.c, for append: XXH3 of all bytes; where the file is. */
 uint64_t blob_checksum(const struct blob *blob);

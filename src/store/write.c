@@ -73,6 +73,18 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages)
            (messages_max == 0 || account->usage_messages + messages <= messages_max);
 }
 
+bool tx_room_ok(struct store_tx *tx, const struct blob *blob)
+{
+    if (blob_file(blob)) /* was asked when it was written */
+        return true;
+    /* twice: the log, then the database */
+    uint64_t bytes = blob_size(blob) + blob_size(blob) / 8 + (64u << 10);
+    if (store_has_room(tx->account->store, 2 * bytes, false))
+        return true;
+    int64_t pages = account_pragma(tx->account, "PRAGMA freelist_count");
+    return (uint64_t)pages * (uint64_t)account_pragma(tx->account, "PRAGMA page_size") >= bytes;
+}
+
 enum err tx_mailbox_changed(
     struct store_tx *tx, int64_t mailbox, uint32_t uidnext, const struct tx_counts *counts)
 {
