@@ -132,8 +132,9 @@ class ServerError(RuntimeError):
 class Server:
     """One server process with its data. Thread-safe where it says so."""
 
-    def __init__(self, config=None, barid=None, data=None):
-        """config: {"section.key": "value"} on top of what every test has. data: a data folder elsewhere, which close() leaves there."""
+    def __init__(self, config=None, barid=None, data=None, domain=DOMAIN):
+        """config: {"section.key": "value"} on top of what every test has. data: a data folder elsewhere, which close() leaves there. domain None: the
+        data folder is not made."""
         self.barid = barid or barid_program()
         if not os.access(self.barid, os.X_OK):
             raise ServerError(f"{self.barid} is not there: run make first (or set BARID)")
@@ -153,7 +154,8 @@ class Server:
         atexit.register(self.close)
         self._make_certificate()
         self._write_config()
-        self.run("domain", "add", DOMAIN)
+        if domain:
+            self.run("domain", "add", domain)
 
     # ---- setting up ----
 
