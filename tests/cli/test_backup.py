@@ -4,8 +4,10 @@ import os
 import poplib
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -258,6 +260,56 @@ def test_a_session_goes_on_beside_a_backup_and_ends_at_a_replace(server, folder)
         with pytest.raises(OSError):
             c.command("NOOP")
             c.command("NOOP")
+
+
+def ask(server, line):
+    """The control socket: (connection, what it said first)."""
+    c = socket.socket(socket.AF_UNIX)
+    c.settimeout(20)
+    c.connect(os.path.join(server.data, "control.sock"))
+    c.sendall(line.encode() + b"\n")
+    said = b""
+    while not said.endswith(b"ok\n") and not said.startswith(b"failed"):
+        said += c.recv(1000)
+    return c, said
+
+
+def test_a_held_account_stands_still(server):
+    """Its files do not change and none goes, whatever its owner does meanwhile; once released, all catches up."""
+    user = filled(server)
+    account, = os.listdir(os.path.join(server.data, "accounts"))
+    folder = os.path.join(server.data, "accounts", account)
+
+    def files():
+        with open(os.path.join(folder, "mail.db"), "rb") as f:
+            return f.read(), sorted(os.listdir(os.path.join(folder, "big")))
+
+    held, said = ask(server, f"hold {account}")
+    assert re.fullmatch(rb"modseq \d+\nok\n", said)
+    again, refused = ask(server, f"hold {account}")
+    assert refused == b"failed: busy\n"
+    again.close()
+    before = files()
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        for n in range(150):
+            c.command(raw.append_command("INBOX", b"Subject: more\r\n\r\n" + b"%070d\r\n" % n * 400))
+        c.command("SELECT Work")
+        c.command("STORE 1:* +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+        assert code(server, "fsck", user.address) == 0
+        assert files() == before
+        c.command("SELECT INBOX")
+        assert len(c.command("FETCH 1:* FLAGS")[1]) == 156
+        held.close()
+        until = time.monotonic() + 20
+        while True:
+            c.command(raw.append_command("INBOX", message(1)))
+            now = files()
+            if now[0] != before[0] and now[1] == []:
+                break
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    assert code(server, "fsck", user.address) == 0
 
 
 def test_wrong_words(server, folder):
