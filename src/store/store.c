@@ -100,7 +100,7 @@ enum err store_open(
     store->body_row_bytes_max =
         options->body_row_bytes_max ? options->body_row_bytes_max : BLOB_MEMORY_BYTES_MAX;
     store->accounts_open_max = options->accounts_open_max ? options->accounts_open_max : 1000;
-    store->checkpoint_pages = options->checkpoint_pages ? options->checkpoint_pages : 200;
+    store->checkpoint_pages = options->checkpoint_pages ? options->checkpoint_pages : 500;
     root = -1; /* the store's now */
     enum err e = store_accounts_start(store);
     if (e != ERR_OK) {
@@ -150,7 +150,6 @@ enum err store_move_account(struct store *store, struct slice id, const char *fr
     (void)snprintf(to_path, sizeof to_path, "%s/%.*s", to, SLICE_FMT(id));
     if (renameat(store->root_fd, from_path, store->root_fd, to_path) != 0)
         return err_from_errno(errno);
-    TRY(store_sync_dir(store->root_fd, from));
     return store_sync_dir(store->root_fd, to);
 }
 
@@ -215,6 +214,8 @@ enum err store_account_remove(struct store *store, struct slice id)
     enum err e = store_account_shut(store, id);
     if (e == ERR_OK)
         e = store_move_account(store, id, "accounts", "removed");
+    if (e == ERR_OK)
+        e = store_sync_dir(store->root_fd, "accounts"); /* it must not come back */
     if (e == ERR_OK)
         e = empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
     pthread_mutex_unlock(&store->lock);

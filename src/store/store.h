@@ -21,7 +21,7 @@ struct store_options {
     const char *root;           /* data directory; made when missing, 0700 */
     size_t accounts_open_max;   /* idle ones beyond it are closed, least recently used first; 0 = 1000 */
     size_t body_row_bytes_max;  /* larger bodies are files; 0 = BLOB_MEMORY_BYTES_MAX */
-    unsigned checkpoint_pages;  /* WAL pages after which a checkpoint is due, off the answer's path; 0 = 200 */
+    unsigned checkpoint_pages;  /* WAL pages after which a checkpoint is due, off the answer's path; 0 = 500 */
 };
 
 /* One process at a time: ERR_BUSY while another has the folder open. The lock goes with the process. */
