@@ -411,6 +411,10 @@ static int64_t work_account(struct outbox *outbox, struct slice id)
         log_error(
             "outbox.account", "user=%s err=%s trying again in a minute", LOG_S(id), err_name(e));
         next_s = clock_wall_s() + 60;
+    } else if (account_readonly(account)) {
+        /* What was refused because its sync failed may be there once the account is opened anew (S-8): nothing seen here says that nothing waits. */
+        int64_t again_s = clock_wall_s() + 60;
+        next_s = next_s < again_s ? next_s : again_s;
     }
     account_unref(account);
     return next_s;
