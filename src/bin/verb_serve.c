@@ -3,6 +3,7 @@
 
 #include "auth/directory.h"
 #include "base/limits.h"
+#include "bin/backup_files.h"
 #include "server/core/control.h"
 #include "server/imap/imapd.h"
 #include "server/pop3/popd.h"
@@ -208,8 +209,11 @@ static int check(const struct cli *cli, struct checking *c, const char *address)
         if (e == ERR_NOT_FOUND)
             cli_error(MSG_NO_SUCH_USER, address ? address : "");
     }
+    bool by_us = c->store != NULL;
     store_close(c->store);
     directory_close(directory);
+    if (by_us) /* what root's opening made is for the user that the server runs as */
+        (void)!backup_give_tree(options.root, options.root);
     config_unref(c->config);
     if (e != ERR_OK)
         return cli_exit_code(e);

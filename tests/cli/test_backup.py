@@ -312,6 +312,30 @@ def test_a_held_account_stands_still(server):
     assert code(server, "fsck", user.address) == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_does_by_hand_is_the_servers(folder):
+    """The server runs as another user; what root does while it is stopped must not lock it out."""
+    with contextlib.closing(Server({"server.user": "nobody"})) as server:
+        os.chmod(server.directory, 0o755)
+        shutil.chown(server.key, "nobody")
+        server.start()
+        user = filled(server)
+        before = everything(server, user)
+        server.stop()
+        assert code(server, "fsck", "--all") == 0
+        server.run("backup", folder)
+        server.run("rebuild", user.address)
+        server.run("restore", folder, user.address, "--replace")
+        server.start()
+        assert everything(server, user) == before
+        server.append(user, BIG)
+        server.run("restore", folder, user.address, "--replace")
+        server.append(user, BIG)
+        server.stop()
+        owners = {os.stat(os.path.join(where, name)).st_uid for where, folders, files in os.walk(server.data) for name in folders + files}
+        assert owners == {os.stat(server.data).st_uid} and owners != {0}
+
+
 def test_wrong_words(server, folder):
     user = filled(server)
     assert code(server, "restore", folder, user.address) != 0  # no backup there
