@@ -207,12 +207,15 @@ enum err MUST_USE account_db_open_at(struct account *account, enum account_openi
 enum err MUST_USE account_db_open(struct account *account, enum account_opening how);
 void account_db_close(struct account *account, bool checkpoint);
 int64_t account_pragma(struct account *account, const char *pragma); /* a number; 0 when it cannot be had */
+/* New UIDVALIDITYs and a modseq above these and all that the account knows, one epoch more, and whose it is. Inside a transaction of the caller's. */
+enum err MUST_USE account_raise(
+    struct account *account, struct slice id, int64_t uidvalidity, int64_t modseq);
 /* Moves the log into the database file (under account->lock). ERR_BUSY while it is held. */
 enum err MUST_USE account_checkpoint(struct account *account);
 /* Files in big/ that no row names: their path below the account's folder, and what they would be named by. Ends with the first error. */
 typedef enum err account_big_fn(void *fn_arg, const char *path, struct slice guid);
 enum err MUST_USE account_big_unnamed(struct account *account, account_big_fn *fn, void *fn_arg);
-/* Removes them (S-3). */
+/* Removes them (S-3), unless the account is held. */
 void account_sweep_big(struct account *account);
 /* The truths of one account; account->lock held. findings counts them. */
 enum err MUST_USE account_check(struct account *account, bool repair, account_finding_fn *tell,

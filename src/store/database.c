@@ -92,7 +92,13 @@ enum err account_load(struct account *account)
     account->changes_floor = account->modseq;
     bool row;
     TRY(sql_get(account, SQL_HANDLES, &statement));
-    TRY(sql_step(account, statement, &row));
+    enum err handles = sql_step(account, statement, &row);
+    if (handles == ERR_CORRUPT) {
+        row = false;
+        account->readonly = true; /* no id can be given out; what can be read is */
+    } else {
+        TRY(handles);
+    }
     if (row) { /* read again after a repair: what was given out since stays given out */
         int64_t email = sqlite3_column_int64(statement, 0);
         int64_t outgoing = sqlite3_column_int64(statement, 1);
@@ -124,9 +130,10 @@ static enum err open_database(struct account *account, enum account_opening how)
         return sql_err(account->db, rc);
     store_vfs_owner(account->db, slice_of(account->id));
     if (how == ACCOUNT_MEND)
-        store_vfs_verify(account->db, false);
+        (void)store_vfs_verify(account->db, false);
     TRY(set_up(account, how));
-    return account_load(account);
+    enum err e = account_load(account);
+    return how == ACCOUNT_MEND && e == ERR_CORRUPT ? ERR_OK : e; /* a repair loads it again */
 }
 
 static void close_database(struct account *account, bool checkpoint)
@@ -348,6 +355,8 @@ static enum err unlink_big(void *account_arg, const char *name, struct slice gui
 
 void account_sweep_big(struct account *account)
 {
+    if (account->held)
+        return;
     enum err e = account_big_unnamed(account, unlink_big, account);
     (void)e; /* what stays belongs to nobody (S-3) */
 }

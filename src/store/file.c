@@ -32,7 +32,28 @@ static void big_path(const unsigned char *guid, struct buf *out)
     buf_addc(out, 0);
 }
 
-/* Links a body that is a file into big/ and syncs the name. Never ERR_EXISTS, which says that a delivery was made before. */
+static enum err link_file(struct account *account, const struct blob *blob, const char *path)
+{
+    if (linkat(account->store->root_fd, blob_file(blob), account->folder_fd, path, 0) == 0)
+        return ERR_OK;
+    return err_from_errno(errno);
+}
+
+/* Makes way for a body of this guid. Mostly what stands there belongs to nobody: a crash came between its link and its commit, and the delivery comes again
+ * under the same guid; or its message was expunged and is brought back before the sweep. ERR_EXISTS: a message has it. */
+static enum err free_name(struct account *account, const unsigned char *guid, const char *path)
+{
+    sqlite3_stmt *statement;
+    bool named;
+    TRY(sql_get(account, SQL_EMAIL_BY_GUID, &statement));
+    sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
+    TRY(sql_number(account, statement, &(int64_t){ 0 }, &named));
+    if (named)
+        return ERR_EXISTS;
+    return unlinkat(account->folder_fd, path, 0) == 0 ? ERR_OK : err_from_errno(errno);
+}
+
+/* Links a body that is a file into big/ and syncs the name. ERR_EXISTS: a message of this guid is there. */
 static enum err link_big(struct store_tx *tx, const struct blob *blob, const unsigned char *guid)
 {
     struct account *account = tx->account;
@@ -40,12 +61,12 @@ static enum err link_big(struct store_tx *tx, const struct blob *blob, const uns
     buf_init(&name, 0);
     big_path(guid, &name);
     const char *path = buf_slice(&name).ptr;
-    enum err e = ERR_OK;
-    /* A file of that name belongs to nobody: a crash came between its link and its commit, and the delivery comes again under the same guid; or its message
-     * was expunged and is brought back before the sweep. */
-    (void)unlinkat(account->folder_fd, path, 0);
-    if (linkat(account->store->root_fd, blob_file(blob), account->folder_fd, path, 0) != 0)
-        e = errno == EEXIST ? ERR_IO : err_from_errno(errno);
+    enum err e = link_file(account, blob, path);
+    if (e == ERR_EXISTS) {
+        e = free_name(account, guid, path);
+        if (e == ERR_OK)
+            e = link_file(account, blob, path);
+    }
     if (e == ERR_OK) {
         tx_linked(tx, slice_from(path + 4, BIG_NAME_LEN));
         e = store_sync_dir(account->folder_fd, "big");

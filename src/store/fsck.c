@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,9 +108,43 @@ static enum err check_rule(struct check *c, const struct rule *rule)
 #define NEW_UIDVALIDITY "max(a.uidvalidity+1, CAST(strftime('%s') AS INTEGER))"
 #define KEEP_UIDVALIDITY                                                                           \
     "UPDATE account SET uidvalidity=max(uidvalidity, (SELECT max(uidvalidity) FROM mailbox))"
+#define NUMBER_MAX "4294967295"
+/* Far above what a million changes a day reach, far below where numbers end. */
+#define MODSEQ_MAX "1000000000000000000"
 
 /* Order matters: what lost its row gets one before names are counted, names are counted once entries without a message are gone, counters last. */
 static const struct rule rules[] = {
+    { "SELECT 1, uidvalidity FROM account WHERE uidvalidity NOT BETWEEN 0 AND 4200000000",
+        "the account (1, UIDVALIDITY) has given out what cannot be",
+        { "UPDATE account SET uidvalidity=0" } },
+    { "SELECT id, uidvalidity FROM mailbox WHERE uidvalidity NOT BETWEEN 1 AND " NUMBER_MAX,
+        "a mailbox (id, UIDVALIDITY) has a number that cannot be",
+        { "UPDATE mailbox SET uidvalidity=(SELECT " NEW_UIDVALIDITY " FROM account a) WHERE id=?1",
+            KEEP_UIDVALIDITY } },
+    { "SELECT id, uidnext FROM mailbox WHERE uidnext NOT BETWEEN 1 AND " NUMBER_MAX,
+        "a mailbox (id, UIDNEXT) has a number that cannot be",
+        { "UPDATE mailbox SET uidnext=1 WHERE id=?1" } },
+    { "SELECT mailbox, uid FROM entry WHERE uid NOT BETWEEN 1 AND 4294967294",
+        "an entry (mailbox, UID) has a number that cannot be",
+        { "DELETE FROM entry WHERE mailbox=?1 AND uid=?2" } },
+    { "SELECT 1, modseq FROM account WHERE modseq NOT BETWEEN 0 AND " MODSEQ_MAX,
+        "the account (1, modseq) has given out what cannot be", { "UPDATE account SET modseq=0" } },
+    { "SELECT id, modseq FROM mailbox WHERE modseq NOT BETWEEN 0 AND " MODSEQ_MAX
+      " OR gone_floor NOT BETWEEN 0 AND " MODSEQ_MAX,
+        "a mailbox (id, HIGHESTMODSEQ) has a number that cannot be",
+        { "UPDATE mailbox SET modseq=1, gone_floor=1 WHERE id=?1" } },
+    { "SELECT mailbox, uid FROM entry WHERE modseq NOT BETWEEN 0 AND " MODSEQ_MAX,
+        "an entry (mailbox, UID) has a modseq that cannot be",
+        { "UPDATE entry SET modseq=1 WHERE mailbox=?1 AND uid=?2" } },
+    { "SELECT count(*), 0 FROM mailbox WHERE name='INBOX' HAVING count(*)=0", "there is no INBOX",
+        { "INSERT INTO mailbox SELECT NULL, 'INBOX', 0, 0, " NEW_UIDVALIDITY
+          ", 1, 1, 0, 0, 0, 0, 1, 1 FROM account a",
+            KEEP_UIDVALIDITY } },
+    { "WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n+1 FROM numbers"
+      " WHERE n<(SELECT min(max(number), 54) FROM keyword)) SELECT n, 0 FROM numbers"
+      " WHERE EXISTS(SELECT 1 FROM keyword) AND n NOT IN (SELECT number FROM keyword)",
+        "a keyword (number) has no name",
+        { "INSERT INTO keyword VALUES(?1, 'keyword'||?1||'-'||lower(hex(randomblob(3))))" } },
     { "SELECT email, length(bytes) FROM body b WHERE NOT EXISTS(SELECT 1 FROM email m WHERE "
       "m.id=b.email)",
         "bytes (message, size) belong to nothing",
@@ -124,7 +159,8 @@ static const struct rule rules[] = {
     { "SELECT mailbox, count(*) FROM entry e WHERE NOT EXISTS(SELECT 1 FROM mailbox m WHERE "
       "m.id=e.mailbox) GROUP BY mailbox",
         "entries (mailbox, how many) are in a mailbox that is not there",
-        { "INSERT INTO mailbox SELECT ?1, 'Recovered '||?1, 0, 0, " NEW_UIDVALIDITY
+        { "INSERT INTO mailbox SELECT ?1, 'Recovered '||?1||iif(EXISTS(SELECT 1 FROM mailbox WHERE "
+          "name='Recovered '||?1), ' '||lower(hex(randomblob(3))), ''), 0, 0, " NEW_UIDVALIDITY
           ", 1, 1, 0, 0, 0, 0, 1, 1 FROM account a",
             KEEP_UIDVALIDITY } },
     { "SELECT m.id, ifnull(n.c, 0) + ifnull(o.c, 0) AS named FROM email m"
@@ -160,9 +196,9 @@ static const struct rule rules[] = {
         "a message that is there counts as expunged (mailbox, first UID of the run)",
         { "DELETE FROM gone WHERE mailbox=?1 AND first=?2" } },
     { "SELECT mailbox, uid FROM entry WHERE (flags & ~0x1f) >> 8 >> (SELECT count(*) FROM "
-      "keyword)<>0",
-        "an entry (mailbox, uid) has a keyword without a name",
-        { "UPDATE entry SET flags=flags & ((1 << (8 + (SELECT count(*) FROM keyword))) - 1)"
+      "keyword)<>0 OR flags<0 OR flags & 0xe0",
+        "an entry (mailbox, uid) has a flag that is none, or a keyword without a name",
+        { "UPDATE entry SET flags=flags & ~(-1 << (8 + (SELECT count(*) FROM keyword))) & ~0xe0"
           " WHERE mailbox=?1 AND uid=?2" } },
 };
 
@@ -263,15 +299,20 @@ static enum err adopt_file(struct check *c, const char *name, struct slice guid)
     sqlite3_stmt *insert = NULL;
     if (e == ERR_OK)
         e = prepare(c,
-            "INSERT INTO email SELECT 1 + (SELECT ifnull(max(id), 0) FROM email), 0, ?1,"
-            " CAST(strftime('%s') AS INTEGER), 0, ?2, ?3",
+            "INSERT INTO email SELECT max(?4, (SELECT ifnull(max(id), 0) FROM email)) + 1, 0, ?1,"
+            " CAST(strftime('%s') AS INTEGER), 0, ?2, ?3 RETURNING id",
             &insert);
     if (e == ERR_OK) {
+        (void)sqlite3_bind_int64(insert, 4, c->account->last_email); /* S-10 */
         (void)sqlite3_bind_int64(insert, 1, (int64_t)about.st_size);
         (void)sqlite3_bind_int64(insert, 2, (int64_t)XXH3_64bits_digest(seen.hash));
         sql_bind_bytes(insert, 3, guid);
         int rc = sqlite3_step(insert);
-        e = rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
+        if (rc == SQLITE_ROW) {
+            c->account->last_email = sqlite3_column_int64(insert, 0);
+            rc = sqlite3_step(insert);
+        }
+        e = sql_err(c->account->db, rc);
         found(c, e == ERR_OK, "%s belongs to nothing", name);
     }
     (void)sqlite3_finalize(insert);
@@ -282,7 +323,11 @@ static enum err adopt_file(struct check *c, const char *name, struct slice guid)
 
 static enum err on_big_file(void *check_arg, const char *name, struct slice guid)
 {
-    return adopt_file(check_arg, name, guid);
+    enum err e = adopt_file(check_arg, name, guid);
+    if (e != ERR_CORRUPT && e != ERR_IO)
+        return e;
+    found(check_arg, false, "%s belongs to nothing and cannot be read", name);
+    return ERR_OK;
 }
 
 /* One row of: id, size, checksum, guid, bytes or NULL, summary or NULL. */
@@ -399,25 +444,61 @@ static enum err check_structure(struct check *c)
     return ERR_OK;
 }
 
-/* A file that lies in the wrong folder is whole in itself, and none of its pages fits here. */
-static enum err tell_owner(struct check *c)
+/* A file that lies in the wrong folder is whole in itself: its pages fit the id that it names. Pages are read as they are. */
+static enum err check_owner(struct check *c, bool *out_foreign)
 {
     sqlite3_stmt *statement;
     bool row;
+    char id[ACCOUNT_ID_BYTES_MAX + 1] = "";
     TRY(sql_get(c->account, SQL_ACCOUNT, &statement));
     TRY(sql_step(c->account, statement, &row));
-    struct slice id = row ? sql_text(statement, 0) : SLICE_EMPTY;
-    found(c, false, "mail.db is not of this account but of %.*s; put the right one back",
-        (int)(id.len < ACCOUNT_ID_BYTES_MAX ? id.len : ACCOUNT_ID_BYTES_MAX), id.ptr);
+    struct slice text = row ? sql_text(statement, 0) : SLICE_EMPTY;
+    if (store_id_ok(text))
+        (void)snprintf(id, sizeof id, "%.*s", SLICE_FMT(text));
     (void)sqlite3_reset(statement);
-    return ERR_OK;
+    *out_foreign = false;
+    if (!id[0] || strcmp(id, c->account->id) == 0)
+        return ERR_OK;
+    size_t damaged = c->damaged_pages;
+    c->damaged_pages = 0;
+    store_vfs_owner(c->account->db, slice_of(id));
+    enum err e = store_vfs_scan(c->account->db, false, count_page, c);
+    store_vfs_owner(c->account->db, slice_of(c->account->id));
+    *out_foreign = c->damaged_pages < damaged;
+    c->damaged_pages = damaged;
+    if (*out_foreign)
+        found(c, false, "mail.db is not of this account but of %s; put the right one back", id);
+    return e;
 }
 
-/* A page that the log holds anew may be half written in the file, so the log goes first. A full disk, or a backup that runs, keeps the pages from being looked at, no more.
- * Damaged pages are taken as they are only where SQLite finds its way through them all: what follows then says which rows are wrong. */
-static enum err check_file(struct check *c)
+/* Damaged pages are taken as they are only where SQLite finds its way through them all: what follows then says which rows are wrong. */
+static enum err check_content(struct check *c, bool looked)
 {
     sqlite3 *db = c->account->db;
+    bool foreign = false;
+    if (c->damaged_pages) {
+        (void)sqlite3_db_release_memory(db); /* what the file holds, not what it held */
+        (void)store_vfs_verify(db, false);
+        enum err e = check_owner(c, &foreign);
+        if (e != ERR_OK && e != ERR_CORRUPT)
+            return e;
+    }
+    if (foreign) {
+        c->repair = false;
+        c->account->readonly = true;
+        return ERR_OK;
+    }
+    TRY(check_structure(c));
+    c->repair &= c->findings == 0;
+    if (looked && c->findings == 0)
+        TRY(check_length(c));
+    return c->damaged_pages ? store_vfs_scan(db, c->repair, tell_page, c) : ERR_OK;
+}
+
+/* A page that the log holds anew may be half written in the file, so the log goes first. A full disk, or a backup that runs, keeps the pages from being
+ * looked at, no more. */
+static enum err check_file(struct check *c)
+{
     enum err e = c->account->readonly ? ERR_NO_SPACE : account_checkpoint(c->account);
     bool look = e == ERR_OK;
     if (e == ERR_IO) {
@@ -425,26 +506,15 @@ static enum err check_file(struct check *c)
         found(c, false, "the log cannot be copied into mail.db");
     }
     if (look)
-        TRY(store_vfs_scan(db, false, count_page, c));
-    uint64_t pages = 0;
-    if (c->damaged_pages) {
-        store_vfs_verify(db, false);
-        TRY(store_vfs_pages(db, 0, &pages));
-    }
-    if (pages > 0 && c->damaged_pages == pages) {
-        c->repair = false;
-        return tell_owner(c);
-    }
-    TRY(check_structure(c));
-    if (look && c->findings == 0)
-        TRY(check_length(c));
-    if (c->damaged_pages) {
-        bool taken = c->repair && c->findings == 0;
-        c->repair = taken;
-        TRY(store_vfs_scan(db, taken, tell_page, c));
-        store_vfs_verify(db, true);
-    }
-    return ERR_OK;
+        TRY(store_vfs_scan(c->account->db, false, count_page, c));
+    bool verified = store_vfs_verify(c->account->db, true);
+    (void)store_vfs_verify(c->account->db, verified);
+    e = check_content(c, look);
+    /* A page that was read unchecked must not stay for those who come after. */
+    if (c->damaged_pages)
+        (void)sqlite3_db_release_memory(c->account->db);
+    (void)store_vfs_verify(c->account->db, verified || c->repair);
+    return e;
 }
 
 static enum err mend_id(struct check *c)
@@ -480,11 +550,17 @@ static enum err mend_rows(struct check *c)
         return sql_err(account->db, rc);
     TRY(sql_run(account, SQL_BEGIN));
     enum err e = check_rows(c);
+    if (e == ERR_OK &&
+        c->damaged_pages) /* numbers may have been damaged too: none that a client knows names anything else (S-5) */
+        e = account_raise(account, slice_of(account->id), 0, (int64_t)account->modseq);
     enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
     if (end != ERR_OK)
         account->readonly = true;
     account_forget_mailboxes(account);
-    TRY(e == ERR_OK ? end : e);
+    e = e == ERR_OK ? end : e;
+    if (e != ERR_OK)
+        found(c, false, "none of the repairs could be kept: %s", err_name(e));
+    TRY(e);
     account_sweep_big(account);
     return account_load(account);
 }

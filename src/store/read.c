@@ -124,11 +124,16 @@ static enum err read_damaged(
     (void)sqlite3_bind_int64(statement, 1, r->args->mailbox);
     (void)sqlite3_bind_int64(statement, 2, *next);
     (void)sqlite3_bind_int64(statement, 3, last);
-    TRY(sql_step(account, statement, &row));
-    if (!row)
-        return ERR_CORRUPT;
-    struct uid_run one;
-    one.first = one.last = (uint32_t)sqlite3_column_int64(statement, 0);
+    bool is_wanted = false;
+    struct uid_run one = { 0, 0 };
+    while (!is_wanted) { /* those that were not asked for cannot be what is damaged */
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_CORRUPT;
+        one.first = one.last = (uint32_t)sqlite3_column_int64(statement, 0);
+        is_wanted = wanted(r->args, (uint64_t)sqlite3_column_int64(statement, 1),
+            (uint64_t)sqlite3_column_int64(statement, 2));
+    }
     (void)sqlite3_reset(statement);
     enum sql asked = r->sql;
     static const enum sql less[] = { SQL_ENTRIES_SUMMARY, SQL_ENTRIES_EMAIL };

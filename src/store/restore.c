@@ -169,9 +169,21 @@ static void batch_clear(struct batch *batch)
     batch->count = 0;
 }
 
+static bool in_batch(const struct batch *batch, const unsigned char *guid)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (memcmp(batch->items[i].guid, guid, GUID_BYTES) == 0)
+            return true;
+    return false;
+}
+
 static enum err add_row(
     struct restoring *r, int64_t mailbox, const struct store_row *row, struct batch *batch)
 {
+    if (in_batch(batch, row->guid)) { /* twice in one mailbox: the second is a copy of the first */
+        TRY(file_batch(r, mailbox, batch));
+        batch_clear(batch);
+    }
     const struct place *place = map_get(&r->places, slice_from(row->guid, GUID_BYTES));
     if (place && place->mailbox)
         return add_place(r, mailbox, place, row);
@@ -181,7 +193,8 @@ static enum err add_row(
     }
     struct blob *blob;
     enum err e = blob_for(r, row, &blob);
-    if (e == ERR_CORRUPT) { /* the others can still be had */
+    if (e == ERR_CORRUPT ||
+        e == ERR_LIMIT) { /* or longer than its row says; the others can still be had */
         r->result->damaged++;
         return ERR_OK;
     }
@@ -207,9 +220,13 @@ static enum err add_mailbox_rows(
     struct batch batch = { .count = 0 };
     do {
         arena_reset(&r->rows);
-        TRY(account_read(r->copy, &read, &r->rows, &rows));
+        enum err e = account_read(r->copy, &read, &r->rows, &rows);
+        if (e == ERR_CORRUPT) { /* the other mailboxes can still be had */
+            r->result->damaged++;
+            return ERR_OK;
+        }
+        TRY(e);
         r->result->damaged += rows.damaged;
-        enum err e = ERR_OK;
         for (size_t i = 0; i < rows.count && e == ERR_OK; i++)
             e = add_row(r, mailbox, &rows.at[i], &batch);
         if (e == ERR_OK)
@@ -238,6 +255,13 @@ static enum err target_of(struct restoring *r, const struct mailbox *from, int64
     return from->subscribed ? mailbox_subscribe(r->account, from->name, true) : ERR_OK;
 }
 
+static bool is_asked_for(struct slice asked, struct slice name)
+{
+    if (slice_eq(name, SLICE("INBOX")))
+        return asked.len == 0 || slice_eq_nocase(asked, name);
+    return asked.len == 0 || slice_eq(asked, name);
+}
+
 static enum err add_mailboxes(struct restoring *r, const struct store_restore_args *args)
 {
     struct mailbox *list;
@@ -251,8 +275,7 @@ static enum err add_mailboxes(struct restoring *r, const struct store_restore_ar
     enum err e = ERR_OK;
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
         int64_t id;
-        if (!list[i].exists || list[i].noselect ||
-            (args->mailbox.len > 0 && !slice_eq(args->mailbox, list[i].name)))
+        if (!list[i].exists || list[i].noselect || !is_asked_for(args->mailbox, list[i].name))
             continue;
         found = true;
         e = target_of(r, &list[i], &id);
@@ -271,8 +294,13 @@ enum err store_restore(struct store *store, struct slice id, const struct store_
 {
     *out_result = (struct store_restore_result){ 0 };
     struct restoring r = { .store = store, .result = out_result };
-    TRY(store_snapshot(store->root_fd, args->folder, args->from_id, &r.copy));
-    enum err e = store_account(store, id, true, &r.account);
+    enum err e = store_snapshot(store->root_fd, args->folder, args->from_id, &r.copy);
+    if (e == ERR_CORRUPT) {
+        out_result->damaged = 1;
+        return ERR_OK;
+    }
+    TRY(e);
+    e = store_account(store, id, true, &r.account);
     if (e != ERR_OK) {
         store_snapshot_close(r.copy);
         return e;
@@ -281,8 +309,8 @@ enum err store_restore(struct store *store, struct slice id, const struct store_
     arena_init(&r.arena, SIZE_MAX);
     arena_init(&r.rows, COMMAND_ARENA_BYTES_MAX);
     e = know_guids(&r);
-    if (e == ERR_OK)
-        e = account_keywords(r.copy, &r.arena, &r.keywords, &r.keyword_count);
+    if (e == ERR_OK && account_keywords(r.copy, &r.arena, &r.keywords, &r.keyword_count) != ERR_OK)
+        r.keyword_count = 0;
     if (e == ERR_OK)
         e = add_mailboxes(&r, args);
     arena_done(&r.rows);
@@ -317,11 +345,9 @@ static void given_out(struct store *store, struct slice id, int64_t *uidvalidity
     account_unref(account);
 }
 
-static enum err raise_numbers(
-    struct account *copy, struct slice id, int64_t uidvalidity, int64_t modseq)
+enum err account_raise(struct account *copy, struct slice id, int64_t uidvalidity, int64_t modseq)
 {
     sqlite3_stmt *statement;
-    TRY(sql_run(copy, SQL_BEGIN));
     enum err e = sql_get(copy, SQL_EPOCH_ACCOUNT, &statement);
     if (e == ERR_OK) {
         int64_t now_s = clock_wall_ms() / 1000;
@@ -335,8 +361,34 @@ static enum err raise_numbers(
     static const enum sql steps[] = { SQL_EPOCH_MAILBOXES, SQL_EPOCH_UIDVALIDITY, SQL_EPOCH_GONE };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && e == ERR_OK; i++)
         e = sql_run(copy, steps[i]);
+    return e;
+}
+
+static enum err raise_numbers(
+    struct account *copy, struct slice id, int64_t uidvalidity, int64_t modseq)
+{
+    TRY(sql_run(copy, SQL_BEGIN));
+    enum err e = account_raise(copy, id, uidvalidity, modseq);
     enum err end = sql_run(copy, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
     return e == ERR_OK ? end : e;
+}
+
+/* Every body that is a file is there, and is what came. */
+static enum err check_big_bodies(struct account *copy)
+{
+    sqlite3_stmt *statement;
+    int64_t email = 0;
+    for (;;) {
+        bool found;
+        TRY(sql_get(copy, SQL_EMAIL_BIG_NEXT, &statement));
+        (void)sqlite3_bind_int64(statement, 1, email);
+        TRY(sql_number(copy, statement, &email, &found));
+        if (!found)
+            return ERR_OK;
+        struct store_body *body;
+        TRY(account_body(copy, email, &body));
+        store_body_close(body);
+    }
 }
 
 /* For writing, in its folder. */
@@ -362,6 +414,8 @@ static enum err raise_copy(struct store *store, const struct store_restore_args 
     enum err e = store_vfs_scan(copy->db, false, count_page, &damaged);
     if (e == ERR_OK && damaged > 0)
         e = ERR_CORRUPT;
+    if (e == ERR_OK)
+        e = check_big_bodies(copy);
     if (e == ERR_OK)
         e = raise_numbers(copy, id, uidvalidity, modseq);
     if (e == ERR_OK)
@@ -396,5 +450,8 @@ enum err store_replace(struct store *store, struct slice id, const char *folder)
     if (e == ERR_OK)
         e = store_swap_folder(store, id, folder);
     pthread_mutex_unlock(&store->lock);
+    if (e == ERR_OK)
+        (void)!store_remove_dir(
+            store->root_fd, folder); /* what was there before; what stays is swept */
     return e;
 }

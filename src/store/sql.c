@@ -131,6 +131,10 @@ static const char *const text[SQL_COUNT] = {
     [SQL_EMAIL_REFS] = "UPDATE email SET refs=refs+?2 WHERE id=?1 RETURNING refs, guid, size",
     [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id=?1",
     [SQL_EMAIL] = "SELECT guid, size, checksum FROM email WHERE id=?1",
+    /* Every row is looked at: only where a file stands in the way. */
+    [SQL_EMAIL_BY_GUID] = "SELECT id FROM email WHERE guid=?1 LIMIT 1",
+    [SQL_EMAIL_BIG_NEXT] = "SELECT id FROM email m WHERE id>?1 AND NOT EXISTS("
+                           "SELECT 1 FROM body b WHERE b.email=m.id) ORDER BY id LIMIT 1",
     [SQL_EMAILS_BIG] =
         "SELECT guid FROM email m WHERE NOT EXISTS(SELECT 1 FROM body b WHERE b.email=m.id)",
     [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
@@ -166,7 +170,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_GUIDS] = "SELECT guid FROM email",
     /* ?2 is put where the mailboxes' UIDVALIDITYs begin. */
     [SQL_EPOCH_ACCOUNT] =
-        "UPDATE account SET id=?1, epoch=epoch+1, uidvalidity=max(uidvalidity+1, ?2),"
+        "UPDATE account SET id=?1, epoch=epoch+1, uidvalidity=max(?2,"
+        " iif(uidvalidity BETWEEN 0 AND 4200000000, uidvalidity+1, 0)),"
         " modseq=max(modseq, ?3, (SELECT ifnull(max(modseq), 0) FROM mailbox))+?4",
     [SQL_EPOCH_MAILBOXES] =
         "UPDATE mailbox SET uidvalidity=(SELECT uidvalidity FROM account)+n.place, recent=uidnext,"

@@ -61,6 +61,21 @@ static enum err empty_dir(int parent_fd, const char *name, int depth)
     return e;
 }
 
+/* What root makes is for the user whose folder it is. */
+static bool give_folders(int root)
+{
+    static const char *const names[] = { "accounts", "removed", "incoming" };
+    struct stat owner;
+    if (geteuid() != 0)
+        return true;
+    if (fstat(root, &owner) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (fchownat(root, names[i], owner.st_uid, owner.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+            return false;
+    return true;
+}
+
 enum err store_remove_dir(int parent_fd, const char *name)
 {
     enum err e = empty_dir(parent_fd, name, FOLDER_DEPTH_MAX);
@@ -86,6 +101,9 @@ enum err store_open(
     TRY(store_make_dir(root, "accounts", note));
     TRY(store_make_dir(root, "removed", note));
     TRY(store_make_dir(root, "incoming", note));
+    if (!give_folders(root))
+        return err_noted(note, ERR_IO, "the folders in %s cannot be given to its owner: %s",
+            options->root, strerror(errno));
     if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/removed cannot be emptied; look at its files and permissions", options->root);
@@ -161,8 +179,7 @@ enum err store_swap_folder(struct store *store, struct slice id, const char *fol
     bool swapped = renameat2(root, folder, root, path, RENAME_EXCHANGE) == 0;
     if (!swapped && (errno != ENOENT || renameat(root, folder, root, path) != 0))
         return err_from_errno(errno);
-    TRY(store_sync_dir(root, "accounts"));
-    return swapped ? store_remove_dir(root, folder) : ERR_OK;
+    return store_sync_dir(root, "accounts");
 }
 
 bool store_has_room(struct store *store, uint64_t bytes, bool file)

@@ -43,7 +43,7 @@ enum err MUST_USE store_sync_dir(int parent_fd, const char *name);
 /* Moves the folder of an account that is not open from one of the node's folders into another, in one step that survives a crash. */
 enum err MUST_USE store_move_account(
     struct store *store, struct slice id, const char *from, const char *to);
-/* Puts a folder in an account's place, in one step; what was there before goes. With store->lock held, the account shut. */
+/* Puts a folder in an account's place, in one step; what was there before has that folder's name then. With store->lock held, the account shut. */
 enum err MUST_USE store_swap_folder(struct store *store, struct slice id, const char *folder);
 /* Deletes a folder and all that is in it; ERR_OK when there is none. */
 enum err MUST_USE store_remove_dir(int parent_fd, const char *name);

@@ -188,9 +188,12 @@ void store_vfs_owner(sqlite3 *db, struct slice id)
     outer(file_of(db))->owner = XXH3_64bits(id.ptr, id.len);
 }
 
-void store_vfs_verify(sqlite3 *db, bool verify)
+bool store_vfs_verify(sqlite3 *db, bool verify)
 {
-    outer(file_of(db))->verify = verify;
+    struct checked_file *file = outer(file_of(db));
+    bool before = file->verify;
+    file->verify = verify;
+    return before;
 }
 
 enum err store_vfs_scan(sqlite3 *db, bool bless, store_page_fn *tell, void *tell_arg)

@@ -19,10 +19,10 @@
 /* The name to open a database with. Thread-safe. A page that does not fit its checksum reads as SQLITE_IOERR_DATA. */
 const char *store_vfs(void);
 
-/* Whose pages they are: one of another account's does not pass. Right after the opening, before anything else. */
+/* Whose pages they are: one of another account's does not pass. Right after the opening. */
 void store_vfs_owner(sqlite3 *db, struct slice id);
-/* false: pages are read as they are. For the one who repairs. */
-void store_vfs_verify(sqlite3 *db, bool verify);
+/* false: pages are read as they are. For the one who repairs. Returns what it was before. */
+bool store_vfs_verify(sqlite3 *db, bool verify);
 
 typedef void store_page_fn(void *arg, uint32_t page);
 /* Looks at each page that the file has; tell is called for each damaged one, which with bless gets the checksum of what it holds. A page of zeros passes:
