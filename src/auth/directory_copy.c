@@ -28,6 +28,8 @@ static enum err insert_row(struct directory *directory, sqlite3_stmt *row)
     sqlite3_stmt *domain = NULL, *user = NULL;
     struct directory_link *link = &directory->writer;
     TRY(directory_write_begin(directory));
+    if (directory_find_alias(link, directory_column_text(row, 1)) == ERR_OK)
+        return directory_write_end(directory, ERR_EXISTS);
     int rc =
         sqlite3_prepare_v2(link->db, "INSERT OR IGNORE INTO domains VALUES(?1)", -1, &domain, NULL);
     if (rc == SQLITE_OK)

@@ -6,14 +6,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_BYTES       (1u << 20)
-#define TREE_DESCRIPTORS 16
+#define COPY_BYTES     (1u << 20)
+#define TREE_DEPTH_MAX 8
 
 static enum err copy_bytes(int from, int to, uint64_t *bytes)
 {
@@ -85,23 +85,29 @@ static enum err each_file(int dir_fd, const char *folder, file_fn *fn, void *fn_
 struct copying {
     int old_big, to_big;
     uint64_t *bytes;
+    size_t *unread;
 };
 
-static bool same_size(int a_dir, int b_dir, const char *name)
+static bool link_same(const struct copying *c, int from_dir, const char *name)
 {
     struct stat a, b;
-    return fstatat(a_dir, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
-           fstatat(b_dir, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_size == b.st_size;
+    return c->old_big >= 0 && fstatat(from_dir, name, &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+           fstatat(c->old_big, name, &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_size == b.st_size &&
+           linkat(c->old_big, name, c->to_big, name, 0) == 0;
 }
 
 static enum err copy_big_file(void *copying_arg, int from_dir, const char *name)
 {
     const struct copying *c = copying_arg;
     /* Such a file never changes, so the name and the size say enough. */
-    if (c->old_big >= 0 && same_size(from_dir, c->old_big, name) &&
-        linkat(c->old_big, name, c->to_big, name, 0) == 0)
+    if (link_same(c, from_dir, name))
         return ERR_OK;
     enum err e = backup_copy_file(from_dir, c->to_big, name, c->bytes);
+    if (e == ERR_IO) { /* a disk that cannot read this one may read the others */
+        (void)unlinkat(c->to_big, name, 0);
+        ++*c->unread;
+        return ERR_OK;
+    }
     return e == ERR_NOT_FOUND ? ERR_OK : e; /* nothing named it any more */
 }
 
@@ -113,13 +119,16 @@ static enum err make_big(int to_dir, int *out_fd)
     return *out_fd < 0 ? err_from_errno(errno) : ERR_OK;
 }
 
-enum err backup_copy_big(int from_dir, int old_dir, int to_dir, uint64_t *bytes)
+enum err backup_copy_big(int from_dir, int old_dir, int to_dir, uint64_t *bytes, size_t *out_unread)
 {
+    *out_unread = 0;
     autoclose int to_big = -1;
     autoclose int old_big =
         old_dir < 0 ? -1 : openat(old_dir, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     TRY(make_big(to_dir, &to_big));
-    struct copying copying = { .old_big = old_big, .to_big = to_big, .bytes = bytes };
+    struct copying copying = {
+        .old_big = old_big, .to_big = to_big, .bytes = bytes, .unread = out_unread
+    };
     return each_file(from_dir, "big", copy_big_file, &copying);
 }
 
@@ -137,38 +146,69 @@ enum err backup_link_account(int old_dir, int to_dir)
     return each_file(old_dir, "big", link_file, &to_big);
 }
 
-/* ---- trees ---- */
+/* ---- trees: by descriptor, so that nobody who may write in them leads root elsewhere ---- */
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+typedef bool entry_fn(int dir_fd, const char *name, bool folder, const struct stat *owner);
+
+/* fn after what is in a folder. */
+static bool walk(int dir_fd, entry_fn *fn, const struct stat *owner, int depth)
 {
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
+    DIR *dir = fdopendir(dir_fd);
+    if (!dir) {
+        close(dir_fd);
+        return false;
+    }
+    bool ok = true;
+    const struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        const char *name = entry->d_name;
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+            continue;
+        int inner =
+            openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+        bool folder = inner >= 0;
+        if (folder)
+            ok &= depth > 0 ? walk(inner, fn, owner, depth - 1) : (close(inner), false);
+        ok &= fn(dirfd(dir), name, folder, owner);
+    }
+    closedir(dir);
+    return ok;
 }
 
-enum err backup_remove_tree(const char *path)
+static bool remove_entry(int dir_fd, const char *name, bool folder, const struct stat *owner)
 {
-    if (nftw(path, remove_one, TREE_DESCRIPTORS, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-        return ERR_OK;
-    return err_from_errno(errno);
+    (void)owner;
+    return unlinkat(dir_fd, name, folder ? AT_REMOVEDIR : 0) == 0;
 }
 
-static struct stat
-    owner; /* nftw passes nothing on; only the command line comes here, with one thread */
-
-static int give_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+enum err backup_remove_tree(int parent_fd, const char *name)
 {
-    (void)kind;
-    (void)at;
-    return st->st_uid == owner.st_uid ? 0 : lchown(path, owner.st_uid, owner.st_gid);
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+    if (!walk(fd, remove_entry, NULL, TREE_DEPTH_MAX) ||
+        unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
+        return ERR_IO;
+    return ERR_OK;
+}
+
+static bool give_entry(int dir_fd, const char *name, bool folder, const struct stat *owner)
+{
+    (void)folder;
+    return fchownat(dir_fd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 enum err backup_give_tree(const char *path, const char *like)
 {
+    struct stat owner;
     if (geteuid() != 0)
         return ERR_OK;
-    if (stat(like, &owner) != 0 || nftw(path, give_one, TREE_DESCRIPTORS, FTW_PHYS) != 0)
-        return err_from_errno(errno);
-    return ERR_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || stat(like, &owner) != 0 || fchown(fd, owner.st_uid, owner.st_gid) != 0) {
+        int problem = errno;
+        if (fd >= 0)
+            close(fd);
+        return err_from_errno(problem);
+    }
+    return walk(fd, give_entry, &owner, TREE_DEPTH_MAX) ? ERR_OK : ERR_IO;
 }

@@ -4,17 +4,20 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 /* Copies a file to a name that is not there yet; *bytes grows by its size. ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE, ERR_IO. */
 enum err MUST_USE backup_copy_file(int from_dir, int to_dir, const char *name, uint64_t *bytes);
-/* The files in folder `big` that both sides have: those that old_dir (-1: none) has in the same size become links, the others copies. */
-enum err MUST_USE backup_copy_big(int from_dir, int old_dir, int to_dir, uint64_t *bytes);
+/* The files in folder `big` that both sides have: those that old_dir (-1: none) has in the same size become links, the others copies. *out_unread: how many the disk did not
+ * give; the others are copied all the same. */
+enum err MUST_USE backup_copy_big(
+    int from_dir, int old_dir, int to_dir, uint64_t *bytes, size_t *out_unread);
 /* mail.db and big/ of an account: links of what an earlier backup has. */
 enum err MUST_USE backup_link_account(int old_dir, int to_dir);
 /* Deletes a folder and all below it. ERR_OK when there is none. */
-enum err MUST_USE backup_remove_tree(const char *path);
+enum err MUST_USE backup_remove_tree(int parent_fd, const char *name);
 /* As root: gives a folder and all below it to whoever owns `like`. */
 enum err MUST_USE backup_give_tree(const char *path, const char *like);
 

@@ -143,7 +143,8 @@ static bool all_there(const struct mime_file *file, char **numbers, int count)
     return true;
 }
 
-static int save_all(const struct mime_file *file, const char *folder_name, int folder, char **numbers, int count)
+static int save_all(
+    const struct mime_file *file, const char *folder_name, int folder, char **numbers, int count)
 {
     struct mime_walk walk = { 0 };
     struct msg_part part;

@@ -88,15 +88,19 @@ static void write_number(struct mime_walk *walk, const struct msg_part *part)
             number = ++walk->levels[part->depth - 1].children;
     }
     char *own = walk->levels[part->depth].prefix;
-    int len = snprintf(walk->number, sizeof walk->number, "%s%s%u", prefix, *prefix ? "." : "", number);
-    if (!number || len < 0 || (size_t)len >= sizeof walk->number) /* the second is impossible: depth and parts are bounded */
+    int len =
+        snprintf(walk->number, sizeof walk->number, "%s%s%u", prefix, *prefix ? "." : "", number);
+    if (!number || len < 0 ||
+        (size_t)len >=
+            sizeof walk->number) /* the second is impossible: depth and parts are bounded */
         walk->number[0] = 0;
     (void)stpcpy(own, number ? walk->number : prefix);
     walk->levels[part->depth].children = 0;
     walk->levels[part->depth].is_multipart = is_multipart(part);
 }
 
-bool mime_walk_next(struct mime_walk *walk, const struct msg_summary *summary, struct msg_part *out_part)
+bool mime_walk_next(
+    struct mime_walk *walk, const struct msg_summary *summary, struct msg_part *out_part)
 {
     if (!msg_part_next(summary, &walk->cursor, out_part))
         return false;

@@ -26,6 +26,8 @@
 
 #define BUSY_TRIES   100 /* of 100 ms: a check or another backup of the mailbox may end */
 #define PARTIAL_NAME ".partial"
+#define SETTLED_S    2
+#define LOST_TRIES   3
 
 struct backup {
     const struct config *config;
@@ -39,25 +41,44 @@ struct backup {
 
 /* ---- one account ---- */
 
-/* What tells that mail.db is the one that was copied: nobody writes it but Barid, and each write changes its time. */
-static bool source_text(int folder_fd, char *out, size_t out_bytes)
+/* Where it is, in the last backup (old, -1: it is not), and whose. */
+struct place {
+    int from, old;
+    const struct user *user;
+};
+
+/* What tells that mail.db is the one that was copied: nobody writes it but Barid, and each write changes its time. Clocks of file systems tick, so while an
+ * account is held its modseq says the rest, and without a hold only a file that had not changed for a while when it was copied is the same. */
+#define SOURCE_BYTES 160
+#define SETTLED      "settled\n"
+
+/* True when the log is empty: all that was committed is in the file. */
+static bool source_text(int folder_fd, char *out)
 {
     struct stat db, log;
+    out[0] = '\0';
     if (fstatat(folder_fd, "mail.db", &db, AT_SYMLINK_NOFOLLOW) != 0)
         return false;
-    bool log_empty =
-        fstatat(folder_fd, "mail.db-wal", &log, AT_SYMLINK_NOFOLLOW) != 0 || log.st_size == 0;
-    (void)snprintf(out, out_bytes, "%llu %lld %lld.%09ld\n", (unsigned long long)db.st_ino,
+    (void)snprintf(out, SOURCE_BYTES, "%llu %lld %lld.%09ld\n", (unsigned long long)db.st_ino,
         (long long)db.st_size, (long long)db.st_mtim.tv_sec, db.st_mtim.tv_nsec);
-    return log_empty;
+    return fstatat(folder_fd, "mail.db-wal", &log, AT_SYMLINK_NOFOLLOW) != 0 || log.st_size == 0;
 }
 
-static bool was_copied(int old_fd, const char *text)
+static bool has_settled(int folder_fd)
 {
-    char kept[128];
+    struct stat db;
+    return fstatat(folder_fd, "mail.db", &db, AT_SYMLINK_NOFOLLOW) == 0 &&
+           db.st_mtim.tv_sec + SETTLED_S < clock_wall_ms() / 1000;
+}
+
+static bool was_copied(int old_fd, const char *text, const char *end)
+{
+    char kept[SOURCE_BYTES * 2];
     autoclose int fd = old_fd < 0 ? -1 : openat(old_fd, "source", O_RDONLY | O_CLOEXEC);
     ssize_t len = fd < 0 ? -1 : read(fd, kept, sizeof kept);
-    return len == (ssize_t)strlen(text) && memcmp(kept, text, (size_t)len) == 0;
+    struct slice source = len > 0 ? slice_from(kept, (size_t)len) : SLICE_EMPTY;
+    return text[0] && slice_starts(source, slice_of(text)) &&
+           slice_ends_nocase(source, slice_of(end));
 }
 
 static enum err write_source(int new_fd, const char *text)
@@ -67,57 +88,119 @@ static enum err write_source(int new_fd, const char *text)
     return fd >= 0 && write(fd, text, len) == (ssize_t)len ? ERR_OK : err_from_errno(errno);
 }
 
-static enum err copy_account(struct backup *b, int from, int old, int to)
+/* An empty folder for the account, whatever an earlier try left. */
+static enum err make_place(struct backup *b, const char *id, int *out_to)
 {
-    char text[128];
-    (void)source_text(from, text, sizeof text);
-    if (was_copied(old, text) && backup_link_account(old, to) == ERR_OK) {
-        b->unchanged++;
-    } else {
-        TRY(backup_copy_file(from, to, "mail.db", &b->bytes));
-        TRY(backup_copy_big(from, old, to, &b->bytes));
-        b->copied++;
-    }
+    TRY(backup_remove_tree(b->new_fd, id));
+    if (mkdirat(b->new_fd, id, 0700) != 0)
+        return err_from_errno(errno);
+    *out_to = openat(b->new_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *out_to < 0 ? err_from_errno(errno) : ERR_OK;
+}
+
+/* The same as in the last backup. text: its source; "" when it is not known to be the same. */
+static enum err link_old(struct backup *b, const struct place *p, const char *text)
+{
+    autoclose int to = -1;
+    TRY(make_place(b, p->user->id, &to));
+    TRY(backup_link_account(p->old, to));
     return write_source(to, text);
 }
 
-static void on_refusal(void *text_arg, struct slice line)
+static enum err copy_files(struct backup *b, const struct place *p, const char *text)
 {
-    (void)snprintf(text_arg, 64, "%.*s", SLICE_FMT(line));
+    autoclose int to = -1;
+    size_t unread;
+    TRY(make_place(b, p->user->id, &to));
+    TRY(backup_copy_file(p->from, to, "mail.db", &b->bytes));
+    TRY(backup_copy_big(p->from, p->old, to, &b->bytes, &unread));
+    if (unread > 0) {
+        b->damaged = true;
+        cli_error(MSG_BACKUP_DAMAGED, p->user->address);
+    }
+    return write_source(to, unread > 0 ? "" : text);
 }
 
-/* Held by the server or by us; *out_fd or *out_hold ends it. */
-static enum err hold(struct backup *b, const char *id, int *out_fd, struct store_hold **out_hold)
+/* Held by the server (fd) or by us. */
+struct hold {
+    int fd;
+    struct store_hold *held;
+    char said[64]; /* "modseq N", or why not */
+};
+
+static void on_line(void *hold_arg, struct slice line)
+{
+    struct hold *hold = hold_arg;
+    (void)snprintf(hold->said, sizeof hold->said, "%.*s", SLICE_FMT(line));
+}
+
+static enum err hold_once(struct backup *b, const char *id, struct hold *hold)
 {
     struct store_hold_state state;
-    if (b->store)
-        return store_hold(b->store, slice_of(id), &state, out_hold);
-    char said[64] = "";
-    TRY(control_hold(b->config->data_dir, id, on_refusal, said, out_fd));
-    if (*out_fd >= 0)
+    if (b->store) {
+        TRY(store_hold(b->store, slice_of(id), &state, &hold->held));
+        (void)snprintf(
+            hold->said, sizeof hold->said, "modseq %llu", (unsigned long long)state.modseq);
         return ERR_OK;
-    return strcmp(said, "failed: busy") == 0 ? ERR_BUSY : ERR_IO;
+    }
+    TRY(control_hold(b->config->data_dir, id, on_line, hold, &hold->fd));
+    if (hold->fd >= 0)
+        return ERR_OK;
+    return strcmp(hold->said, "failed: busy") == 0 ? ERR_BUSY : ERR_IO;
 }
 
-static enum err hold_patiently(
-    struct backup *b, const char *id, int *out_fd, struct store_hold **out_hold)
+static enum err hold_patiently(struct backup *b, const char *id, struct hold *hold)
 {
     for (int i = 0;; i++) {
-        enum err e = hold(b, id, out_fd, out_hold);
+        enum err e = hold_once(b, id, hold);
         if (e != ERR_BUSY || i == BUSY_TRIES)
             return e;
         (void)poll(NULL, 0, 100);
     }
 }
 
-static enum err held_copy(struct backup *b, const char *id, int from, int old, int to)
+/* A server that ends, or is killed, holds nothing any more; it closes the connection before it lets the files move. */
+static bool still_held(const struct hold *hold)
 {
-    autoclose int hold_fd = -1;
-    struct store_hold *held = NULL;
-    TRY(hold_patiently(b, id, &hold_fd, &held));
-    enum err e = copy_account(b, from, old, to);
-    store_release(held);
+    struct pollfd connection = { .fd = hold->fd, .events = POLLIN };
+    return hold->fd < 0 || poll(&connection, 1, 0) == 0;
+}
+
+static enum err held_copy(struct backup *b, const struct place *p, bool *out_lost)
+{
+    char text[SOURCE_BYTES * 2];
+    struct hold hold = { .fd = -1 };
+    TRY(hold_patiently(b, p->user->id, &hold));
+    (void)source_text(p->from, text);
+    size_t len = strlen(text);
+    (void)snprintf(text + len, sizeof text - len, "%s\n", hold.said);
+    bool same = was_copied(p->old, text, "");
+    if (has_settled(p->from)) {
+        len = strlen(text);
+        (void)snprintf(text + len, sizeof text - len, SETTLED);
+    }
+    same = same && link_old(b, p, text) == ERR_OK;
+    enum err e = same ? ERR_OK : copy_files(b, p, text);
+    *out_lost = !still_held(&hold);
+    store_release(hold.held);
+    if (hold.fd >= 0)
+        close(hold.fd);
+    if (e == ERR_OK && !*out_lost) {
+        b->unchanged += same;
+        b->copied += !same;
+    }
     return e;
+}
+
+static enum err copy_account(struct backup *b, const struct place *p)
+{
+    for (int i = 0; i < LOST_TRIES; i++) {
+        bool lost = false;
+        TRY(held_copy(b, p, &lost));
+        if (!lost)
+            return ERR_OK;
+    }
+    return ERR_CLOSED;
 }
 
 /* A copy of pages that a disk has damaged is kept, and told of. */
@@ -138,28 +221,32 @@ static enum err check_copy(struct backup *b, const struct user *user)
     return e;
 }
 
+static enum err link_settled(struct backup *b, const struct place *p, const char *text)
+{
+    char all[SOURCE_BYTES * 2];
+    (void)snprintf(all, sizeof all, "%s" SETTLED, text);
+    return link_old(b, p, all);
+}
+
 static enum err backup_account(struct backup *b, const struct user *user)
 {
-    char text[128];
+    char text[SOURCE_BYTES];
     autoclose int from = openat(b->data_fd, user->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (from < 0)
         return errno == ENOENT ? ERR_OK : err_from_errno(errno); /* no mail yet */
     autoclose int old =
         b->old_fd < 0 ? -1 : openat(b->old_fd, user->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (mkdirat(b->new_fd, user->id, 0700) != 0)
-        return err_from_errno(errno);
-    autoclose int to = openat(b->new_fd, user->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (to < 0)
-        return err_from_errno(errno);
-    unsigned long long unchanged = b->unchanged;
-    enum err e;
-    if (source_text(from, text, sizeof text) && was_copied(old, text))
-        e = copy_account(b, from, old, to); /* nothing to hold: nothing has come since */
-    else
-        e = held_copy(b, user->id, from, old, to);
-    if (e != ERR_OK && old >= 0)
-        (void)!backup_link_account(old, to); /* what it was the last time is better than nothing */
-    if (e != ERR_OK || b->unchanged > unchanged)
+    struct place place = { .from = from, .old = old, .user = user };
+    if (source_text(from, text) && was_copied(old, text, SETTLED) &&
+        link_settled(b, &place, text) == ERR_OK) { /* nothing to hold: nothing has come since */
+        b->unchanged++;
+        return ERR_OK;
+    }
+    unsigned long long copied = b->copied;
+    enum err e = copy_account(b, &place);
+    if (e != ERR_OK && (old < 0 || link_old(b, &place, "") != ERR_OK))
+        (void)!backup_remove_tree(b->new_fd, user->id); /* no half of one under a finished name */
+    if (e != ERR_OK || b->copied == copied)
         return e;
     return check_copy(b, user);
 }
@@ -229,7 +316,7 @@ static enum err fill(struct backup *b, const char *root, int root_fd, struct dir
     char path[PATH_MAX], file[PATH_MAX + 16], newest[BACKUP_NAME_BYTES];
     if ((size_t)snprintf(path, sizeof path, "%s/" PARTIAL_NAME, root) >= sizeof path)
         return ERR_LIMIT;
-    TRY(backup_remove_tree(path)); /* one that was cut short */
+    TRY(backup_remove_tree(root_fd, PARTIAL_NAME)); /* one that was cut short */
     if (mkdirat(root_fd, PARTIAL_NAME, 0700) != 0 ||
         mkdirat(root_fd, PARTIAL_NAME "/accounts", 0700) != 0)
         return err_from_errno(errno);
@@ -286,7 +373,7 @@ static enum err run(struct backup *b, const char *root, struct err_note *note)
     store_close(b->store);
     directory_close(directory);
     if (!running) /* what opening them made */
-        (void)!backup_give_tree(path, options.root);
+        (void)!backup_give_tree(options.root, options.root);
     return e;
 }
 

@@ -164,7 +164,8 @@ static enum err stage(const struct restore *r, const char *id, const char *path)
     if (to < 0)
         return err_from_errno(errno);
     TRY(backup_copy_file(from, to, "mail.db", &bytes));
-    TRY(backup_copy_big(from, -1, to, &bytes));
+    size_t unread; /* a row whose file is missing is told by who reads it */
+    TRY(backup_copy_big(from, -1, to, &bytes, &unread));
     return backup_give_tree(path, r->config->data_dir);
 }
 
@@ -237,8 +238,9 @@ static enum err bring_back(struct restore *r, const struct user *from, const str
     enum err e = stage(r, from->id, path);
     if (e == ERR_OK)
         e = r->store ? by_hand(r, to, &args) : by_server(r, to, &args);
-    enum err gone = backup_remove_tree(path);
-    return e == ERR_OK ? gone : e;
+    autoclose int data = open(r->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    (void)!backup_remove_tree(data, name); /* what stays is swept at the next start */
+    return e;
 }
 
 static int tell(const struct restore *r, const char *address, enum err e)
@@ -252,6 +254,8 @@ static int tell(const struct restore *r, const char *address, enum err e)
         cli_error(r->replace ? MSG_RESTORE_COPY_DAMAGED : MSG_RESTORE_HERE_DAMAGED, address);
     else if (e == ERR_NOT_FOUND)
         cli_error(MSG_RESTORE_NOT_THERE, address);
+    else if (e == ERR_EXISTS)
+        cli_error(MSG_RESTORE_ALIAS, address);
     else
         cli_error(MSG_BACKUP_FAILED, address, err_name(e));
     if (e == ERR_OK && r->result.damaged > 0) {
@@ -276,6 +280,22 @@ static int restore_one(struct restore *r)
 
 /* ---- everything ---- */
 
+/* Last, and in one step: without it the data folder has no users, and everything can be begun again. */
+static enum err copy_directory(const struct restore *r)
+{
+    uint64_t bytes = 0;
+    autoclose int data = open(r->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    autoclose int incoming = openat(data, "incoming", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data < 0 || incoming < 0)
+        return err_from_errno(errno);
+    (void)unlinkat(incoming, "directory.db", 0);
+    TRY(backup_copy_file(r->from_fd, incoming, "directory.db", &bytes));
+    if (syncfs(incoming) != 0 || renameat(incoming, "directory.db", data, "directory.db") != 0 ||
+        fsync(data) != 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}
+
 static int restore_all(struct restore *r)
 {
     struct arena arena;
@@ -286,45 +306,36 @@ static int restore_all(struct restore *r)
     enum err e = directory_users(r->there, SLICE_EMPTY, &arena, &users, &count);
     int worst = e == ERR_OK ? EX_OK : cli_exit_code(e);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
+        char path[64];
+        (void)snprintf(path, sizeof path, "accounts/%s", users[i].id);
+        if (faccessat(r->from_fd, path, F_OK, 0) != 0 && errno == ENOENT)
+            continue; /* had no mail */
         enum err one = bring_back(r, &users[i], &users[i]);
-        if (one == ERR_NOT_FOUND) /* had no mail */
-            continue;
         int code = tell(r, users[i].address, one);
         worst = code == EX_OK ? worst : code;
     }
     arena_done(&arena);
-    return worst;
+    if (e == ERR_OK)
+        e = copy_directory(r);
+    if (e != ERR_OK)
+        cli_error(MSG_FAILED, err_name(e));
+    return e == ERR_OK ? worst : cli_exit_code(e);
 }
 
 /* ---- opening ---- */
-
-/* The data folder gets the backup's directory. ERR_EXISTS: it has one. */
-static enum err copy_directory(struct restore *r, struct err_note *note)
-{
-    char path[PATH_MAX];
-    uint64_t bytes = 0;
-    TRY(data_dir_make(r->config, note));
-    (void)snprintf(path, sizeof path, "%s/directory.db", r->config->data_dir);
-    if (access(path, F_OK) == 0)
-        return ERR_EXISTS;
-    autoclose int data = open(r->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (data < 0)
-        return err_from_errno(errno);
-    TRY(backup_copy_file(r->from_fd, data, "directory.db", &bytes));
-    return backup_give_tree(path, r->config->data_dir);
-}
 
 static enum err open_here(struct restore *r, struct err_note *note)
 {
     char path[PATH_MAX];
     bool ok = false;
     bool running = control_ask(r->config->data_dir, "status\n", NULL, NULL, &ok) == ERR_OK;
-    if (r->all && running)
+    (void)snprintf(path, sizeof path, "%s/directory.db", r->config->data_dir);
+    if (r->all && (running || access(path, F_OK) == 0))
         return ERR_EXISTS;
     if (r->all)
-        TRY(copy_directory(r, note));
-    (void)snprintf(path, sizeof path, "%s/directory.db", r->config->data_dir);
-    TRY(directory_open(path, false, &r->here, note));
+        TRY(data_dir_make(r->config, note));
+    else
+        TRY(directory_open(path, false, &r->here, note));
     struct store_options options = { .root = r->config->data_dir };
     return running ? ERR_OK : store_open(&options, &r->store, note);
 }

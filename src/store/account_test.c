@@ -17,7 +17,7 @@ static struct store *store;
 static struct account *account;
 static struct arena arena;
 
-static void open_all(void)
+static void open_all_but_account(void)
 {
     struct err_note note = { "" };
     struct store_options options = {
@@ -25,6 +25,11 @@ static void open_all(void)
     };
     if (store_open(&options, &store, &note) != ERR_OK)
         fail_msg("%s", note.text);
+}
+
+static void open_all(void)
+{
+    open_all_but_account();
     assert_ok(store_account(store, SLICE("a1"), true, &account));
 }
 
@@ -811,6 +816,7 @@ static void what_another_program_wrote_is_taken_by_repair(void **state)
 {
     (void)state;
     append("INBOX", message(1), 0);
+    struct mailbox before = box_named("INBOX");
     close_all();
     sqlite3 *db;
     assert_int_equal(sqlite3_open(database_path(), &db), SQLITE_OK);
@@ -820,6 +826,9 @@ static void what_another_program_wrote_is_taken_by_repair(void **state)
     assert_true(findings_of(true) > 0);
     assert_int_equal(findings_of(false), 0);
     open_all();
+    assert_true(box_named("INBOX").uidvalidity >
+                before.uidvalidity); /* numbers may have been damaged too */
+    assert_true(box_named("INBOX").modseq_max > before.modseq_max);
     append("INBOX", message(1), 0);
     assert_true(file_state("mail.db-wal").size > 0);
     assert_int_equal(box_named("INBOX").messages, 2);
@@ -831,6 +840,116 @@ static void change_byte(int fd, off_t at)
     assert_int_equal(pread(fd, &byte, 1, at), 1);
     byte ^= 0x10;
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+/* Into the log alone, whose pages the program's own checkpoint takes over. */
+static void alter(const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(database_path(), &db), SQLITE_OK);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void rows_that_cannot_be_are_mended(void **state)
+{
+    (void)state;
+    static const char *const damages[] = {
+        "UPDATE mailbox SET uidnext=4294967298 WHERE name='INBOX'",
+        "UPDATE mailbox SET uidvalidity=4294967303 WHERE name='INBOX'",
+        "UPDATE account SET uidvalidity=99999999999",
+        "UPDATE account SET modseq=4000000000000000000",
+        "UPDATE mailbox SET modseq=-4",
+        "UPDATE entry SET uid=4294967297 WHERE email=(SELECT min(id) FROM email)",
+        "UPDATE entry SET uid=-5 WHERE email=(SELECT min(id) FROM email)",
+        "UPDATE entry SET mailbox=99 WHERE email=(SELECT min(id) FROM email); UPDATE mailbox SET "
+        "name='Recovered 99' WHERE "
+        "name='Junk'",
+        "DELETE FROM keyword WHERE number=0",
+        "DELETE FROM mailbox WHERE name='INBOX'",
+        "DELETE FROM email WHERE id=(SELECT min(id) FROM email)",
+        "DELETE FROM entry WHERE email=(SELECT min(id) FROM email)",
+        "UPDATE entry SET flags=flags|0x4000000000000000|0x20",
+    };
+    static const struct slice keywords[] = { SLICE_CONST("one"), SLICE_CONST("two") };
+    for (int i = 0; i < 3; i++)
+        append("INBOX", message(3000), 0);
+    struct uidset uids = set_of("1:3");
+    struct store_flags_result set;
+    assert_ok(account_flags(account,
+        &(struct store_flags_args){ .mailbox = box_named("INBOX").id,
+            .uids = &uids,
+            .how = STORE_FLAGS_ADD,
+            .flags = { .keywords = keywords, .keyword_count = 2 } },
+        &set));
+    uidset_done(&uids);
+    uidset_done(&set.done);
+    uidset_done(&set.modified);
+    close_all();
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        alter(damages[i]);
+        if (findings_of(false) == 0)
+            fail_msg("not found: %s", damages[i]);
+        assert_true(findings_of(true) > 0);
+        if (findings_of(false) != 0)
+            fail_msg("not mended: %s", damages[i]);
+        open_all();
+        struct account_usage usage;
+        assert_ok(account_usage(account, &usage));
+        if (usage.messages != 3)
+            fail_msg("%llu messages after: %s", (unsigned long long)usage.messages, damages[i]);
+        uint32_t uid = append("INBOX", message(100), 0);
+        struct uidset one;
+        uidset_init(&one);
+        uidset_add(&one, uid);
+        assert_ok(account_expunge(account,
+            &(struct store_expunge_args){ .mailbox = box_named("INBOX").id, .uids = &one }, NULL));
+        uidset_done(&one);
+        close_all();
+    }
+    open_all();
+}
+
+/* Nothing of it is served, neither before nor after somebody has looked. */
+static void the_file_of_another_account_stays_shut(void **state)
+{
+    (void)state;
+    struct account *other;
+    char command[400];
+    append("INBOX", message(3000), 0);
+    assert_ok(store_account(store, SLICE("b1"), true, &other));
+    struct account *first = account;
+    account = other;
+    append("INBOX", message(3000), 0);
+    append("INBOX", message(4000), 0);
+    account = first;
+    account_unref(other);
+    reopen();
+    int from, to;
+    (void)snprintf(command, sizeof command, "%s/accounts/b1/mail.db", folder);
+    from = open(command, O_RDONLY | O_CLOEXEC);
+    to = open(database_path(), O_WRONLY | O_TRUNC | O_CLOEXEC);
+    while (copy_file_range(from, NULL, to, NULL, 1 << 20, 0) > 0)
+        ;
+    close(from);
+    close(to);
+    findings = 0;
+    assert_ok(account_fsck(account, false, count_finding, NULL));
+    assert_true(findings > 0);
+    assert_ok(account_fsck(account, true, count_finding, NULL));
+    struct store_rows rows = { 0 };
+    enum err e = account_read(
+        account, &(struct store_read_args){ .mailbox = 1, .need = STORE_NEED_BODY }, &arena, &rows);
+    for (size_t i = 0; e == ERR_OK && i < rows.count; i++)
+        assert_true(rows.at[i].body.ptr == NULL);
+    close_all();
+    assert_true(findings_of(true) > 0);
+    assert_true(findings_of(false) > 0);
+    open_all_but_account();
+    assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), false, &account));
+    account = NULL;
+    assert_ok(store_account_remove(store, SLICE("b1")));
 }
 
 static void one_bit_in_any_page_is_found(void **state)
@@ -870,5 +989,6 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
     IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(opening_and_reading_write_nothing),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
+    IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),
     IN_ACCOUNT(one_bit_in_any_page_is_found), IN_ACCOUNT(writers_are_combined),
     IN_ACCOUNT(idle_accounts_are_closed))

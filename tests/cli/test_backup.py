@@ -120,13 +120,18 @@ def test_the_second_copies_what_changed(server, folder):
     user, other = filled(server), filled(server)
     assert "2 mailboxes copied, 0 unchanged" in server.run("backup", folder)
     assert "0 mailboxes copied, 2 unchanged" in server.run("backup", folder)
+    server.append(other, message(7))  # within the tick of a clock, perhaps
+    assert "1 mailboxes copied, 1 unchanged" in server.run("backup", folder)
+    time.sleep(3.1)
+    assert "0 mailboxes copied, 2 unchanged" in server.run("backup", folder)  # known as settled from here on
+    assert "0 mailboxes copied, 2 unchanged" in server.run("backup", folder)
     server.append(user, message(8))
     assert "1 mailboxes copied, 1 unchanged" in server.run("backup", folder)
     first, last = (os.path.join(folder, backups(folder)[i], "accounts") for i in (0, -1))
     for name in os.listdir(first):
         big, = os.listdir(os.path.join(first, name, "big"))
         assert os.path.samefile(os.path.join(first, name, "big", big), os.path.join(last, name, "big", big))
-    assert len(backups(folder)) == 3
+    assert len(backups(folder)) == 6
     shutil.rmtree(os.path.join(folder, backups(folder)[0]))  # old ones can go
     shutil.rmtree(os.path.join(folder, backups(folder)[0]))
     before = everything(server, user)
@@ -249,6 +254,56 @@ def test_a_mailbox_that_cannot_be_read_keeps_its_last_backup(server, folder):
     assert everything(server, user) == before
 
 
+def test_twice_in_one_mailbox_comes_back_twice(server, folder):
+    user = server.user()
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        for data in (BIG, message(1)):
+            c.command(raw.append_command("INBOX", data))
+        c.command("SELECT INBOX")
+        c.command("COPY 1:2 INBOX")
+        before = everything(server, user)
+        server.run("backup", folder)
+        c.command("STORE 1:* +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+        assert "4 messages came back" in server.run("restore", folder, user.address, "--mailbox", "inbox")
+        assert everything(server, user) == before
+        c.command("SELECT INBOX")
+        c.command("STORE 1:2 +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+    assert sorted(data for _, data in everything(server, user)[b"INBOX"]) == sorted([BIG, message(1)])
+    assert code(server, "fsck", user.address) == 0
+
+
+def test_a_backup_that_lost_a_body_replaces_nothing(server, folder):
+    user = filled(server)
+    server.run("backup", folder)
+    for where, _, files in os.walk(folder):
+        if os.path.basename(where) == "big":
+            os.unlink(os.path.join(where, files[0]))
+    before = everything(server, user)
+    assert code(server, "restore", folder, user.address, "--replace") != 0
+    assert everything(server, user) == before
+    with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+        for name in ("INBOX", "Work"):
+            c.command("SELECT " + name)
+            c.command("STORE 1:* +FLAGS (\\Deleted)")
+            c.command("EXPUNGE")
+    assert code(server, "restore", folder, user.address) == 1  # what can be read comes back, and it is told that one cannot
+    after = everything(server, user)
+    assert after[b"INBOX"] == before[b"INBOX"] and len(after[b"Work"]) == len(before[b"Work"]) - 1
+
+
+def test_an_address_that_is_an_alias_now_is_not_taken(server, folder):
+    user, other = filled(server), server.user()
+    server.run("backup", folder)
+    server.run("user", "remove", user.address, "--yes")
+    server.run("alias", "add", user.address, other.address)
+    assert code(server, "restore", folder, user.address) != 0
+    server.run("alias", "remove", user.address)
+    server.run("restore", folder, user.address)
+    assert everything(server, user)
+
+
 def test_a_session_goes_on_beside_a_backup_and_ends_at_a_replace(server, folder):
     user = filled(server)
     server.run("backup", folder)
@@ -332,6 +387,12 @@ def test_what_root_does_by_hand_is_the_servers(folder):
         server.run("restore", folder, user.address, "--replace")
         server.append(user, BIG)
         server.stop()
+        with contextlib.closing(Server({"server.user": "nobody"})) as unserved:
+            os.chmod(unserved.directory, 0o755)
+            shutil.chown(unserved.key, "nobody")
+            unserved.user()
+            unserved.run("backup", folder)
+            unserved.start()
         owners = {os.stat(os.path.join(where, name)).st_uid for where, folders, files in os.walk(server.data) for name in folders + files}
         assert owners == {os.stat(server.data).st_uid} and owners != {0}
 

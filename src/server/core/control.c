@@ -265,8 +265,8 @@ static bool serve_hold(struct control *control, int fd, struct slice id)
 
 static void release(struct control *control, size_t index)
 {
+    close(control->held[index].fd); /* first: who still sees it open has files that stood still */
     store_release(control->held[index].hold);
-    close(control->held[index].fd);
     control->held[index] = control->held[--control->held_count];
 }
 
