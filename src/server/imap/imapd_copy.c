@@ -91,7 +91,9 @@ static enum err expunge(
     TRY(account_expunge(s->account, &args, gone));
     if (!s->qresync || uidset_empty(gone))
         return imapd_ok(s, cmd, "", "Expunged");
-    TRY(imapd_update(s, true, cmd->uid, NULL));
+    enum err e = imapd_update(s, true, cmd->uid, NULL);
+    if (e != ERR_OK) /* they are gone all the same */
+        return imapd_is_over(e) ? e : imapd_ok(s, cmd, "", "Expunged");
     char code[48]; /* RFC 7162 §3.2.7 */
     uint64_t known = s->view.modseq < s->view.gone_modseq ? s->view.modseq : s->view.gone_modseq;
     snprintf(code, sizeof code, "[HIGHESTMODSEQ %llu]", (unsigned long long)known);

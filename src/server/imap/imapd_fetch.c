@@ -224,7 +224,7 @@ static enum err fetch_rows(
         TRY(account_read(s->account, &read, &s->rows, &rows));
         for (size_t i = 0; i < rows.count; i++) {
             enum err e = write_row(f, &rows.at[i]);
-            if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_CANCELED)
+            if (imapd_is_over(e))
                 return e;
             /* the others can still be had; that an encoding is not known is said when there is nothing worse */
             if (e != ERR_OK && e != ERR_NOT_FOUND && (e != ERR_DENIED || row_err == ERR_OK))

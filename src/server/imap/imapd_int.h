@@ -113,6 +113,8 @@ enum err MUST_USE imapd_ok(
 enum err MUST_USE imapd_no(
     struct imapd_session *s, struct imapd_cmd *cmd, const char *code, const char *text);
 enum err MUST_USE imapd_bad(struct imapd_session *s, struct imapd_cmd *cmd, const char *text);
+/* The connection is done with: nothing more can be said. */
+bool imapd_is_over(enum err e);
 /* The answer that fits an error of a parser or the store. ERR_CLOSED, ERR_TIMEOUT and ERR_CANCELED come back as they are. */
 enum err MUST_USE imapd_fail(struct imapd_session *s, struct imapd_cmd *cmd, enum err e);
 /* "a1 OK [CAPABILITY ...] text" */

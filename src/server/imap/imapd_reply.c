@@ -1,6 +1,11 @@
 /* Tagged answers, and the one table from errors to response codes (RFC 3501 §7.1, RFC 5530). */
 #include "server/imap/imapd_int.h"
 
+bool imapd_is_over(enum err e)
+{
+    return e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_CANCELED;
+}
+
 static bool holds_expunges(const struct imapd_cmd *cmd)
 {
     return cmd->command && cmd->command->holds_expunges && !cmd->uid;
@@ -11,7 +16,7 @@ static enum err tagged(struct imapd_session *s, struct imapd_cmd *cmd, const cha
 {
     if (s->state == IMAPD_SELECTED && !s->logging_out) {
         enum err e = imapd_update(s, !holds_expunges(cmd), cmd->uid, NULL);
-        if (e == ERR_CLOSED || e == ERR_TIMEOUT || e == ERR_CANCELED)
+        if (imapd_is_over(e))
             return e;
         /* Any other trouble is told when the mailbox is asked for again; this command has its own answer. */
     }

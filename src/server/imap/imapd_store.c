@@ -89,7 +89,9 @@ static enum err tell(struct imapd_session *s, struct imapd_cmd *cmd, bool silent
 static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd,
     const struct imap_store_args *args, uint64_t named, const struct store_flags_result *result)
 {
-    TRY(tell(s, cmd, args->silent, result));
+    enum err e = tell(s, cmd, args->silent, result);
+    if (imapd_is_over(e)) /* any other trouble does not undo what is done; the next command tells what this one could not */
+        return e;
     if (!uidset_empty(&result->modified))
         return answer_modified(s, cmd, &result->modified);
     if (result->keywords_full)
