@@ -191,7 +191,7 @@ static enum err add_row(
         r->result->there++;
         return ERR_OK;
     }
-    struct blob *blob;
+    struct blob *blob = NULL;
     enum err e = blob_for(r, row, &blob);
     if (e == ERR_CORRUPT ||
         e == ERR_LIMIT) { /* or longer than its row says; the others can still be had */
