@@ -2,8 +2,8 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -12,8 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COPY_BYTES     (1u << 20)
-#define TREE_DEPTH_MAX 8
+#define COPY_BYTES (1u << 20)
 
 static enum err copy_bytes(int from, int to, uint64_t *bytes)
 {
@@ -65,15 +64,10 @@ typedef enum err file_fn(void *fn_arg, int from_dir, const char *name);
 
 static enum err each_file(int dir_fd, const char *folder, file_fn *fn, void *fn_arg)
 {
-    int fd = openat(dir_fd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        int problem = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_from_errno(problem);
-    }
-    enum err e = ERR_OK;
+    DIR *dir;
+    enum err e = dir_open(dir_fd, folder, &dir);
+    if (e != ERR_OK)
+        return e;
     const struct dirent *entry;
     while (e == ERR_OK && (entry = readdir(dir)))
         if (entry->d_name[0] != '.')
@@ -146,56 +140,32 @@ enum err backup_link_account(int old_dir, int to_dir)
     return each_file(old_dir, "big", link_file, &to_big);
 }
 
-/* ---- trees: by descriptor, so that nobody who may write in them leads root elsewhere ---- */
+/* ---- whose files they are ---- */
 
-typedef bool entry_fn(int dir_fd, const char *name, bool folder, const struct stat *owner);
-
-/* fn after what is in a folder. */
-static bool walk(int dir_fd, entry_fn *fn, const struct stat *owner, int depth)
+/* By descriptor, so that nobody who may write in them leads root elsewhere. What is owned rightly is left alone. */
+static enum err give(int parent_fd, const char *name, const struct stat *owner, int depth)
 {
-    DIR *dir = fdopendir(dir_fd);
-    if (!dir) {
-        close(dir_fd);
-        return false;
-    }
-    bool ok = true;
+    struct stat st;
+    if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
+    bool ours = st.st_uid == owner->st_uid && st.st_gid == owner->st_gid;
+    if (!ours && fchownat(parent_fd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+        return err_from_errno(errno);
+    if (!S_ISDIR(st.st_mode))
+        return ERR_OK;
+    DIR *dir;
+    enum err e = depth > 0 ? dir_open(parent_fd, name, &dir) : ERR_LIMIT;
+    if (e != ERR_OK)
+        return e;
     const struct dirent *entry;
     while ((entry = readdir(dir))) {
-        const char *name = entry->d_name;
-        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        int inner =
-            openat(dirfd(dir), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-        bool folder = inner >= 0;
-        if (folder)
-            ok &= depth > 0 ? walk(inner, fn, owner, depth - 1) : (close(inner), false);
-        ok &= fn(dirfd(dir), name, folder, owner);
+        enum err inner = give(dirfd(dir), entry->d_name, owner, depth - 1);
+        e = inner == ERR_OK ? e : inner;
     }
     closedir(dir);
-    return ok;
-}
-
-static bool remove_entry(int dir_fd, const char *name, bool folder, const struct stat *owner)
-{
-    (void)owner;
-    return unlinkat(dir_fd, name, folder ? AT_REMOVEDIR : 0) == 0;
-}
-
-enum err backup_remove_tree(int parent_fd, const char *name)
-{
-    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? ERR_OK : err_from_errno(errno);
-    if (!walk(fd, remove_entry, NULL, TREE_DEPTH_MAX) ||
-        unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
-        return ERR_IO;
-    return ERR_OK;
-}
-
-static bool give_entry(int dir_fd, const char *name, bool folder, const struct stat *owner)
-{
-    (void)folder;
-    return fchownat(dir_fd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) == 0;
+    return e;
 }
 
 enum err backup_give_tree(const char *path, const char *like)
@@ -203,12 +173,7 @@ enum err backup_give_tree(const char *path, const char *like)
     struct stat owner;
     if (geteuid() != 0)
         return ERR_OK;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 || stat(like, &owner) != 0 || fchown(fd, owner.st_uid, owner.st_gid) != 0) {
-        int problem = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_from_errno(problem);
-    }
-    return walk(fd, give_entry, &owner, TREE_DEPTH_MAX) ? ERR_OK : ERR_IO;
+    if (stat(like, &owner) != 0)
+        return err_from_errno(errno);
+    return give(AT_FDCWD, path, &owner, DIR_DEPTH_MAX);
 }

@@ -16,8 +16,6 @@ enum err MUST_USE backup_copy_big(
     int from_dir, int old_dir, int to_dir, uint64_t *bytes, size_t *out_unread);
 /* mail.db and big/ of an account: links of what an earlier backup has. */
 enum err MUST_USE backup_link_account(int old_dir, int to_dir);
-/* Deletes a folder and all below it. ERR_OK when there is none. */
-enum err MUST_USE backup_remove_tree(int parent_fd, const char *name);
 /* As root: gives a folder and all below it to whoever owns `like`. */
 enum err MUST_USE backup_give_tree(const char *path, const char *like);
 

@@ -7,6 +7,7 @@
 #include "auth/directory.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/dir.h"
 #include "bin/backup_files.h"
 #include "bin/verb_backup_int.h"
 #include "server/core/control.h"
@@ -91,7 +92,7 @@ static enum err write_source(int new_fd, const char *text)
 /* An empty folder for the account, whatever an earlier try left. */
 static enum err make_place(struct backup *b, const char *id, int *out_to)
 {
-    TRY(backup_remove_tree(b->new_fd, id));
+    TRY(dir_remove(b->new_fd, id));
     if (mkdirat(b->new_fd, id, 0700) != 0)
         return err_from_errno(errno);
     *out_to = openat(b->new_fd, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -245,7 +246,7 @@ static enum err backup_account(struct backup *b, const struct user *user)
     unsigned long long copied = b->copied;
     enum err e = copy_account(b, &place);
     if (e != ERR_OK && (old < 0 || link_old(b, &place, "") != ERR_OK))
-        (void)!backup_remove_tree(b->new_fd, user->id); /* no half of one under a finished name */
+        (void)!dir_remove(b->new_fd, user->id); /* no half of one under a finished name */
     if (e != ERR_OK || b->copied == copied)
         return e;
     return check_copy(b, user);
@@ -316,7 +317,7 @@ static enum err fill(struct backup *b, const char *root, int root_fd, struct dir
     char path[PATH_MAX], file[PATH_MAX + 16], newest[BACKUP_NAME_BYTES];
     if ((size_t)snprintf(path, sizeof path, "%s/" PARTIAL_NAME, root) >= sizeof path)
         return ERR_LIMIT;
-    TRY(backup_remove_tree(root_fd, PARTIAL_NAME)); /* one that was cut short */
+    TRY(dir_remove(root_fd, PARTIAL_NAME)); /* one that was cut short */
     if (mkdirat(root_fd, PARTIAL_NAME, 0700) != 0 ||
         mkdirat(root_fd, PARTIAL_NAME "/accounts", 0700) != 0)
         return err_from_errno(errno);

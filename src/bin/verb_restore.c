@@ -6,6 +6,7 @@
 
 #include "auth/directory.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/encode.h"
 #include "base/rand.h"
 #include "bin/backup_files.h"
@@ -239,7 +240,7 @@ static enum err bring_back(struct restore *r, const struct user *from, const str
     if (e == ERR_OK)
         e = r->store ? by_hand(r, to, &args) : by_server(r, to, &args);
     autoclose int data = open(r->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    (void)!backup_remove_tree(data, name); /* what stays is swept at the next start */
+    (void)!dir_remove(data, name); /* what stays is swept at the next start */
     return e;
 }
 

@@ -25,7 +25,6 @@
 
 #define GIVE_UP_S        (5 * 86400)
 #define ROWS_AT_ONCE     100
-#define PIECE_BYTES      (64u << 10)
 #define WORKER_STACK     (256u << 10)
 #define BOUNCE_BYTES_MAX (2u << 20)
 
@@ -163,21 +162,6 @@ static enum err agenda_open(struct outbox *outbox, const char *data_dir, struct 
 
 /* ---- one row ---- */
 
-static enum err copy_body(const struct msg_source *source, struct blob *blob)
-{
-    struct buf piece;
-    buf_init(&piece, 0);
-    enum err e = ERR_OK;
-    for (uint64_t at = 0; at < source->size && e == ERR_OK; at += PIECE_BYTES) {
-        buf_clear(&piece);
-        e = msg_source_read(source, at, PIECE_BYTES, &piece);
-        if (e == ERR_OK)
-            e = blob_write(blob, buf_slice(&piece));
-    }
-    buf_done(&piece);
-    return e;
-}
-
 static enum err blob_for(struct outbox *outbox, const struct store_outgoing *row,
     const struct msg_source *source, struct blob **out_blob)
 {
@@ -187,7 +171,7 @@ static enum err blob_for(struct outbox *outbox, const struct store_outgoing *row
     TRY(blob_new(outbox->store, source->size + (uint64_t)len, &blob));
     enum err e = blob_write(blob, slice_from(trace, (size_t)len));
     if (e == ERR_OK)
-        e = copy_body(source, blob);
+        e = blob_write_source(blob, source);
     if (e == ERR_OK)
         e = blob_finish(blob);
     if (e == ERR_OK)

@@ -124,6 +124,21 @@ enum err blob_write(struct blob *blob, struct slice bytes)
     return ERR_OK;
 }
 
+enum err blob_write_source(struct blob *blob, const struct msg_source *source)
+{
+    struct buf piece;
+    buf_init(&piece, 0);
+    enum err e = ERR_OK;
+    for (uint64_t at = 0; at < source->size && e == ERR_OK; at += FILE_BUFFER_BYTES) {
+        buf_clear(&piece);
+        e = msg_source_read(source, at, FILE_BUFFER_BYTES, &piece);
+        if (e == ERR_OK)
+            e = blob_write(blob, buf_slice(&piece));
+    }
+    buf_done(&piece);
+    return e;
+}
+
 uint64_t blob_size(const struct blob *blob)
 {
     return blob->size;

@@ -4,11 +4,11 @@
 #include "store/account.h"
 
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/encode.h"
 #include "store/vfs.h"
 
 #include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -163,7 +163,7 @@ static enum err make_folder(struct account *account)
     int root = account->store->root_fd;
     char path[16 + ACCOUNT_ID_BYTES_MAX];
     (void)snprintf(path, sizeof path, "incoming/%s", account->id);
-    TRY(store_remove_dir(root, path));
+    TRY(dir_remove(root, path));
     if (mkdirat(root, path, 0700) != 0)
         return err_from_errno(errno);
     account->folder_fd = open_folder(account, "incoming");
@@ -315,17 +315,13 @@ static enum err big_names(struct account *account, struct map *named)
 
 enum err account_big_unnamed(struct account *account, account_big_fn *fn, void *fn_arg)
 {
-    int fd = openat(account->folder_fd, "big", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        if (fd >= 0)
-            close(fd);
-        return ERR_IO;
-    }
+    DIR *dir;
+    enum err e = dir_open(account->folder_fd, "big", &dir);
+    if (e != ERR_OK)
+        return e == ERR_NOT_FOUND ? ERR_IO : e;
     struct map named;
     map_init(&named);
     bool known = false;
-    enum err e = ERR_OK;
     const struct dirent *entry;
     while (e == ERR_OK && (entry = readdir(dir))) {
         unsigned char guid[GUID_BYTES];

@@ -8,12 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void count_page(void *check_arg, uint32_t page)
-{
-    (void)page;
-    ((struct check *)check_arg)->damaged_pages++;
-}
-
 static void tell_page(void *check_arg, uint32_t page)
 {
     struct check *c = check_arg;
@@ -68,13 +62,11 @@ static enum err check_owner(struct check *c, bool *out_foreign)
     *out_foreign = false;
     if (!id[0] || strcmp(id, c->account->id) == 0)
         return ERR_OK;
-    size_t damaged = c->damaged_pages;
-    c->damaged_pages = 0;
+    uint64_t damaged;
     store_vfs_owner(c->account->db, slice_of(id));
-    enum err e = store_vfs_scan(c->account->db, false, count_page, c);
+    enum err e = store_vfs_scan(c->account->db, false, NULL, NULL, &damaged);
     store_vfs_owner(c->account->db, slice_of(c->account->id));
-    *out_foreign = c->damaged_pages < damaged;
-    c->damaged_pages = damaged;
+    *out_foreign = e == ERR_OK && damaged < c->damaged_pages;
     if (*out_foreign)
         fsck_found(
             c, false, "mail.db is not of this account but of %s; put the right one back", id);
@@ -102,7 +94,8 @@ static enum err check_content(struct check *c, bool looked)
     c->repair &= c->findings == 0;
     if (looked && c->findings == 0)
         TRY(check_length(c));
-    return c->damaged_pages ? store_vfs_scan(db, c->repair, tell_page, c) : ERR_OK;
+    uint64_t told;
+    return c->damaged_pages ? store_vfs_scan(db, c->repair, tell_page, c, &told) : ERR_OK;
 }
 
 /* A page that the log holds anew may be half written in the file, so the log goes first. A full disk, or a backup that runs, keeps the pages from being
@@ -116,7 +109,7 @@ enum err fsck_file(struct check *c)
         fsck_found(c, false, "the log cannot be copied into mail.db");
     }
     if (look)
-        TRY(store_vfs_scan(c->account->db, false, count_page, c));
+        TRY(store_vfs_scan(c->account->db, false, NULL, NULL, &c->damaged_pages));
     bool verified = store_vfs_verify(c->account->db, true);
     (void)store_vfs_verify(c->account->db, verified);
     e = check_content(c, look);

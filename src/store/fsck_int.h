@@ -11,7 +11,7 @@ struct check {
     void *tell_arg;
     size_t findings;
     uint64_t summaries_changed;
-    size_t damaged_pages;
+    uint64_t damaged_pages;
 };
 
 /* One finding, told. */

@@ -6,19 +6,17 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/dir.h"
 #include "store/vfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 /* Of one transaction. */
 #define BATCH_ROWS  64
 #define BATCH_BYTES (1u << 20)
-#define PIECE_BYTES (64u << 10)
 /* A copy's modseq is below what was given out after it was made by less than this: years of a million changes a day. */
 #define EPOCH_MODSEQS (INT64_C(1) << 32)
 /* Mailboxes that may still be made between the preparing and the replacing. */
@@ -70,18 +68,9 @@ static enum err copy_body(struct restoring *r, const struct store_row *row, stru
     if (row->body.ptr)
         return blob_write(blob, row->body);
     struct store_body *body;
-    struct buf piece;
     TRY(account_body(r->copy, row->email, &body));
     struct msg_source source = store_body_source(body);
-    buf_init(&piece, 0);
-    enum err e = ERR_OK;
-    for (uint64_t at = 0; at < source.size && e == ERR_OK; at += PIECE_BYTES) {
-        buf_clear(&piece);
-        e = msg_source_read(&source, at, PIECE_BYTES, &piece);
-        if (e == ERR_OK)
-            e = blob_write(blob, buf_slice(&piece));
-    }
-    buf_done(&piece);
+    enum err e = blob_write_source(blob, &source);
     store_body_close(body);
     return e;
 }
@@ -135,7 +124,6 @@ static enum err add_place(
         uidset_done(&set.modified);
         r->result->added += e == ERR_OK;
     }
-    r->result->over_quota |= copied.over_quota;
     uidset_done(&copied.source);
     uidset_done(&copied.target);
     uidset_done(&uids);
@@ -152,9 +140,7 @@ static enum err file_batch(struct restoring *r, int64_t mailbox, const struct ba
     struct store_append_result filed = { 0 };
     if (batch->count == 0)
         return ERR_OK;
-    enum err e = account_append(r->account, mailbox, batch->items, batch->count, &filed);
-    r->result->over_quota |= filed.over_quota;
-    TRY(e);
+    TRY(account_append(r->account, mailbox, batch->items, batch->count, &filed));
     for (size_t i = 0; i < batch->count; i++)
         TRY(place_set(r, batch->items[i].guid,
             (struct place){ .mailbox = mailbox, .uid = filed.uid_first + (uint32_t)i }));
@@ -323,12 +309,6 @@ enum err store_restore(struct store *store, struct slice id, const struct store_
 
 /* ---- taking the place ---- */
 
-static void count_page(void *count_arg, uint32_t page)
-{
-    (void)page;
-    ++*(uint64_t *)count_arg;
-}
-
 /* Numbers that the account here has given out, as far as they can be read. */
 static void given_out(struct store *store, struct slice id, int64_t *uidvalidity, int64_t *modseq)
 {
@@ -411,7 +391,7 @@ static enum err raise_copy(struct store *store, const struct store_restore_args 
     struct account *copy;
     uint64_t damaged = 0;
     TRY(open_copy(store, args, args->from_id, ACCOUNT_EXISTING, &copy));
-    enum err e = store_vfs_scan(copy->db, false, count_page, &damaged);
+    enum err e = store_vfs_scan(copy->db, false, NULL, NULL, &damaged);
     if (e == ERR_OK && damaged > 0)
         e = ERR_CORRUPT;
     if (e == ERR_OK)
@@ -425,7 +405,7 @@ static enum err raise_copy(struct store *store, const struct store_restore_args 
         return e;
     /* whole a moment ago; now its pages are those of another id */
     TRY(open_copy(store, args, id, ACCOUNT_MEND, &copy));
-    e = store_vfs_scan(copy->db, true, count_page, &damaged);
+    e = store_vfs_scan(copy->db, true, NULL, NULL, &damaged);
     account_db_close(copy, false);
     return e;
 }
@@ -451,7 +431,6 @@ enum err store_replace(struct store *store, struct slice id, const char *folder)
         e = store_swap_folder(store, id, folder);
     pthread_mutex_unlock(&store->lock);
     if (e == ERR_OK)
-        (void)!store_remove_dir(
-            store->root_fd, folder); /* what was there before; what stays is swept */
+        (void)!dir_remove(store->root_fd, folder); /* what was there before; what stays is swept */
     return e;
 }

@@ -7,9 +7,9 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/dir.h"
 #include "base/limits.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,8 +19,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FOLDER_DEPTH_MAX 4 /* removed/ID/big/GUID is three */
-
 /* Makes dir below parent when it is missing. */
 enum err store_make_dir(int parent_fd, const char *name, struct err_note *note)
 {
@@ -28,37 +26,6 @@ enum err store_make_dir(int parent_fd, const char *name, struct err_note *note)
         return err_noted(
             note, err_from_errno(errno), "the folder %s cannot be made: %s", name, strerror(errno));
     return ERR_OK;
-}
-
-/* Deletes what is in a folder, and in folders below it down to depth. The folder itself stays. */
-static enum err empty_dir(int parent_fd, const char *name, int depth)
-{
-    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return err_from_errno(errno);
-    DIR *dir = fdopendir(fd);
-    if (!dir) {
-        int problem = errno;
-        close(fd);
-        return err_from_errno(problem);
-    }
-    enum err e = ERR_OK;
-    const struct dirent *entry;
-    while ((entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        if (unlinkat(dirfd(dir), entry->d_name, 0) == 0)
-            continue;
-        enum err inner = errno == EISDIR && depth > 0
-                             ? empty_dir(dirfd(dir), entry->d_name, depth - 1)
-                             : err_from_errno(errno);
-        if (inner == ERR_OK && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) != 0)
-            inner = err_from_errno(errno);
-        if (inner != ERR_OK)
-            e = inner;
-    }
-    closedir(dir);
-    return e;
 }
 
 /* What root makes is for the user whose folder it is. */
@@ -74,14 +41,6 @@ static bool give_folders(int root)
         if (fchownat(root, names[i], owner.st_uid, owner.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
             return false;
     return true;
-}
-
-enum err store_remove_dir(int parent_fd, const char *name)
-{
-    enum err e = empty_dir(parent_fd, name, FOLDER_DEPTH_MAX);
-    if (e == ERR_OK && unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
-        e = err_from_errno(errno);
-    return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
 enum err store_open(
@@ -104,10 +63,10 @@ enum err store_open(
     if (!give_folders(root))
         return err_noted(note, ERR_IO, "the folders in %s cannot be given to its owner: %s",
             options->root, strerror(errno));
-    if (empty_dir(root, "removed", FOLDER_DEPTH_MAX) != ERR_OK)
+    if (dir_empty(root, "removed") != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/removed cannot be emptied; look at its files and permissions", options->root);
-    if (empty_dir(root, "incoming", FOLDER_DEPTH_MAX) != ERR_OK)
+    if (dir_empty(root, "incoming") != ERR_OK)
         return err_noted(note, ERR_IO,
             "%s/incoming cannot be emptied; look at its files and permissions", options->root);
     if (fsync(root) != 0)
@@ -206,15 +165,10 @@ bool store_disk_readonly(struct store *store)
 
 enum err store_account_ids(struct store *store, store_id_fn *fn, void *fn_arg)
 {
-    int fd = openat(store->root_fd, "accounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    if (!dir) {
-        int problem = errno;
-        if (fd >= 0)
-            close(fd);
-        return err_from_errno(problem);
-    }
-    enum err e = ERR_OK;
+    DIR *dir;
+    enum err e = dir_open(store->root_fd, "accounts", &dir);
+    if (e != ERR_OK)
+        return e;
     const struct dirent *entry;
     while (e == ERR_OK && (entry = readdir(dir)))
         if (store_id_ok(slice_of(entry->d_name)))
@@ -234,7 +188,7 @@ enum err store_account_remove(struct store *store, struct slice id)
     if (e == ERR_OK)
         e = store_sync_dir(store->root_fd, "accounts"); /* it must not come back */
     if (e == ERR_OK)
-        e = empty_dir(store->root_fd, "removed", FOLDER_DEPTH_MAX);
+        e = dir_empty(store->root_fd, "removed");
     pthread_mutex_unlock(&store->lock);
     return e;
 }

@@ -63,6 +63,8 @@ struct blob;
 enum err MUST_USE blob_new(struct store *store, uint64_t bytes_max, struct blob **out_blob);
 /* ERR_LIMIT over bytes_max, ERR_NO_SPACE, ERR_IO; the blob is then useless. */
 enum err MUST_USE blob_write(struct blob *blob, struct slice bytes);
+/* All bytes of a message, in pieces. Gives the source's errors too. */
+enum err MUST_USE blob_write_source(struct blob *blob, const struct msg_source *source);
 uint64_t blob_size(const struct blob *blob);
 /* No more bytes: makes the summary; syncs a file and its directory entry (S-2). Required before append. Idempotent. */
 enum err MUST_USE blob_finish(struct blob *blob);
@@ -409,10 +411,9 @@ struct store_restore_args {
 struct store_restore_result {
     uint64_t added, there; /* messages that came back; that had not gone */
     uint64_t damaged;      /* that cannot be read in the copy */
-    bool over_quota;
 };
 /* Adds what the copy has and the account has not (by guid), with flags and dates, to mailboxes of the same names; makes the account and mailboxes that are
- * missing. New UIDs, the old guids. Nothing that is there changes. What was added before an error stays. ERR_NOT_FOUND: the copy has no such mailbox or message. */
+ * missing. New UIDs, the old guids. Nothing that is there changes. What was added before an error stays. ERR_NO_SPACE also over the quota. ERR_NOT_FOUND: the copy has no such mailbox or message. */
 enum err MUST_USE store_restore(struct store *store, struct slice id, const struct store_restore_args *args, struct store_restore_result *out_result);
 /* Gives the copy new UIDVALIDITYs and a modseq above all that account id and the copy have given out. ERR_CORRUPT: the copy is damaged. Once for a copy. */
 enum err MUST_USE store_replace_prepare(struct store *store, struct slice id, const struct store_restore_args *args);

@@ -45,8 +45,6 @@ enum err MUST_USE store_move_account(
     struct store *store, struct slice id, const char *from, const char *to);
 /* Puts a folder in an account's place, in one step; what was there before has that folder's name then. With store->lock held, the account shut. */
 enum err MUST_USE store_swap_folder(struct store *store, struct slice id, const char *folder);
-/* Deletes a folder and all that is in it; ERR_OK when there is none. */
-enum err MUST_USE store_remove_dir(int parent_fd, const char *name);
 enum err MUST_USE store_make_dir(int parent_fd, const char *name, struct err_note *note);
 
 /* Whether so many bytes more on the disk, in a file of their own or not, leave room for what must always be possible: deleting, moving, flags, logging in. */

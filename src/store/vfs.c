@@ -196,14 +196,15 @@ bool store_vfs_verify(sqlite3 *db, bool verify)
     return before;
 }
 
-enum err store_vfs_scan(sqlite3 *db, bool bless, store_page_fn *tell, void *tell_arg)
+enum err store_vfs_scan(
+    sqlite3 *db, bool bless, store_page_fn *tell, void *tell_arg, uint64_t *out_damaged)
 {
+    *out_damaged = 0;
     static const unsigned char zeros[STORE_PAGE_BYTES];
     sqlite3_file *file = file_of(db), *system = inner(file);
     sqlite3_int64 size;
     if (system->pMethods->xFileSize(system, &size) != SQLITE_OK)
         return ERR_IO;
-    bool blessed = false;
     for (sqlite3_int64 at = 0; at < size; at += STORE_PAGE_BYTES) {
         unsigned char page[STORE_PAGE_BYTES];
         int rc = system->pMethods->xRead(system, page, STORE_PAGE_BYTES, at);
@@ -211,12 +212,14 @@ enum err store_vfs_scan(sqlite3 *db, bool bless, store_page_fn *tell, void *tell
             return ERR_IO;
         if (rc == SQLITE_OK && (fits(file, page, at) || memcmp(page, zeros, sizeof page) == 0))
             continue;
-        tell(tell_arg, (uint32_t)(at / STORE_PAGE_BYTES + 1));
+        ++*out_damaged;
+        if (tell)
+            tell(tell_arg, (uint32_t)(at / STORE_PAGE_BYTES + 1));
         if (bless && file_write(file, page, STORE_PAGE_BYTES, at) != SQLITE_OK)
             return ERR_IO;
-        blessed |= bless;
     }
-    return blessed && file_sync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK ? ERR_IO : ERR_OK;
+    return bless && *out_damaged > 0 && file_sync(file, SQLITE_SYNC_NORMAL) != SQLITE_OK ? ERR_IO
+                                                                                         : ERR_OK;
 }
 
 enum err store_vfs_pages(sqlite3 *db, uint64_t keep_max, uint64_t *out_pages)

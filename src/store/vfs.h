@@ -25,10 +25,11 @@ void store_vfs_owner(sqlite3 *db, struct slice id);
 bool store_vfs_verify(sqlite3 *db, bool verify);
 
 typedef void store_page_fn(void *arg, uint32_t page);
-/* Looks at each page that the file has; tell is called for each damaged one, which with bless gets the checksum of what it holds. A page of zeros passes:
+/* Looks at each page that the file has; tell (may be NULL) is called for each damaged one, which is counted and with bless gets the checksum of what it holds. A page of zeros passes:
  * SQLite may leave one unwritten, and reading one that counts is refused. The log must be empty (a checkpoint went before). The file is synced after
  * a blessing. ERR_IO. */
-enum err MUST_USE store_vfs_scan(sqlite3 *db, bool bless, store_page_fn *tell, void *tell_arg);
+enum err MUST_USE store_vfs_scan(
+    sqlite3 *db, bool bless, store_page_fn *tell, void *tell_arg, uint64_t *out_damaged);
 /* How many pages the file has, a part counting as one. With keep_max, what lies behind so many goes. ERR_IO. */
 enum err MUST_USE store_vfs_pages(sqlite3 *db, uint64_t keep_max, uint64_t *out_pages);
 

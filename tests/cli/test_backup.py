@@ -70,6 +70,13 @@ def everything(server, user):
     return found
 
 
+def empty(c, *names):
+    for name in names:
+        c.command("SELECT " + name)
+        c.command("STORE 1:* +FLAGS (\\Deleted)")
+        c.command("EXPUNGE")
+
+
 def numbers(server, user, name="INBOX"):
     with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
         text = c.command(f"STATUS {name} (UIDVALIDITY UIDNEXT HIGHESTMODSEQ)")[1][0][0]
@@ -180,10 +187,7 @@ def test_one_mailbox_or_one_message(server, folder):
     before = everything(server, user)
     server.run("backup", folder)
     with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
-        for name in ("INBOX", "Work"):
-            c.command("SELECT " + name)
-            c.command("STORE 1:* +FLAGS (\\Deleted)")
-            c.command("EXPUNGE")
+        empty(c, "INBOX", "Work")
     where = os.path.join(folder, backups(folder)[0])
     listed = server.run("restore", where, "--list", user.address, "--mailbox", "INBOX").splitlines()
     assert [line.split(None, 4)[4] for line in listed] == [f"number {n}" for n in range(6)]
@@ -284,10 +288,7 @@ def test_a_backup_that_lost_a_body_replaces_nothing(server, folder):
     assert code(server, "restore", folder, user.address, "--replace") != 0
     assert everything(server, user) == before
     with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
-        for name in ("INBOX", "Work"):
-            c.command("SELECT " + name)
-            c.command("STORE 1:* +FLAGS (\\Deleted)")
-            c.command("EXPUNGE")
+        empty(c, "INBOX", "Work")
     assert code(server, "restore", folder, user.address) == 1  # what can be read comes back, and it is told that one cannot
     after = everything(server, user)
     assert after[b"INBOX"] == before[b"INBOX"] and len(after[b"Work"]) == len(before[b"Work"]) - 1
@@ -348,9 +349,7 @@ def test_a_held_account_stands_still(server):
     with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
         for n in range(150):
             c.command(raw.append_command("INBOX", b"Subject: more\r\n\r\n" + b"%070d\r\n" % n * 400))
-        c.command("SELECT Work")
-        c.command("STORE 1:* +FLAGS (\\Deleted)")
-        c.command("EXPUNGE")
+        empty(c, "Work")
         assert code(server, "fsck", user.address) == 0
         assert files() == before
         c.command("SELECT INBOX")

@@ -67,16 +67,21 @@ static void read_answer(int fd, bool goes_on, struct buf *in)
     }
 }
 
+static enum err connect_to(const char *data_dir, int *out_fd)
+{
+    struct sockaddr_un address;
+    TRY(control_socket_path(data_dir, &address));
+    *out_fd = control_connect(&address);
+    return *out_fd >= 0 ? ERR_OK : errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
+}
+
 enum err control_hold(
     const char *data_dir, const char *id, control_line_fn *tell, void *tell_arg, int *out_fd)
 {
-    struct sockaddr_un address;
     char line[128];
+    int fd;
     *out_fd = -1;
-    TRY(control_socket_path(data_dir, &address));
-    int fd = control_connect(&address);
-    if (fd < 0)
-        return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
+    TRY(connect_to(data_dir, &fd));
     (void)snprintf(line, sizeof line, "hold %s\n", id);
     control_send(fd, slice_of(line));
     struct buf in;
@@ -93,11 +98,8 @@ enum err control_hold(
 enum err control_ask(
     const char *data_dir, const char *line, control_line_fn *tell, void *tell_arg, bool *out_ok)
 {
-    struct sockaddr_un address;
-    TRY(control_socket_path(data_dir, &address));
-    autoclose int fd = control_connect(&address);
-    if (fd < 0)
-        return errno == EACCES ? ERR_DENIED : ERR_NOT_FOUND;
+    autoclose int fd = -1;
+    TRY(connect_to(data_dir, &fd));
     control_send(fd, slice_of(line));
     (void)shutdown(fd, SHUT_WR);
     struct buf in;

@@ -52,7 +52,7 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
             bool matches = false;
             enum err e = match_row(q, &rows.at[i], &matches);
             if (e == ERR_NOT_FOUND)
-                continue; /* expunged while we looked */
+                continue;           /* expunged while we looked */
             if (e == ERR_CORRUPT) { /* the others can still be found */
                 log_error("imap.search", "conn=%llu user=%s uid=%u err=%s left out",
                     conn_id(s->conn), LOG_S(slice_of(s->user.address)), (unsigned)rows.at[i].uid,
@@ -66,6 +66,9 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
             if (rows.at[i].modseq > *out_modseq)
                 *out_modseq = rows.at[i].modseq;
         }
+        if (rows.damaged)
+            log_error("imap.search", "conn=%llu user=%s err=corrupt messages left out",
+                conn_id(s->conn), LOG_S(slice_of(s->user.address)));
         imapd_made_keep(s, &q->made);
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);

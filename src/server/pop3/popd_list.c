@@ -33,6 +33,9 @@ static enum err snapshot(struct popd_session *s, struct arena *arena)
         struct store_rows rows;
         arena_reset(arena);
         TRY(account_read(s->account, &args, arena, &rows));
+        if (rows.damaged)
+            log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
+                conn_id(s->conn), LOG_S(slice_of(s->user.address)));
         keep(s, &rows);
         args.from_uid = rows.next_uid;
     } while (args.from_uid);

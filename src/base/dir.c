@@ -1,0 +1,54 @@
+#include "base/dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum err dir_open(int parent_fd, const char *name, DIR **out_dir)
+{
+    int fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    *out_dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (*out_dir)
+        return ERR_OK;
+    int problem = errno;
+    if (fd >= 0)
+        close(fd);
+    return problem == ENOTDIR || problem == ELOOP ? ERR_DENIED : err_from_errno(problem);
+}
+
+static enum err empty(int parent_fd, const char *name, int depth)
+{
+    DIR *dir;
+    enum err e = dir_open(parent_fd, name, &dir);
+    if (e != ERR_OK)
+        return e;
+    const struct dirent *entry;
+    while ((entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+            continue;
+        enum err inner = errno == EISDIR && depth > 0 ? empty(dirfd(dir), entry->d_name, depth - 1)
+                                                      : err_from_errno(errno);
+        if (inner == ERR_OK && unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR) != 0)
+            inner = err_from_errno(errno);
+        if (inner != ERR_OK)
+            e = inner;
+    }
+    closedir(dir);
+    return e;
+}
+
+enum err dir_empty(int parent_fd, const char *name)
+{
+    return empty(parent_fd, name, DIR_DEPTH_MAX);
+}
+
+enum err dir_remove(int parent_fd, const char *name)
+{
+    enum err e = dir_empty(parent_fd, name);
+    if (e == ERR_OK && unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
+        e = err_from_errno(errno);
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
