@@ -59,6 +59,13 @@ void scram_server_challenge(struct scram_server *scram, const struct scram_secre
  * binding; appends "v=..." else. Nothing is appended on failure: "e=" is optional and costs a round (RFC 5802 §5.1). */
 enum err MUST_USE scram_server_final(struct scram_server *scram, const struct scram_secret *secret,
         struct slice client_final, struct slice channel_binding, struct buf *out);
+/* The same for a user with several passwords, whose secrets share salt and iterations: the proof may belong to any of them, and how long
+ * that takes does not tell to which. *out_which is the index of the keys that fit. */
+struct scram_keys {
+    unsigned char stored[SCRAM_KEY_BYTES], server[SCRAM_KEY_BYTES];
+};
+enum err MUST_USE scram_server_final_any(struct scram_server *scram, const struct scram_keys *keys, size_t count,
+        struct slice client_final, struct slice channel_binding, struct buf *out, size_t *out_which);
 
 /* Client side. binding_name empty = "n" (or "y" when the client could but the server does not offer it). */
 struct scram_client {

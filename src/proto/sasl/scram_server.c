@@ -171,54 +171,84 @@ static bool binding_fits(
     return fits;
 }
 
-/* Whether the proof belongs to the secret; out_signature is the server's own. RFC 5802 §3. */
-static bool proof_fits(const struct scram_server *scram, const struct scram_secret *secret,
-    const struct client_final *final, const unsigned char proof[SCRAM_KEY_BYTES],
-    unsigned char out_signature[SCRAM_KEY_BYTES])
+static void write_auth_message(
+    const struct scram_server *scram, const struct client_final *final, struct buf *out)
 {
-    struct buf auth_message;
-    buf_init(&auth_message, 0);
-    buf_add(&auth_message, buf_slice(&scram->client_first_bare));
-    buf_addc(&auth_message, ',');
-    buf_add(&auth_message, buf_slice(&scram->server_first));
-    buf_addc(&auth_message, ',');
-    buf_add(&auth_message, final->without_proof);
+    buf_add(out, buf_slice(&scram->client_first_bare));
+    buf_addc(out, ',');
+    buf_add(out, buf_slice(&scram->server_first));
+    buf_addc(out, ',');
+    buf_add(out, final->without_proof);
+}
+
+/* Whether the proof belongs to the keys. RFC 5802 §3. */
+static bool proof_fits(const struct scram_keys *keys, struct slice auth_message,
+    const unsigned char proof[SCRAM_KEY_BYTES])
+{
     unsigned char key[SCRAM_KEY_BYTES], stored[SCRAM_KEY_BYTES];
-    scram_hmac(secret->stored_key, buf_slice(&auth_message), key);
+    scram_hmac(keys->stored, auth_message, key);
     scram_xor(key, proof); /* now ClientKey */
     scram_hash(key, stored);
-    scram_hmac(secret->server_key, buf_slice(&auth_message), out_signature);
-    bool fits = scram_key_eq(stored, secret->stored_key);
+    bool fits = scram_key_eq(stored, keys->stored);
     explicit_bzero(key, sizeof key);
-    buf_done(&auth_message);
     return fits;
 }
 
-enum err scram_server_final(struct scram_server *scram, const struct scram_secret *secret,
-    struct slice client_final, struct slice channel_binding, struct buf *out)
+static enum err decode_proof(struct slice text, unsigned char out[SCRAM_KEY_BYTES])
 {
-    struct client_final final;
-    enum err e = parse_client_final(client_final, &final);
-    if (e)
-        return fail(scram, e, "other-error");
     struct buf proof;
     buf_init(&proof, SCRAM_KEY_BYTES + 3);
-    unsigned char proof_bytes[SCRAM_KEY_BYTES] = { 0 }, signature[SCRAM_KEY_BYTES];
-    e = base64_decode(&proof, final.proof);
+    enum err e = base64_decode(&proof, text);
     if (!e && (buf_err(&proof) || buf_len(&proof) != SCRAM_KEY_BYTES))
         e = ERR_SYNTAX;
     if (!e)
-        memcpy(proof_bytes, buf_slice(&proof).ptr, SCRAM_KEY_BYTES);
+        memcpy(out, buf_slice(&proof).ptr, SCRAM_KEY_BYTES);
     buf_done(&proof);
+    return e;
+}
+
+enum err scram_server_final_any(struct scram_server *scram, const struct scram_keys *keys,
+    size_t count, struct slice client_final, struct slice channel_binding, struct buf *out,
+    size_t *out_which)
+{
+    struct client_final final;
+    unsigned char proof[SCRAM_KEY_BYTES], signature[SCRAM_KEY_BYTES];
+    enum err e = parse_client_final(client_final, &final);
     if (e)
+        return fail(scram, e, "other-error");
+    if (decode_proof(final.proof, proof))
         return fail(scram, ERR_SYNTAX, "invalid-encoding");
     if (!slice_eq(final.nonce, slice_of(scram->nonce)))
         return fail(scram, ERR_AUTH, "other-error");
     if (!binding_fits(scram, final.binding, channel_binding))
         return fail(scram, ERR_AUTH, "channel-bindings-dont-match");
-    if (!proof_fits(scram, secret, &final, proof_bytes, signature))
+    struct buf auth_message;
+    buf_init(&auth_message, 0);
+    write_auth_message(scram, &final, &auth_message);
+    size_t which = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) /* all of them, whichever fits */
+        if (proof_fits(&keys[i], buf_slice(&auth_message), proof))
+            which = i;
+    if (which < count)
+        scram_hmac(keys[which].server, buf_slice(&auth_message), signature);
+    buf_done(&auth_message);
+    if (which >= count)
         return fail(scram, ERR_AUTH, "invalid-proof");
     buf_adds(out, "v=");
     base64_encode(out, slice_from(signature, sizeof signature));
+    *out_which = which;
     return ERR_OK;
+}
+
+enum err scram_server_final(struct scram_server *scram, const struct scram_secret *secret,
+    struct slice client_final, struct slice channel_binding, struct buf *out)
+{
+    struct scram_keys keys;
+    size_t which;
+    memcpy(keys.stored, secret->stored_key, sizeof keys.stored);
+    memcpy(keys.server, secret->server_key, sizeof keys.server);
+    enum err e =
+        scram_server_final_any(scram, &keys, 1, client_final, channel_binding, out, &which);
+    explicit_bzero(&keys, sizeof keys);
+    return e;
 }

@@ -299,6 +299,51 @@ static void test_exchange(void **state)
     assert_err(ERR_SYNTAX, exchange(SLICE("u"), SLICE("s\tx"), SLICE("s"), none, none));
 }
 
+/* Several passwords of one user: the one that fits is found wherever it stands, and answered for. */
+static void test_several(void **state)
+{
+    (void)state;
+    enum {
+        MANY = 5
+    };
+    static const char *const passwords[MANY] = { "one", "two", "three", "four", "five" };
+    unsigned char salt[SCRAM_SALT_BYTES] = { 7 };
+    struct scram_secret secrets[MANY];
+    struct scram_keys keys[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        assert_ok(scram_secret_make(slice_of(passwords[i]), salt, SCRAM_ITERATIONS, &secrets[i]));
+        memcpy(keys[i].stored, secrets[i].stored_key, SCRAM_KEY_BYTES);
+        memcpy(keys[i].server, secrets[i].server_key, SCRAM_KEY_BYTES);
+    }
+    for (size_t i = 0; i <= MANY; i++) { /* the last one is wrong */
+        struct scram_client c;
+        struct scram_server s;
+        struct buf a, b, d, e;
+        size_t which = SIZE_MAX;
+        buf_init(&a, 0), buf_init(&b, 0), buf_init(&d, 0), buf_init(&e, 0);
+        scram_client_init(&c);
+        scram_server_init(&s, false, false);
+        assert_ok(scram_client_first(&c, SLICE("u"), SLICE_EMPTY, false, "nonce", &a));
+        assert_ok(scram_server_first(&s, buf_slice(&a), "server"));
+        scram_server_challenge(&s, &secrets[0], &b);
+        assert_ok(scram_client_final(
+            &c, buf_slice(&b), slice_of(i < MANY ? passwords[i] : "six"), SLICE_EMPTY, &d));
+        /* none of the first i: it is not among them */
+        assert_err(
+            ERR_AUTH, scram_server_final_any(&s, keys, i, buf_slice(&d), SLICE_EMPTY, &e, &which));
+        assert_int_equal(which, SIZE_MAX);
+        assert_err(i < MANY ? ERR_OK : ERR_AUTH,
+            scram_server_final_any(&s, keys, MANY, buf_slice(&d), SLICE_EMPTY, &e, &which));
+        if (i < MANY) {
+            assert_int_equal(which, i);
+            assert_ok(scram_client_verify(&c, buf_slice(&e)));
+        }
+        scram_client_done(&c);
+        scram_server_done(&s);
+        buf_done(&a), buf_done(&b), buf_done(&d), buf_done(&e);
+    }
+}
+
 static const struct opaque_row {
     const char *name;
     struct slice in;
@@ -367,4 +412,4 @@ static void test_limits(void **state)
 TEST_MAIN(cmocka_unit_test(test_rfc7677_server), cmocka_unit_test(test_rfc7677_client),
     cmocka_unit_test(test_client_first), cmocka_unit_test(test_client_final),
     cmocka_unit_test(test_server_first), cmocka_unit_test(test_exchange),
-    cmocka_unit_test(test_opaque), cmocka_unit_test(test_limits))
+    cmocka_unit_test(test_several), cmocka_unit_test(test_opaque), cmocka_unit_test(test_limits))
