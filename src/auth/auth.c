@@ -7,17 +7,21 @@
  *     A-4  What is refused is keyed by address, or by user and address: nobody can lock a user out from elsewhere. Failures of a user
  *          from everywhere only slow down further failures.
  *     A-5  The cache holds keyed digests of (user, stored hash, password): no password can be had from it without the key, which lives
- *          in this process only, and a changed hash matches nothing.
+ *          in this process only, and a changed hash matches nothing. App passwords are never in it: their hash is fast.
+ *     A-6  A text that has the shape of an app password is compared with those of the user before the slow hash, and whatever does not let it in
+ *          (not there, expired, another network) leads to the slow hash of A-1. A SCRAM proof is tried with the same number of keys for everybody.
  *
  * Lock order: gate, throttle and cache locks are leaves; none is held while another is taken or while the directory is asked. */
 #include "auth/auth.h"
 
+#include "auth/app_password.h"
 #include "auth/directory_int.h"
 #include "auth/throttle.h"
 #include "base/clock.h"
 #include "base/rand.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <netinet/in.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -322,7 +326,7 @@ static void upgrade(struct auth *auth, const struct user *user, struct slice pas
     struct password_record *record)
 {
     struct password_record made;
-    if (password_make(password, &made) == ERR_OK &&
+    if (password_make(password, &record->scram, &made) == ERR_OK &&
         directory_upgrade(auth->directory, slice_of(user->id), record->hash, &made) == ERR_OK)
         *record = made;
     sodium_memzero(&made, sizeof made);
@@ -365,6 +369,60 @@ static enum err check(struct auth *auth, const struct user *user, struct passwor
     return ERR_OK;
 }
 
+/* ---- app passwords ---- */
+
+static bool is_usable(
+    const struct app_password_row *row, const struct auth_peer *peer, int64_t now_s)
+{
+    return (row->expires_s == 0 || now_s < row->expires_s) &&
+           (row->networks.len == 0 || networks_have(row->networks, peer->address));
+}
+
+struct looking {
+    const struct auth_peer *peer;
+    int64_t now_s;
+    unsigned char hash[APP_PASSWORD_HASH_BYTES];
+    struct user *user; /* device and services are set when one fits */
+};
+
+static void look(void *looking_arg, const struct app_password_row *row)
+{
+    struct looking *looking = looking_arg;
+    if (row->hash.len == sizeof looking->hash &&
+        sodium_memcmp(row->hash.ptr, looking->hash, sizeof looking->hash) == 0 &&
+        is_usable(row, looking->peer, looking->now_s)) {
+        looking->user->device = row->id;
+        looking->user->services &= row->services;
+    }
+}
+
+/* Whether the password is an app password of the user's; user->device tells. A user that is not there has none, after the same work. */
+static enum err check_app_password(struct auth *auth, const struct auth_peer *peer,
+    const struct password_record *record, struct slice password, struct user *user)
+{
+    char canonical[APP_PASSWORD_CHARS + 1];
+    struct looking looking = { .peer = peer, .now_s = clock_wall_s(), .user = user };
+    if (!app_password_canonical(password, canonical))
+        return ERR_OK;
+    app_password_hash(record->scram.salt, canonical, looking.hash);
+    sodium_memzero(canonical, sizeof canonical);
+    return directory_app_passwords(auth->directory, slice_of(user->id), look, &looking);
+}
+
+/* The record and the user of that name; "" as its id when nobody may log in under it. */
+static enum err find_user(struct auth *auth, const struct name *name, struct user *out_user,
+    struct password_record *out_record)
+{
+    enum err e = name->canonical[0] ? directory_secret(auth->directory, slice_of(name->canonical),
+                                          out_user, out_record)
+                                    : ERR_NOT_FOUND;
+    if (e == ERR_NOT_FOUND)
+        e = ERR_OK;
+    if (!e && out_user->disabled)
+        out_user->id[0] = '\0';
+    return e;
+}
+
 enum err auth_password(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
     struct slice password, struct user *out_user, int *out_delay_ms)
 {
@@ -377,12 +435,13 @@ enum err auth_password(struct auth *auth, const struct auth_peer *peer, struct s
     struct attempt attempt = attempt_of(auth, peer, name.key);
     if (!attempt_begin(auth, &attempt, true, out_delay_ms))
         return ERR_BUSY;
-    enum err e = name.canonical[0]
-                     ? directory_secret(auth->directory, slice_of(name.canonical), &user, &record)
-                     : ERR_NOT_FOUND;
-    bool there = e == ERR_OK && !user.disabled;
-    if (e == ERR_OK || e == ERR_NOT_FOUND)
-        e = check(auth, there ? &user : NULL, &record, password, &right);
+    enum err e = find_user(auth, &name, &user, &record);
+    if (!e)
+        e = check_app_password(auth, peer, &record, password, &user);
+    if (!e && user.device)
+        right = true;
+    else if (!e)
+        e = check(auth, user.id[0] ? &user : NULL, &record, password, &right);
     sodium_memzero(&record, sizeof record);
     if (e) {
         attempt_undo(auth, &attempt, false);
@@ -409,67 +468,96 @@ static void invent(struct auth *auth, struct slice name, struct scram_secret *ou
         auth->directory->name_key, sizeof auth->directory->name_key);
     *out = (struct scram_secret){ .iterations = SCRAM_ITERATIONS };
     memcpy(out->salt, bytes, SCRAM_SALT_BYTES);
-    /* nobody knows a key for these: they are not even made from a password */
-    rand_bytes(out->stored_key, sizeof out->stored_key);
-    rand_bytes(out->server_key, sizeof out->server_key);
 }
 
 enum err auth_scram_begin(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
-    struct auth_scram *out_scram)
+    struct scram_secret *out_challenge)
 {
     struct name name;
+    struct user user = { 0 };
     struct password_record record = { 0 };
-    struct auth_scram scram = { 0 };
+    struct scram_secret challenge;
     int delay_ms;
     name_of(auth, user_name, &name);
     struct attempt attempt = attempt_of(auth, peer, name.key);
     if (!attempt_begin(auth, &attempt, false, &delay_ms))
         return ERR_BUSY;
-    enum err e = name.canonical[0] ? directory_secret(auth->directory, slice_of(name.canonical),
-                                         &scram.user, &record)
-                                   : ERR_NOT_FOUND;
-    if (e && e != ERR_NOT_FOUND)
-        return e;
-    invent(auth, name.key, &scram.secret);
-    if (!e && record.has_scram && !scram.user.disabled) {
-        scram.exists = true;
-        scram.secret = record.scram;
+    TRY(find_user(auth, &name, &user, &record));
+    invent(auth, name.key, &challenge);
+    if (record.scram.iterations > 0) {
+        challenge.iterations = record.scram.iterations;
+        memcpy(challenge.salt, record.scram.salt, SCRAM_SALT_BYTES);
     }
     sodium_memzero(&record, sizeof record);
-    *out_scram = scram;
-    sodium_memzero(&scram, sizeof scram);
+    *out_challenge = challenge;
     return ERR_OK;
 }
 
-enum err auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
-    const struct auth_scram *scram, bool proof_ok, int *out_delay_ms)
+struct gathering {
+    const struct auth_peer *peer;
+    int64_t now_s;
+    struct auth_scram *scram;
+    size_t count;
+};
+
+static void gather(void *gathering_arg, const struct app_password_row *row)
+{
+    struct gathering *g = gathering_arg;
+    static_assert(AUTH_SCRAM_KEYS == 1 + APP_PASSWORD_SPELLINGS * APP_PASSWORDS_PER_USER_MAX,
+        "room for the keys of all");
+    struct scram_keys keys[APP_PASSWORD_SPELLINGS];
+    if (row->keys.len != sizeof keys || g->count + APP_PASSWORD_SPELLINGS > AUTH_SCRAM_KEYS ||
+        !is_usable(row, g->peer, g->now_s))
+        return;
+    memcpy(keys, row->keys.ptr, sizeof keys);
+    for (size_t i = 0; i < APP_PASSWORD_SPELLINGS; i++, g->count++) {
+        g->scram->keys[g->count] = keys[i];
+        g->scram->of[g->count].device = row->id;
+        g->scram->of[g->count].services = row->services;
+    }
+    sodium_memzero(keys, sizeof keys);
+}
+
+enum err auth_scram_keys(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+    struct auth_scram *out_scram)
 {
     struct name name;
-    struct user user = { 0 };
     struct password_record record = { 0 };
+    struct auth_scram *scram = out_scram;
+    struct gathering g = { .peer = peer, .now_s = clock_wall_s(), .scram = scram, .count = 1 };
+    memset(scram, 0, sizeof *scram);
+    rand_bytes(scram->keys, sizeof scram->keys); /* made of no password: nothing fits them */
+    name_of(auth, user_name, &name);
+    TRY(find_user(auth, &name, &scram->user, &record));
+    if (record.has_scram && scram->user.id[0]) {
+        memcpy(scram->keys[0].stored, record.scram.stored_key, SCRAM_KEY_BYTES);
+        memcpy(scram->keys[0].server, record.scram.server_key, SCRAM_KEY_BYTES);
+        scram->of[0].services = scram->user.services;
+    }
+    sodium_memzero(&record, sizeof record);
+    return directory_app_passwords(auth->directory, slice_of(scram->user.id), gather, &g);
+}
+
+enum err auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+    const struct auth_scram *scram, size_t which, struct user *out_user, int *out_delay_ms)
+{
+    struct name name;
     *out_delay_ms = 0;
     name_of(auth, user_name, &name);
     struct attempt attempt = attempt_of(auth, peer, name.key);
     /* counted here, not at the beginning, which may never have an end; refused here when others failed meanwhile */
     if (!attempt_begin(auth, &attempt, true, out_delay_ms))
         return ERR_BUSY;
-    bool right = proof_ok && scram->exists;
-    if (right) { /* the user may have been disabled, or got another password, since the exchange began */
-        enum err e =
-            directory_secret(auth->directory, slice_of(scram->user.address), &user, &record);
-        if (e && e != ERR_NOT_FOUND) {
-            attempt_undo(auth, &attempt, false);
-            return e;
-        }
-        right =
-            !e && !user.disabled && strcmp(user.id, scram->user.id) == 0 &&
-            sodium_memcmp(record.scram.stored_key, scram->secret.stored_key, SCRAM_KEY_BYTES) == 0;
-        sodium_memzero(&record, sizeof record);
-    }
-    if (!right) {
+    if (which >= AUTH_SCRAM_KEYS || !scram->user.id[0]) {
         *out_delay_ms = attempt_failed(auth, &attempt);
         return ERR_AUTH;
     }
     attempt_undo(auth, &attempt, true);
-    return user.services & peer->service ? ERR_OK : ERR_DENIED;
+    struct user user = scram->user;
+    user.device = scram->of[which].device;
+    user.services &= scram->of[which].services;
+    if (!(user.services & peer->service))
+        return ERR_DENIED;
+    *out_user = user;
+    return ERR_OK;
 }

@@ -3,7 +3,7 @@
 #ifndef AUTH_AUTH_H
 #define AUTH_AUTH_H
 
-#include "auth/directory.h"
+#include "auth/device.h"
 #include "proto/sasl/sasl.h"
 
 struct auth;
@@ -23,25 +23,40 @@ struct auth_peer {
     enum user_service service;
 };
 
-/* The user is given by address (canonicalised; a bare name works when there is exactly one domain).
+/* The user is given by address (canonicalised; a bare name works when there is exactly one domain). The password is the main one or an app password;
+ * out_user->device says which, and out_user->services are what both leave.
  *
- * ERR_AUTH    unknown user, wrong password or disabled: never told apart, in the same time
+ * ERR_AUTH    unknown user, wrong password or disabled; an app password that is revoked, expired or used from elsewhere than its networks:
+ *             never told apart, in the same time
  * ERR_BUSY    throttled: too many failures lately; the password was not looked at
- * ERR_DENIED  the password is right but the service is switched off for this user
+ * ERR_DENIED  the password is right but the service is switched off for this user or app password
  * out_delay_ms (never NULL): how long the answer should be held back; 0 mostly */
 enum err MUST_USE auth_password(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
         struct slice password, struct user *out_user, int *out_delay_ms);
 
-/* SCRAM: a secret for any name; unknown ones get a stable invented one, so that they cannot be told apart. ERR_BUSY when throttled. */
+/* SCRAM, in three steps. What goes into the challenge, salt and iterations, is there for any name; unknown ones get a stable invented one, so that
+ * they cannot be told apart. ERR_BUSY when throttled. */
+enum err MUST_USE auth_scram_begin(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+        struct scram_secret *out_challenge);
+
+#define AUTH_SCRAM_KEYS (1u + 2u * APP_PASSWORDS_PER_USER_MAX)
+
+/* What a proof may belong to, for scram_server_final_any: the main password and the app passwords that this peer may use now, always
+ * AUTH_SCRAM_KEYS of them; nobody has the password of the others. Read when the proof is there: what was changed since the challenge fits no longer.
+ * To be wiped. */
 struct auth_scram {
-    struct scram_secret secret;
-    bool exists;
+    struct scram_keys keys[AUTH_SCRAM_KEYS];
+    struct {
+        int64_t device;
+        unsigned services;
+    } of[AUTH_SCRAM_KEYS];
     struct user user;
 };
-enum err MUST_USE auth_scram_begin(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
+enum err MUST_USE auth_scram_keys(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
         struct auth_scram *out_scram);
-/* After the proof was checked: counts the failure or clears the counters; ERR_OK, ERR_AUTH, ERR_DENIED as above. */
+/* After the proof was checked: counts the failure or clears the counters; ERR_OK, ERR_AUTH, ERR_DENIED, ERR_BUSY as above. which: the keys that fit;
+ * SIZE_MAX for none. */
 enum err MUST_USE auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
-        const struct auth_scram *scram, bool proof_ok, int *out_delay_ms);
+        const struct auth_scram *scram, size_t which, struct user *out_user, int *out_delay_ms);
 
 #endif

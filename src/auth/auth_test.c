@@ -72,6 +72,39 @@ static enum err login(const struct auth_peer *peer, const char *name, const char
     return e;
 }
 
+static enum err scram_login(const struct auth_peer *peer, const char *name, const char *password)
+{
+    struct scram_secret challenge;
+    struct auth_scram scram;
+    struct scram_client client;
+    struct scram_server server;
+    struct buf a, b, c, d;
+    buf_init(&a, 0), buf_init(&b, 0), buf_init(&c, 0), buf_init(&d, 0);
+    scram_client_init(&client);
+    scram_server_init(&server, false, false);
+    assert_ok(scram_client_first(&client, slice_of(name), SLICE_EMPTY, false, "cccc", &a));
+    assert_ok(scram_server_first(&server, buf_slice(&a), "ssss"));
+    enum err e = auth_scram_begin(auth, peer, buf_slice(&server.user), &challenge);
+    if (!e) {
+        struct user user;
+        int delay_ms = -1;
+        size_t which = SIZE_MAX;
+        scram_server_challenge(&server, &challenge, &b);
+        assert_ok(scram_client_final(&client, buf_slice(&b), slice_of(password), SLICE_EMPTY, &c));
+        assert_ok(auth_scram_keys(auth, peer, buf_slice(&server.user), &scram));
+        bool right = scram_server_final_any(&server, scram.keys, AUTH_SCRAM_KEYS, buf_slice(&c),
+                         SLICE_EMPTY, &d, &which) == ERR_OK;
+        if (right)
+            assert_ok(scram_client_verify(&client, buf_slice(&d)));
+        e = auth_scram_end(auth, peer, buf_slice(&server.user), &scram, which, &user, &delay_ms);
+        assert_true(delay_ms >= 0);
+    }
+    scram_client_done(&client);
+    scram_server_done(&server);
+    buf_done(&a), buf_done(&b), buf_done(&c), buf_done(&d);
+    return e;
+}
+
 static const struct row {
     const char *what;
     struct slice name, password;
@@ -147,11 +180,10 @@ static void test_upgrade(void **state)
     (void)state;
     struct user user;
     struct password_record before, after;
-    struct auth_scram scram;
     assert_ok(directory_secret(directory, SLICE("omar@barid.test"), &user, &before));
     assert_true(before.imported);
-    assert_ok(auth_scram_begin(auth, &local, SLICE("omar@barid.test"), &scram));
-    assert_false(scram.exists);
+    assert_false(before.has_scram);
+    assert_err(ERR_AUTH, scram_login(&local, "omar@barid.test", "Hello world!"));
     assert_err(ERR_AUTH, login(&local, "omar@barid.test", "Hello World!"));
     assert_ok(login(&local, "omar@barid.test", "Hello world!"));
     assert_ok(directory_secret(directory, SLICE("omar@barid.test"), &user, &after));
@@ -159,8 +191,8 @@ static void test_upgrade(void **state)
     assert_true(after.has_scram);
     assert_int_equal(strncmp(after.hash, "$argon2id$", 10), 0);
     assert_ok(login(&local, "omar@barid.test", "Hello world!"));
-    assert_ok(auth_scram_begin(auth, &local, SLICE("omar@barid.test"), &scram));
-    assert_true(scram.exists);
+    assert_memory_equal(after.scram.salt, before.scram.salt, SCRAM_SALT_BYTES); /* D-5 */
+    assert_ok(scram_login(&local, "omar@barid.test", "Hello world!"));
 }
 
 /* The cache ends with the password it knew, with the user, and with the switch. */
@@ -211,8 +243,8 @@ static void test_throttle(void **state)
     assert_int_equal(last_ms, 15000);
     assert_in_range(failures, 20, 30);
     assert_err(ERR_BUSY, login(&remote, "salma@barid.test", "salma's")); /* not looked at */
-    struct auth_scram scram;
-    assert_err(ERR_BUSY, auth_scram_begin(auth, &remote, SLICE("salma@barid.test"), &scram));
+    struct scram_secret challenge;
+    assert_err(ERR_BUSY, auth_scram_begin(auth, &remote, SLICE("salma@barid.test"), &challenge));
     struct auth_peer elsewhere = { .address = "192.0.2.8", .service = USER_IMAP };
     assert_ok(login(&elsewhere, "salma@barid.test", "salma's"));
     assert_ok(login(&local, "salma@barid.test", "salma's"));
@@ -259,37 +291,10 @@ static void test_throttle_v6(void **state)
     assert_err(ERR_AUTH, login(&other, "salma@barid.test", "guess"));
 }
 
-static enum err scram_login(const struct auth_peer *peer, const char *name, const char *password)
-{
-    struct auth_scram scram;
-    struct scram_client client;
-    struct scram_server server;
-    struct buf a, b, c, d;
-    buf_init(&a, 0), buf_init(&b, 0), buf_init(&c, 0), buf_init(&d, 0);
-    scram_client_init(&client);
-    scram_server_init(&server, false, false);
-    assert_ok(scram_client_first(&client, slice_of(name), SLICE_EMPTY, false, "cccc", &a));
-    assert_ok(scram_server_first(&server, buf_slice(&a), "ssss"));
-    enum err e = auth_scram_begin(auth, peer, buf_slice(&server.user), &scram);
-    if (!e) {
-        int delay_ms = -1;
-        scram_server_challenge(&server, &scram.secret, &b);
-        assert_ok(scram_client_final(&client, buf_slice(&b), slice_of(password), SLICE_EMPTY, &c));
-        bool right =
-            scram_server_final(&server, &scram.secret, buf_slice(&c), SLICE_EMPTY, &d) == ERR_OK;
-        e = auth_scram_end(auth, peer, buf_slice(&server.user), &scram, right, &delay_ms);
-        assert_true(delay_ms >= 0);
-    }
-    scram_client_done(&client);
-    scram_server_done(&server);
-    buf_done(&a), buf_done(&b), buf_done(&c), buf_done(&d);
-    return e;
-}
-
 static void test_scram(void **state)
 {
     (void)state;
-    struct auth_scram one, two, other;
+    struct scram_secret one, two, other;
     assert_ok(scram_login(&local, "Salma@barid.test", "salma's"));
     assert_err(ERR_AUTH, scram_login(&local, "salma@barid.test", "x"));
     assert_err(ERR_AUTH, scram_login(&local, "nobody@barid.test", "x"));
@@ -299,20 +304,24 @@ static void test_scram(void **state)
     assert_ok(auth_scram_begin(auth, &local, SLICE("nobody@barid.test"), &one));
     assert_ok(auth_scram_begin(auth, &local, SLICE("Nobody@barid.test"), &two));
     assert_ok(auth_scram_begin(auth, &local, SLICE("noone@barid.test"), &other));
-    assert_false(one.exists);
-    assert_int_equal(one.secret.iterations, SCRAM_ITERATIONS);
-    assert_memory_equal(one.secret.salt, two.secret.salt, SCRAM_SALT_BYTES);
-    assert_memory_not_equal(one.secret.salt, other.secret.salt, SCRAM_SALT_BYTES);
+    assert_int_equal(one.iterations, SCRAM_ITERATIONS);
+    assert_memory_equal(one.salt, two.salt, SCRAM_SALT_BYTES);
+    assert_memory_not_equal(one.salt, other.salt, SCRAM_SALT_BYTES);
     enum err e = ERR_AUTH;
     for (int i = 0; i < 100 && e == ERR_AUTH; i++)
         e = scram_login(&remote, "salma@barid.test", "guess");
     assert_err(ERR_BUSY, e);
-    /* a right proof of a password that was changed meanwhile */
-    int delay_ms;
+    /* the challenge stays the same, the keys do not */
+    struct auth_scram before, after;
     assert_ok(auth_scram_begin(auth, &local, SLICE("salma@barid.test"), &one));
+    assert_ok(auth_scram_keys(auth, &local, SLICE("salma@barid.test"), &before));
     assert_ok(directory_user_password(directory, SLICE("salma@barid.test"), SLICE("new")));
-    assert_err(
-        ERR_AUTH, auth_scram_end(auth, &local, SLICE("salma@barid.test"), &one, true, &delay_ms));
+    assert_ok(auth_scram_begin(auth, &local, SLICE("salma@barid.test"), &two));
+    assert_ok(auth_scram_keys(auth, &local, SLICE("salma@barid.test"), &after));
+    assert_memory_equal(one.salt, two.salt, SCRAM_SALT_BYTES);
+    assert_memory_not_equal(&before.keys[0], &after.keys[0], sizeof before.keys[0]);
+    assert_err(ERR_AUTH, scram_login(&local, "salma@barid.test", "salma's"));
+    assert_ok(scram_login(&local, "salma@barid.test", "new"));
 }
 
 #define THREADS 8

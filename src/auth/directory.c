@@ -4,6 +4,9 @@
  *     D-2  A user's id is 128 random bits and stays with one user for ever; `num` gives the order of creation.
  *     D-3  A name is a user or an alias, never both; a target of an alias is one of them at any commit.
  *     D-4  An acknowledged change is on the disk: synchronous=FULL.
+ *     D-5  The salt and the number of iterations for SCRAM are a user's: there from the beginning, the same for all its passwords, and never
+ *          changed, so that one challenge serves them all and a new main password leaves the app passwords right.
+ *     D-6  A device's id is 53 random bits and means one app password for ever; 0 is the main password.
  *
  * The schema's number is user_version; each step of `migrations` brings the file one further, in one transaction each. */
 #include "auth/directory_int.h"
@@ -39,7 +42,7 @@ static const char *const migrations[] = {
     "  created_s INTEGER NOT NULL,"
     "  hash TEXT NOT NULL,"
     "  imported INTEGER NOT NULL,"
-    "  scram_iterations INTEGER NOT NULL," /* 0: no SCRAM secret yet */
+    "  scram_iterations INTEGER NOT NULL,"
     "  scram_salt BLOB, scram_stored_key BLOB, scram_server_key BLOB);"
     "CREATE INDEX users_by_domain ON users(domain, address);"
     "CREATE TABLE aliases("
@@ -49,6 +52,28 @@ static const char *const migrations[] = {
     "  PRIMARY KEY(alias, target)) WITHOUT ROWID;"
     "CREATE INDEX aliases_by_target ON aliases(target);"
     "CREATE INDEX aliases_by_domain ON aliases(domain);",
+    /* 2: app passwords and devices. Users with an imported hash get the salt that all have (D-5). */
+    "UPDATE users SET scram_salt = randomblob(16), scram_iterations = 4096"
+    "  WHERE scram_iterations = 0;"
+    "CREATE TABLE app_passwords("
+    "  id INTEGER PRIMARY KEY," /* the device */
+    "  user TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+    "  name TEXT NOT NULL,"
+    "  services INTEGER NOT NULL,"
+    "  created_s INTEGER NOT NULL,"
+    "  expires_s INTEGER NOT NULL," /* 0: never */
+    "  networks TEXT NOT NULL,"     /* "": from anywhere */
+    "  hash BLOB NOT NULL,"
+    "  scram_keys BLOB NOT NULL," /* StoredKey and ServerKey of each spelling */
+    "  UNIQUE(user, name));"
+    "CREATE TABLE device_uses("
+    "  user TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+    "  device INTEGER NOT NULL," /* 0: the main password */
+    "  service INTEGER NOT NULL,"
+    "  last_s INTEGER NOT NULL,"
+    "  address TEXT NOT NULL,"
+    "  retrieved INTEGER NOT NULL,"
+    "  PRIMARY KEY(user, device, service)) WITHOUT ROWID;",
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof *migrations))
 
@@ -76,17 +101,15 @@ static const char *const sql_texts[SQL_COUNT] = {
                   " ORDER BY domain, address",
     [SQL_USER_INSERT] =
         "INSERT INTO users(id, address, domain, services, quota_bytes, quota_messages,"
-        " created_s, hash, imported, scram_iterations, scram_salt, scram_stored_key,"
-        " scram_server_key) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
+        " created_s, hash, imported, scram_stored_key, scram_server_key, scram_iterations,"
+        " scram_salt) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     [SQL_USER_SET] = "UPDATE users SET services = ?2, disabled = ?3, quota_bytes = ?4,"
                      " quota_messages = ?5 WHERE id = ?1",
-    /* ?8 to ?13 as in SQL_USER_INSERT */
-    [SQL_USER_PASSWORD] = "UPDATE users SET hash = ?8, imported = ?9, scram_iterations = ?10,"
-                          " scram_salt = ?11, scram_stored_key = ?12, scram_server_key = ?13"
-                          " WHERE address = ?1",
-    [SQL_USER_UPGRADE] = "UPDATE users SET hash = ?8, imported = ?9, scram_iterations = ?10,"
-                         " scram_salt = ?11, scram_stored_key = ?12, scram_server_key = ?13"
-                         " WHERE id = ?1 AND hash = ?2",
+    /* ?8 to ?11 as bind_hash has them */
+    [SQL_USER_PASSWORD] = "UPDATE users SET hash = ?8, imported = ?9, scram_stored_key = ?10,"
+                          " scram_server_key = ?11 WHERE id = ?1",
+    [SQL_USER_UPGRADE] = "UPDATE users SET hash = ?8, imported = ?9, scram_stored_key = ?10,"
+                         " scram_server_key = ?11 WHERE id = ?1 AND hash = ?2",
     [SQL_USER_DELETE] = "DELETE FROM users WHERE id = ?1",
     [SQL_ALIAS_TARGETS] = "SELECT target FROM aliases WHERE alias = ?1 ORDER BY target",
     [SQL_ALIASES] = "SELECT alias, target FROM aliases ORDER BY domain, alias, target",
@@ -95,6 +118,27 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_ALIAS_DELETE_DANGLING] =
         "DELETE FROM aliases WHERE NOT EXISTS(SELECT 1 FROM users WHERE address = target)"
         " AND NOT EXISTS(SELECT 1 FROM aliases AS other WHERE other.alias = aliases.target)",
+    [SQL_APP_PASSWORDS] = "SELECT id, services, expires_s, networks, hash, scram_keys"
+                          " FROM app_passwords WHERE user = ?1",
+    [SQL_APP_PASSWORD_COUNT] = "SELECT count(*) FROM app_passwords WHERE user = ?1",
+    [SQL_APP_PASSWORD_INSERT] =
+        "INSERT INTO app_passwords(id, user, name, services, created_s, expires_s, networks, hash,"
+        " scram_keys) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+    [SQL_APP_PASSWORD_ID] = "SELECT id FROM app_passwords WHERE user = ?1 AND name = ?2",
+    [SQL_APP_PASSWORD_EXISTS] = "SELECT 1 FROM app_passwords WHERE id = ?1",
+    [SQL_APP_PASSWORD_DELETE] = "DELETE FROM app_passwords WHERE id = ?1",
+    [SQL_DEVICES] = "SELECT id, name, services, created_s, expires_s, networks"
+                    " FROM app_passwords WHERE user = ?1 ORDER BY name",
+    [SQL_DEVICE_USES] =
+        "SELECT device, service, last_s, address, retrieved FROM device_uses WHERE user = ?1",
+    /* nothing is kept of users and devices that went meanwhile */
+    [SQL_DEVICE_USE_ADD] =
+        "INSERT INTO device_uses(user, device, service, last_s, address, retrieved)"
+        " SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS(SELECT 1 FROM users WHERE id = ?1)"
+        " AND (?2 = 0 OR EXISTS(SELECT 1 FROM app_passwords WHERE id = ?2 AND user = ?1))"
+        " ON CONFLICT(user, device, service) DO UPDATE SET last_s = excluded.last_s,"
+        " address = excluded.address, retrieved = retrieved + excluded.retrieved",
+    [SQL_DEVICE_USES_DELETE] = "DELETE FROM device_uses WHERE user = ?1 AND device = ?2",
     [SQL_META] = "SELECT value FROM meta WHERE name = ?1",
 };
 
@@ -359,6 +403,32 @@ enum err directory_open(
     return ERR_OK;
 }
 
+/* A database of an earlier format, in memory and in today's. *db is replaced. */
+static enum err copy_to_memory(sqlite3 **db)
+{
+    sqlite3 *fresh = NULL;
+    int rc = sqlite3_open_v2(
+        ":memory:", &fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    sqlite3_backup *backup =
+        rc == SQLITE_OK ? sqlite3_backup_init(fresh, "main", *db, "main") : NULL;
+    if (backup) {
+        (void)sqlite3_backup_step(backup, -1);
+        rc = sqlite3_backup_finish(backup);
+    } else if (rc == SQLITE_OK) {
+        rc = sqlite3_errcode(fresh);
+    }
+    enum err e = directory_sql_err(fresh, rc);
+    if (!e)
+        e = migrate(fresh, "the copy", NULL);
+    if (e) {
+        sqlite3_close(fresh);
+        return e;
+    }
+    sqlite3_close(*db);
+    *db = fresh;
+    return ERR_OK;
+}
+
 enum err directory_open_copy(int folder_fd, struct directory **out_copy)
 {
     char path[64];
@@ -372,8 +442,10 @@ enum err directory_open_copy(int folder_fd, struct directory **out_copy)
                   SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL));
     if (!e)
         e = pragma_int(copy->reader.db, "PRAGMA user_version", &version);
-    if (!e && version != SCHEMA_VERSION)
-        e = version > SCHEMA_VERSION ? ERR_DENIED : ERR_CORRUPT;
+    if (!e && (version > SCHEMA_VERSION || version < 1))
+        e = version < 1 ? ERR_CORRUPT : ERR_DENIED;
+    if (!e && version < SCHEMA_VERSION)
+        e = copy_to_memory(&copy->reader.db);
     if (e)
         directory_close(copy);
     else

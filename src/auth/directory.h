@@ -25,6 +25,7 @@ struct user {
     bool disabled;
     uint64_t quota_bytes, quota_messages;    /* 0 = none */
     int64_t created_s;
+    int64_t device; /* after a login: the app password it was made with, never reused; 0 = the main password. services are those it leaves */
 };
 
 enum err MUST_USE directory_open(const char *file, bool create, struct directory **out_directory, struct err_note *note);
@@ -66,14 +67,16 @@ enum err MUST_USE directory_users(struct directory *directory, struct slice doma
 /* Writes services, disabled and quotas of user->id. */
 enum err MUST_USE directory_user_set(struct directory *directory, const struct user *user);
 enum err MUST_USE directory_user_password(struct directory *directory, struct slice address, struct slice password);
-/* The row goes; the store's folder is the caller's to remove. Aliases to it go too. */
+/* The row goes; the store's folder is the caller's to remove. Aliases to it and its app passwords go too. */
 enum err MUST_USE directory_user_remove(struct directory *directory, struct slice address, struct user *out_user);
 
 /* Writes all of it to a new file, as it is at one moment. */
 enum err MUST_USE directory_copy(struct directory *directory, const char *path);
-/* Opens such a copy, folder_fd's directory.db, for reading where it lies; nothing is written. For directory_user, directory_users and this: */
+/* Opens such a copy, folder_fd's directory.db, for reading where it lies; nothing is written (one of an earlier format is read into memory and brought up to
+ * date there). For directory_user, directory_users and this: */
 enum err MUST_USE directory_open_copy(int folder_fd, struct directory **out_copy);
-/* A user as the copy has it, password and id included. ERR_NOT_FOUND: it has none; ERR_EXISTS: there is one here. */
+/* A user as the copy has it, password and id included, with its app passwords (an id that another has here becomes a new one) and what its
+ * devices did. ERR_NOT_FOUND: it has none; ERR_EXISTS: there is one here. */
 enum err MUST_USE directory_restore_user(struct directory *directory, struct directory *copy, struct slice address,
         struct user *out_user);
 

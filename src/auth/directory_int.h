@@ -33,6 +33,16 @@ enum directory_sql {
     SQL_ALIAS_INSERT,
     SQL_ALIAS_DELETE,
     SQL_ALIAS_DELETE_DANGLING,
+    SQL_APP_PASSWORDS,
+    SQL_APP_PASSWORD_COUNT,
+    SQL_APP_PASSWORD_INSERT,
+    SQL_APP_PASSWORD_ID,
+    SQL_APP_PASSWORD_EXISTS,
+    SQL_APP_PASSWORD_DELETE,
+    SQL_DEVICES,
+    SQL_DEVICE_USES,
+    SQL_DEVICE_USE_ADD,
+    SQL_DEVICE_USES_DELETE,
     SQL_META,
     SQL_COUNT
 };
@@ -84,6 +94,18 @@ enum err MUST_USE directory_secret(struct directory *directory, struct slice can
 /* Replaces the hash unless somebody changed it meanwhile. */
 enum err MUST_USE directory_upgrade(struct directory *directory, struct slice id,
     const char *old_hash, const struct password_record *record);
+/* The app passwords of a user, one after the other: what is needed to check one. row is borrowed; `take` runs with the reader's lock held. */
+struct app_password_row {
+    int64_t id;
+    unsigned services;
+    int64_t expires_s;
+    struct slice networks, hash, keys; /* keys: APP_PASSWORD_SPELLINGS times struct scram_keys */
+};
+typedef void app_password_take_fn(void *take_arg, const struct app_password_row *row);
+enum err MUST_USE directory_app_passwords(struct directory *directory, struct slice user_id,
+    app_password_take_fn *take, void *take_arg);
+/* A new id: 53 random bits, so that JSON can carry it. */
+int64_t directory_new_device(void);
 /* The only domain, for names without one. ERR_NOT_FOUND when there are none or several. */
 enum err MUST_USE directory_sole_domain(struct directory *directory, char *out);
 

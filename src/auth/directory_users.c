@@ -51,13 +51,12 @@ static void read_record(sqlite3_stmt *statement, struct password_record *out_rec
 {
     struct password_record record = { .imported = sqlite3_column_int(statement, 8) != 0 };
     copy_text(record.hash, sizeof record.hash, directory_column_text(statement, 7));
-    record.scram.iterations = (unsigned)sqlite3_column_int(statement, 9);
+    bool has_salt = true;
+    read_blob(statement, 10, record.scram.salt, SCRAM_SALT_BYTES, &has_salt);
+    record.scram.iterations = has_salt ? (unsigned)sqlite3_column_int(statement, 9) : 0;
     record.has_scram = record.scram.iterations > 0;
-    if (record.has_scram) {
-        read_blob(statement, 10, record.scram.salt, SCRAM_SALT_BYTES, &record.has_scram);
-        read_blob(statement, 11, record.scram.stored_key, SCRAM_KEY_BYTES, &record.has_scram);
-        read_blob(statement, 12, record.scram.server_key, SCRAM_KEY_BYTES, &record.has_scram);
-    }
+    read_blob(statement, 11, record.scram.stored_key, SCRAM_KEY_BYTES, &record.has_scram);
+    read_blob(statement, 12, record.scram.server_key, SCRAM_KEY_BYTES, &record.has_scram);
     *out_record = record;
 }
 
@@ -169,7 +168,7 @@ static void *hash_rows(void *arg)
         const struct user_new *user = &adding->users[i];
         struct new_row *row = &adding->rows[i];
         row->err = user->imported_hash.len > 0 ? password_import(user->imported_hash, &row->record)
-                                               : password_make(user->password, &row->record);
+                                               : password_make(user->password, NULL, &row->record);
         if (row->err)
             atomic_store(&adding->failed, true);
     }
@@ -230,15 +229,13 @@ static enum err check_rows(struct directory *directory, struct adding *adding, s
     return e;
 }
 
-static void bind_record(sqlite3_stmt *statement, const struct password_record *record)
+static void bind_hash(sqlite3_stmt *statement, const struct password_record *record)
 {
     directory_bind_text(statement, 8, slice_of(record->hash));
     sqlite3_bind_int(statement, 9, record->imported);
-    sqlite3_bind_int64(statement, 10, record->has_scram ? record->scram.iterations : 0);
     if (record->has_scram) {
-        sqlite3_bind_blob(statement, 11, record->scram.salt, SCRAM_SALT_BYTES, SQLITE_STATIC);
-        sqlite3_bind_blob(statement, 12, record->scram.stored_key, SCRAM_KEY_BYTES, SQLITE_STATIC);
-        sqlite3_bind_blob(statement, 13, record->scram.server_key, SCRAM_KEY_BYTES, SQLITE_STATIC);
+        sqlite3_bind_blob(statement, 10, record->scram.stored_key, SCRAM_KEY_BYTES, SQLITE_STATIC);
+        sqlite3_bind_blob(statement, 11, record->scram.server_key, SCRAM_KEY_BYTES, SQLITE_STATIC);
     }
 }
 
@@ -264,7 +261,9 @@ static enum err insert_row(
         sqlite3_bind_int64(statement, 5, (sqlite3_int64)user->quota_bytes);
         sqlite3_bind_int64(statement, 6, (sqlite3_int64)user->quota_messages);
         sqlite3_bind_int64(statement, 7, clock_wall_s());
-        bind_record(statement, &row->record);
+        bind_hash(statement, &row->record);
+        sqlite3_bind_int64(statement, 12, row->record.scram.iterations);
+        sqlite3_bind_blob(statement, 13, row->record.scram.salt, SCRAM_SALT_BYTES, SQLITE_STATIC);
         e = directory_step_done(link, statement, NULL);
     }
     buf_done(&id);
@@ -360,16 +359,16 @@ enum err directory_user_password(
     struct user user;
     struct password_record record;
     TRY(address_canonical(address, name));
-    TRY(directory_secret(directory, slice_of(name), &user, NULL));
-    TRY(password_make(password, &record));
+    TRY(directory_secret(directory, slice_of(name), &user, &record));
+    TRY(password_make(password, &record.scram, &record));
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
     enum err e = directory_write_begin(directory);
     if (!e) {
         e = directory_statement(link, SQL_USER_PASSWORD, &statement);
         if (!e) {
-            directory_bind_text(statement, 1, slice_of(name));
-            bind_record(statement, &record);
+            directory_bind_text(statement, 1, slice_of(user.id));
+            bind_hash(statement, &record);
             e = change_one(link, statement);
         }
         e = directory_write_end(directory, e);
@@ -388,7 +387,7 @@ enum err directory_upgrade(struct directory *directory, struct slice id, const c
     if (!e) {
         directory_bind_text(statement, 1, id);
         directory_bind_text(statement, 2, slice_of(old_hash));
-        bind_record(statement, record);
+        bind_hash(statement, record);
         e = change_one(link, statement);
     }
     return directory_write_end(directory, e);

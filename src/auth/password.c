@@ -26,15 +26,25 @@ static enum err prepare(struct slice password, struct buf *out)
     return sasl_opaque_string(password, out);
 }
 
-enum err password_make(struct slice password, struct password_record *out_record)
+static void new_salt(struct scram_secret *out)
+{
+    *out = (struct scram_secret){ .iterations = SCRAM_ITERATIONS };
+    rand_bytes(out->salt, sizeof out->salt);
+}
+
+enum err password_make(
+    struct slice password, const struct scram_secret *salted, struct password_record *out_record)
 {
     struct buf prepared;
     struct password_record record = { 0 };
-    unsigned char salt[SCRAM_SALT_BYTES];
-    rand_bytes(salt, sizeof salt);
+    struct scram_secret fresh;
+    if (!salted || salted->iterations == 0) {
+        new_salt(&fresh);
+        salted = &fresh;
+    }
     enum err e = prepare(password, &prepared);
     if (!e)
-        e = scram_secret_make(password, salt, SCRAM_ITERATIONS, &record.scram);
+        e = scram_secret_make(password, salted->salt, salted->iterations, &record.scram);
     if (!e && crypto_pwhash_str_alg(record.hash, buf_slice(&prepared).ptr, buf_len(&prepared),
                   PASSWORD_OPERATIONS, PASSWORD_MEMORY_BYTES, crypto_pwhash_ALG_ARGON2ID13) != 0)
         e = ERR_BUSY;
@@ -102,6 +112,7 @@ enum err password_import(struct slice hash, struct password_record *out_record)
             parameter(slice_sub(hash, 3, 4), "$", UINT64_MAX) > BCRYPT_COST_MAX)
             return ERR_LIMIT;
     }
+    new_salt(&record.scram);
     *out_record = record;
     return ERR_OK;
 }

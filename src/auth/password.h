@@ -12,12 +12,14 @@
 struct password_record {
     char hash[PASSWORD_HASH_BYTES_MAX + 1];
     bool imported; /* of the bytes as they were typed elsewhere; else of the OpaqueString form */
-    bool has_scram;
-    struct scram_secret scram;
+    bool has_scram;            /* else only its salt and iterations count */
+    struct scram_secret scram; /* iterations 0: not even those */
 };
 
-/* ERR_SYNTAX: empty, no UTF-8, holds controls. ERR_LIMIT: over PASSWORD_BYTES_MAX. ERR_BUSY: no memory now. */
-enum err MUST_USE password_make(struct slice password, struct password_record *out_record);
+/* salted (may be NULL, or in out_record): whose salt and iterations are taken; else new ones. ERR_SYNTAX: empty, no UTF-8, holds controls. ERR_LIMIT:
+ * over PASSWORD_BYTES_MAX. ERR_BUSY: no memory now. */
+enum err MUST_USE password_make(struct slice password, const struct scram_secret *salted,
+    struct password_record *out_record);
 /* A hash from elsewhere, with or without a scheme in braces ("{CRYPT}", "{SHA512-CRYPT}", "{BLF-CRYPT}", "{ARGON2ID}"). ERR_SYNTAX for one
  * that cannot be checked; ERR_LIMIT for one that would take seconds. */
 enum err MUST_USE password_import(struct slice hash, struct password_record *out_record);

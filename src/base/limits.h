@@ -8,6 +8,10 @@
 #define SASL_TOKEN_BYTES_MAX       12288u            /* base64 of the longest OAuth token seen */
 #define USER_NAME_BYTES_MAX        320u              /* 64 + "@" + 255, RFC 5321 §4.5.3.1 */
 #define PASSWORD_BYTES_MAX         1024u             /* argon2id takes any length; this bounds the copy */
+#define APP_PASSWORDS_PER_USER_MAX 25u               /* a SCRAM proof is tried with each, and for everybody so often */
+#define APP_PASSWORD_NAME_BYTES_MAX 100u             /* what a person calls a device */
+#define APP_PASSWORD_NETWORKS_MAX  10u               /* that one may be used from */
+#define DEVICE_USES_MAX            16384u            /* logins of different devices that wait to be written; 3 MiB */
 #define MESSAGE_BYTES_MAX          (50u << 20)       /* default of message_bytes_max in barid.conf */
 #define DEADLINE_PRELOGIN_MS       60000             /* from accept to a finished login */
 #define DEADLINE_TLS_MS            30000             /* handshake in all */

@@ -50,7 +50,6 @@ struct login {
     enum expecting expecting;
     struct buf name; /* as the client gave it: LOGIN's first answer, SCRAM's user */
     struct scram_server scram;
-    struct auth_scram secret;
     struct user user;
     bool done;
     enum login_error error;
@@ -74,7 +73,6 @@ static void forget(struct login *login)
 {
     scram_server_done(&login->scram);
     scram_server_init(&login->scram, false, false);
-    explicit_bzero(&login->secret, sizeof login->secret);
     buf_clear(&login->name);
     login->expecting = EXPECT_NOTHING;
 }
@@ -133,19 +131,12 @@ void login_mechanisms(struct login *login, const char *prefix, struct buf *out)
     }
 }
 
-static enum user_service service_of(enum protocol protocol)
-{
-    return protocol == PROTOCOL_IMAP   ? USER_IMAP
-           : protocol == PROTOCOL_POP3 ? USER_POP3
-                                       : USER_SUBMISSION;
-}
-
 static struct auth_peer peer_of(const struct login *login)
 {
     return (struct auth_peer){
         .address = conn_peer(login->conn),
         .local = conn_is_local(login->conn),
-        .service = service_of(login->protocol),
+        .service = protocol_service(login->protocol),
     };
 }
 
@@ -165,9 +156,9 @@ static enum login_state failed(struct login *login, enum login_error error, cons
 
 static enum login_state succeeded(struct login *login)
 {
-    log_info("auth.ok", "conn=%llu proto=%s peer=%s mech=%s user=%s", conn_id(login->conn),
-        protocol_name(login->protocol), conn_peer(login->conn), login->mechanism,
-        LOG_S(slice_of(login->user.address)));
+    log_info("auth.ok", "conn=%llu proto=%s peer=%s mech=%s user=%s device=%lld",
+        conn_id(login->conn), protocol_name(login->protocol), conn_peer(login->conn),
+        login->mechanism, LOG_S(slice_of(login->user.address)), (long long)login->user.device);
     atomic_fetch_add(&login->server->counters.logins, 1);
     login->done = true;
     forget(login);
@@ -261,6 +252,7 @@ static enum login_state take_client_first(
     struct scram_server *scram = &login->scram;
     unsigned char random[18];
     struct buf nonce, challenge;
+    struct scram_secret salted;
     rand_bytes(random, sizeof random);
     buf_init(&nonce, 0);
     base64_encode(&nonce, slice_from(random, sizeof random));
@@ -276,11 +268,11 @@ static enum login_state take_client_first(
     if (!is_same_user(buf_slice(&scram->authzid), user))
         return failed(login, LOGIN_ERROR_CREDENTIALS, "authzid");
     struct auth_peer peer = peer_of(login);
-    e = auth_scram_begin(login->server->auth, &peer, user, &login->secret);
+    e = auth_scram_begin(login->server->auth, &peer, user, &salted);
     if (e)
         return failed_by(login, e);
     buf_init(&challenge, 0);
-    scram_server_challenge(scram, &login->secret.secret, &challenge);
+    scram_server_challenge(scram, &salted, &challenge);
     base64_encode(out_challenge, buf_slice(&challenge));
     buf_done(&challenge);
     login->expecting = EXPECT_CLIENT_FINAL;
@@ -288,7 +280,8 @@ static enum login_state take_client_first(
 }
 
 /* ERR_SYNTAX, ERR_AUTH, or what the connection says about its binding (then scram->error is set here). */
-static enum err check_final(struct login *login, struct slice token, struct buf *out_final)
+static enum err check_final(struct login *login, const struct auth_scram *secrets,
+    struct slice token, struct buf *out_final, size_t *out_which)
 {
     struct scram_server *scram = &login->scram;
     struct buf binding;
@@ -302,33 +295,41 @@ static enum err check_final(struct login *login, struct slice token, struct buf 
         }
     }
     if (!e)
-        e = scram_server_final(scram, &login->secret.secret, token, buf_slice(&binding), out_final);
+        e = scram_server_final_any(scram, secrets->keys, AUTH_SCRAM_KEYS, token,
+            buf_slice(&binding), out_final, out_which);
     sasl_buf_wipe(&binding);
     return e;
+}
+
+/* Whose proof it is; then final is the server's last word. */
+static enum login_state take_proof(
+    struct login *login, struct auth_scram *secrets, struct slice token, struct buf *final)
+{
+    struct auth *auth = login->server->auth;
+    struct auth_peer peer = peer_of(login);
+    struct slice name = buf_slice(&login->name);
+    size_t which = SIZE_MAX;
+    enum err e = auth_scram_keys(auth, &peer, name, secrets);
+    if (e)
+        return failed_by(login, e);
+    enum err proof = check_final(login, secrets, token, final, &which);
+    if (proof == ERR_SYNTAX)
+        return failed(login, LOGIN_ERROR_SYNTAX, login->scram.error);
+    e = auth_scram_end(auth, &peer, name, secrets, which, &login->user, &login->delay_ms);
+    if (e == ERR_AUTH && proof)
+        return failed(login, LOGIN_ERROR_CREDENTIALS, login->scram.error);
+    return e ? failed_by(login, e) : LOGIN_CHALLENGE;
 }
 
 static enum login_state take_client_final(
     struct login *login, struct slice token, struct buf *out_challenge)
 {
-    struct auth_peer peer = peer_of(login);
+    struct auth_scram secrets;
     struct buf final;
     buf_init(&final, 0);
-    enum err proof = check_final(login, token, &final);
-    enum login_state state = LOGIN_FAILED;
-    if (proof == ERR_SYNTAX) {
-        state = failed(login, LOGIN_ERROR_SYNTAX, login->scram.error);
-    } else {
-        enum err e = auth_scram_end(login->server->auth, &peer, buf_slice(&login->name),
-            &login->secret, proof == ERR_OK, &login->delay_ms);
-        if (e == ERR_AUTH && proof)
-            state = failed(login, LOGIN_ERROR_CREDENTIALS, login->scram.error);
-        else if (e)
-            state = failed_by(login, e);
-        else
-            state = LOGIN_CHALLENGE;
-    }
+    enum login_state state = take_proof(login, &secrets, token, &final);
+    explicit_bzero(&secrets, sizeof secrets);
     if (state == LOGIN_CHALLENGE) {
-        login->user = login->secret.user;
         base64_encode(out_challenge, buf_slice(&final));
         login->expecting = EXPECT_EMPTY;
     }
@@ -433,13 +434,16 @@ static const char *service_off_text(enum protocol protocol)
 {
     switch (protocol) {
     case PROTOCOL_IMAP:
-        return "IMAP is switched off for this account; the administrator switches it on with "
+        return "IMAP is switched off for this account or app password; the administrator switches "
+               "it on with "
                "\"barid user set ADDRESS --imap on\"";
     case PROTOCOL_POP3:
-        return "POP3 is switched off for this account; the administrator switches it on with "
+        return "POP3 is switched off for this account or app password; the administrator switches "
+               "it on with "
                "\"barid user set ADDRESS --pop on\"";
     default:
-        return "Sending is switched off for this account; the administrator switches it on with "
+        return "Sending is switched off for this account or app password; the administrator "
+               "switches it on with "
                "\"barid user set ADDRESS --submission "
                "on\"";
     }

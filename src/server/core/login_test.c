@@ -377,6 +377,36 @@ static void test_scram(void **state)
     }
 }
 
+/* An app password, by each mechanism; the session is told which. */
+static void test_app_password(void **state)
+{
+    (void)state;
+    char text[APP_PASSWORD_TEXT_BYTES + 1];
+    struct user user;
+    int64_t device, same;
+    enum login_error error;
+    assert_ok(directory_user(server.directory, SLICE("omar@barid.test"), &user));
+    struct app_password_new wanted = { .name = SLICE("phone"), .services = USER_IMAP };
+    assert_ok(directory_app_password_add(server.directory, &user, &wanted, text, &device));
+    assert_int_equal(scram("SCRAM-SHA-256", false, text, SLICE_EMPTY, &error), LOGIN_DONE);
+    assert_int_equal(scram("SCRAM-SHA-256-PLUS", false, text, SLICE_EMPTY, &error), LOGIN_DONE);
+    assert_int_equal(scram("SCRAM-SHA-256-PLUS", true, text, SLICE_EMPTY, &error), LOGIN_FAILED);
+    assert_int_equal(error, LOGIN_ERROR_CREDENTIALS);
+    struct login *login = login_new(&server, &tls_conn, PROTOCOL_IMAP);
+    assert_int_equal(login_password(login, SLICE("omar@barid.test"), slice_of(text)), LOGIN_DONE);
+    assert_int_equal(login_user(login)->device, device);
+    assert_int_equal(login_password(login, SLICE("omar@barid.test"), SLICE("secret")), LOGIN_DONE);
+    assert_int_equal(login_user(login)->device, 0);
+    login_free(login);
+    login = login_new(&server, &tls_conn, PROTOCOL_SUBMISSION);
+    assert_int_equal(login_password(login, SLICE("omar@barid.test"), slice_of(text)), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_SERVICE_OFF);
+    login_free(login);
+    assert_ok(directory_app_password_revoke(server.directory, &user, SLICE("phone"), &same));
+    assert_int_equal(scram("SCRAM-SHA-256", false, text, SLICE_EMPTY, &error), LOGIN_FAILED);
+    assert_int_equal(error, LOGIN_ERROR_CREDENTIALS);
+}
+
 /* Neither password nor token is ever in the log; the name is, escaped. */
 static void test_log(void **state)
 {
@@ -414,4 +444,4 @@ static void test_log(void **state)
 
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 TEST_MAIN(WITH_SERVER(test_mechanisms), WITH_SERVER(test_scripts), WITH_SERVER(test_too_long),
-    WITH_SERVER(test_scram), WITH_SERVER(test_log))
+    WITH_SERVER(test_scram), WITH_SERVER(test_app_password), WITH_SERVER(test_log))

@@ -27,6 +27,14 @@ struct server {
     struct server_private *private;
 };
 
+/* What a user needs to be allowed to log in there. */
+static inline enum user_service protocol_service(enum protocol protocol)
+{
+    return protocol == PROTOCOL_IMAP   ? USER_IMAP
+           : protocol == PROTOCOL_POP3 ? USER_POP3
+                                       : USER_SUBMISSION;
+}
+
 /* The configuration of this moment, with a reference (SIGHUP may replace it). */
 struct config *server_config(struct server *server);
 
