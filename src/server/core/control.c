@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "deliver/outbox.h"
 #include "server/core/control_int.h"
+#include "server/core/devices.h"
 #include "server/core/server_int.h"
 
 #include <errno.h>
@@ -206,6 +207,14 @@ static enum err restore_account(
     return e;
 }
 
+static enum err end_device(struct server *server, struct slice id, struct slice device)
+{
+    uint64_t number;
+    TRY(slice_to_u64(device, INT64_MAX, &number));
+    (void)server_end_device(server, id, (int64_t)number);
+    return ERR_OK;
+}
+
 static enum err answer(struct server *server, struct slice line, struct buf *out)
 {
     struct slice word, id, mode;
@@ -226,6 +235,8 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
             buf_addf(out, "%s\n", note.text);
         return e;
     }
+    if (slice_eq(word, SLICE("write-devices")))
+        return devices_write(server->devices);
     if (!slice_cut(&line, ' ', &id) || id.len > USER_ID_BYTES)
         return ERR_SYNTAX;
     if (slice_eq(word, SLICE("user-changed"))) {
@@ -234,6 +245,8 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
     }
     if (slice_eq(word, SLICE("user-removed")))
         return remove_account(server, id);
+    if (slice_eq(word, SLICE("device-revoked")))
+        return end_device(server, id, line);
     if (slice_eq(word, SLICE("restore")))
         return restore_account(server, id, line, out);
     if (slice_eq(word, SLICE("rebuild")))

@@ -12,6 +12,7 @@
 #include "deliver/outbox.h"
 #include "server/core/control.h"
 #include "server/core/data_dir.h"
+#include "server/core/devices.h"
 #include "server/core/sandbox.h"
 #include "server/core/server_int.h"
 
@@ -35,6 +36,7 @@ struct server_session {
     struct conn *conn; /* ref */
     enum protocol protocol;
     char user_id[USER_ID_BYTES + 1];
+    int64_t device;
 };
 
 struct server_private {
@@ -72,6 +74,16 @@ enum err server_account(
 
 /* ---- sessions ---- */
 
+static void note_use(const struct server_session *session, uint64_t retrieved)
+{
+    struct device_news news = { .device = session->device,
+        .service = protocol_service(session->protocol),
+        .use = { .last_s = clock_wall_s(), .retrieved = retrieved } };
+    memcpy(news.user_id, session->user_id, sizeof news.user_id);
+    (void)snprintf(news.use.address, sizeof news.use.address, "%s", conn_peer(session->conn));
+    devices_note(session->server->devices, &news);
+}
+
 struct server_session *server_session_add(
     struct server *server, struct conn *conn, enum protocol protocol, const struct user *user)
 {
@@ -80,6 +92,7 @@ struct server_session *server_session_add(
     session->conn = conn_ref(conn);
     session->protocol = protocol;
     memcpy(session->user_id, user->id, sizeof session->user_id);
+    session->device = user->device;
     struct server_private *p = server->private;
     pthread_mutex_lock(&p->lock);
     session->next = p->sessions;
@@ -88,7 +101,17 @@ struct server_session *server_session_add(
     p->sessions = session;
     p->session_count[protocol]++;
     pthread_mutex_unlock(&p->lock);
+    note_use(session, 0);
+    /* one that was revoked between its check and now is in no list of sessions to be ended */
+    if (!directory_device_exists(server->directory, user))
+        conn_end(conn);
     return session;
+}
+
+void server_session_retrieved(struct server_session *session, uint64_t count)
+{
+    if (session && count > 0)
+        note_use(session, count);
 }
 
 void server_session_remove(struct server_session *session)
@@ -110,17 +133,28 @@ void server_session_remove(struct server_session *session)
     free(session);
 }
 
-size_t server_end_sessions(struct server *server, struct slice user_id)
+/* device -1: all of the user's. */
+static size_t end_sessions(struct server *server, struct slice user_id, int64_t device)
 {
     size_t count = 0;
     pthread_mutex_lock(&server->private->lock);
     for (struct server_session *s = server->private->sessions; s; s = s->next)
-        if (slice_eq(slice_of(s->user_id), user_id)) {
+        if (slice_eq(slice_of(s->user_id), user_id) && (device < 0 || s->device == device)) {
             conn_end(s->conn);
             count++;
         }
     pthread_mutex_unlock(&server->private->lock);
     return count;
+}
+
+size_t server_end_sessions(struct server *server, struct slice user_id)
+{
+    return end_sessions(server, user_id, -1);
+}
+
+size_t server_end_device(struct server *server, struct slice user_id, int64_t device)
+{
+    return end_sessions(server, user_id, device);
 }
 
 size_t server_sessions(struct server *server, enum protocol protocol)
@@ -231,6 +265,7 @@ static enum err open_all(
     TRY(directory_open(path, true, &server->directory, note));
     struct auth_options auth = { 0 };
     server->auth = auth_new(server->directory, &auth);
+    server->devices = devices_new(server->directory);
     struct outbox_options outbox = { .store = server->store,
         .directory = server->directory,
         .data_dir = config->data_dir,
@@ -284,6 +319,7 @@ enum err server_start(struct server *server, struct err_note *note)
     struct server_private *p = server->private;
     assert(p->phase == PHASE_MADE);
     outbox_start(server->outbox);
+    devices_start(server->devices);
     enum err e = net_start(server->net);
     if (e == ERR_OK)
         e = control_start(p->control);
@@ -338,6 +374,7 @@ void server_stop(struct server *server, int drain_ms)
     p->control = NULL;
     net_stop(server->net, drain_ms);
     outbox_stop(server->outbox);
+    devices_stop(server->devices);
     p->phase = PHASE_STOPPED;
 }
 
@@ -351,6 +388,7 @@ void server_free(struct server *server)
     net_free(server->net);
     outbox_free(server->outbox);
     auth_free(server->auth);
+    devices_free(server->devices);
     directory_close(server->directory);
     store_close(server->store);
     assert(!p->sessions);

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 struct outbox; /* deliver/outbox.h */
+struct devices; /* server/core/devices.h */
 
 struct server_counters {
     atomic_ullong logins, logins_failed, messages_in, messages_delivered, messages_submitted, messages_refused;
@@ -21,6 +22,7 @@ struct server {
     struct auth *auth;
     struct net *net;
     struct outbox *outbox;
+    struct devices *devices;
     struct server_counters counters;
     int64_t started_s;
     /* private to server.c */
@@ -41,11 +43,13 @@ struct config *server_config(struct server *server);
 /* Opens the user's account and sets its quota. The reference is the caller's. */
 enum err MUST_USE server_account(struct server *server, const struct user *user, struct account **out_account);
 
-/* A logged-in session, for `barid status` and for ending sessions of a user who was disabled, removed or got another password.
- * Registered after login, removed before the session is freed. */
+/* A logged-in session, for `barid status` and for ending sessions of a user who was disabled, removed or got another password, or of an app password
+ * that was revoked. Registered after login, which counts as a use of the device, and removed before the session is freed. */
 struct server_session;
 struct server_session *server_session_add(struct server *server, struct conn *conn, enum protocol protocol,
         const struct user *user);
+/* So many messages were taken by POP3. Call it before server_session_remove. */
+void server_session_retrieved(struct server_session *session, uint64_t count);
 void server_session_remove(struct server_session *session);
 
 #endif

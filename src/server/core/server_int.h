@@ -6,6 +6,8 @@
 
 /* Ends every session of a user; returns how many there were. */
 size_t server_end_sessions(struct server *server, struct slice user_id);
+/* Ends those of them that one app password opened. */
+size_t server_end_device(struct server *server, struct slice user_id, int64_t device);
 /* Sessions of a protocol that are logged in. */
 size_t server_sessions(struct server *server, enum protocol protocol);
 

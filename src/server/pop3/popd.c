@@ -47,6 +47,7 @@ static void session_close(void *session)
         conn_id(s->conn), LOG_S(slice_of(conn_peer(s->conn))), LOG_S(slice_of(s->user.address)),
         s->retrieved, (unsigned long long)s->bytes_sent, s->expunged, s->bad_commands,
         (long long)(clock_mono_ms() - s->opened_ms));
+    server_session_retrieved(s->server_session, s->retrieved);
     server_session_remove(s->server_session);
     account_unref(s->account);
     login_free(s->login);
