@@ -3,6 +3,7 @@
 #include "bin/verb_backup.h"
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
+#include "bin/verb_device.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_serve.h"
 #include "bin/verb_user.h"
@@ -48,6 +49,8 @@ static const struct verb {
     { "domain", verb_domain, MSG_DOMAIN_USAGE },
     { "user", verb_user, MSG_USER_USAGE },
     { "passwd", verb_passwd, MSG_PASSWD_USAGE },
+    { "app-password", verb_app_password, MSG_APP_PASSWORD_USAGE },
+    { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "help", verb_help, MSG_USAGE },

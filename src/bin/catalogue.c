@@ -8,12 +8,14 @@ static const char *const texts[2][MSG_COUNT] = {
 #define M(id, en, ar) [MSG_##id] = (en),
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
+#include "bin/catalogue_device.inc"
 #undef M
     },
     [LANG_AR] = {
 #define M(id, en, ar) [MSG_##id] = (ar),
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
+#include "bin/catalogue_device.inc"
 #undef M
     },
 };

@@ -14,6 +14,7 @@ enum message_id {
 #define M(id, en, ar) MSG_##id,
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
+#include "bin/catalogue_device.inc"
 #undef M
     MSG_COUNT
 };

@@ -8,7 +8,8 @@ import pytest
 
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
 BARID = os.environ.get("BARID", os.path.join(TOP, "barid"))
-VERBS = ["demo", "serve", "status", "fsck", "rebuild", "backup", "restore", "config", "domain", "user", "passwd", "alias", "mime"]
+VERBS = ["demo", "serve", "status", "fsck", "rebuild", "backup", "restore", "config", "domain", "user", "passwd",
+         "app-password", "device", "alias", "mime"]
 
 
 def barid(*args, lang="en"):
@@ -33,7 +34,7 @@ def test_each_verb_tells_what_it_takes(verb):
 def test_the_list_names_every_verb():
     for lang in ("en", "ar"):
         text = barid("--help", lang=lang).stdout
-        assert sorted(set(re.findall(r"^  barid (\w+)", text, re.M)) - {"help"}) == sorted(VERBS)
+        assert sorted(set(re.findall(r"^  barid ([\w-]+)", text, re.M)) - {"help"}) == sorted(VERBS)
 
 
 def test_wrong_use_says_what_to_do():

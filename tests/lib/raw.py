@@ -45,6 +45,31 @@ def salted(password, salt, iterations):
     return hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
 
 
+class Scram:
+    """The client's half of SCRAM-SHA-256 (RFC 7677), messages in base64."""
+
+    def __init__(self, user):
+        self.user = user
+        self.bare = f"n={user.address},r={os.urandom(12).hex()}"
+        self.first = base64.b64encode(b"n,," + self.bare.encode()).decode()
+
+    def final(self, challenge):
+        challenge = base64.b64decode(challenge).decode()
+        fields = dict(part.split("=", 1) for part in challenge.split(","))
+        key = salted(self.user.password, base64.b64decode(fields["s"]), int(fields["i"]))
+        client_key = hmac.digest(key, b"Client Key", "sha256")
+        last = f"c=biws,r={fields['r']}"
+        message = f"{self.bare},{challenge},{last}".encode()
+        signature = hmac.digest(hashlib.sha256(client_key).digest(), message, "sha256")
+        self.verdict = b"v=" + base64.b64encode(hmac.digest(hmac.digest(key, b"Server Key", "sha256"), message, "sha256"))
+        proof = bytes(a ^ b for a, b in zip(client_key, signature))
+        return base64.b64encode(f"{last},p={base64.b64encode(proof).decode()}".encode()).decode()
+
+    def check(self, verdict):
+        if base64.b64decode(verdict) != self.verdict:
+            raise Refused("the server does not know the password")
+
+
 class Imap(Raw):
     def __init__(self, port, user=None, tls=None, timeout=60):
         super().__init__(port, tls, timeout)
@@ -54,18 +79,11 @@ class Imap(Raw):
             self.command(f'LOGIN {user.address} "{user.password}"')
 
     def login_scram(self, user):
-        """SCRAM-SHA-256 (RFC 7677): no argon2id at the server, for tests that log in thousands of times."""
-        first = f"n={user.address},r={os.urandom(12).hex()}"
-        tag = self.start("AUTHENTICATE SCRAM-SHA-256 " + base64.b64encode(b"n,," + first.encode()).decode())
-        challenge = self.sasl_challenge(tag)
-        fields = dict(part.split("=", 1) for part in challenge.split(","))
-        key = salted(user.password, base64.b64decode(fields["s"]), int(fields["i"]))
-        client_key = hmac.digest(key, b"Client Key", "sha256")
-        last = f"c=biws,r={fields['r']}"
-        signature = hmac.digest(hashlib.sha256(client_key).digest(), f"{first},{challenge},{last}".encode(), "sha256")
-        proof = bytes(a ^ b for a, b in zip(client_key, signature))
-        self.send(base64.b64encode(f"{last},p={base64.b64encode(proof).decode()}".encode()) + b"\r\n")
-        self.sasl_challenge(tag)
+        """No argon2id at the server, for tests that log in thousands of times."""
+        scram = Scram(user)
+        tag = self.start("AUTHENTICATE SCRAM-SHA-256 " + scram.first)
+        self.send(scram.final(self.sasl_challenge(tag)).encode() + b"\r\n")
+        scram.check(self.sasl_challenge(tag))
         self.send(b"\r\n")
         self.finish(tag)
 
@@ -73,7 +91,7 @@ class Imap(Raw):
         line = self.line()
         if line.startswith(tag + b" "):
             raise Refused(line.decode("utf-8", "replace"))
-        return base64.b64decode(line[2:]).decode()
+        return line[2:]
 
     def response(self):
         """One response: [text, literal, text, ...]."""
