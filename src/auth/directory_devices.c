@@ -29,11 +29,12 @@ enum err device_name_canonical(struct slice name, char *out)
     buf_init(&text, 0);
     /* what OpaqueString takes can be printed and seen */
     enum err e = sasl_opaque_string(name, &text);
-    if (!e && buf_len(&text) > APP_PASSWORD_NAME_BYTES_MAX)
-        e = ERR_LIMIT;
+    struct slice all = slice_trim(buf_slice(&text)); /* all kinds of blanks are blanks now */
+    if (!e && (all.len == 0 || all.len > APP_PASSWORD_NAME_BYTES_MAX))
+        e = all.len == 0 ? ERR_SYNTAX : ERR_LIMIT;
     if (!e) {
-        memcpy(out, buf_slice(&text).ptr, buf_len(&text));
-        out[buf_len(&text)] = '\0';
+        memcpy(out, all.ptr, all.len);
+        out[all.len] = '\0';
     }
     buf_done(&text);
     return e;
