@@ -2,6 +2,7 @@
  * about (it does not run, the socket is in the way) it sees in the file at the next login all the same. */
 #include "bin/verb_user.h"
 
+#include "auth/device.h"
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "bin/json.h"
@@ -571,6 +572,18 @@ int verb_user(const struct cli *cli, int argc, char **argv)
     return code;
 }
 
+/* Who changes a password because somebody has it should know what else opens the mailbox. */
+static void tell_of_app_passwords(const struct users *users, const struct user *user)
+{
+    struct arena arena;
+    struct device *list;
+    size_t count;
+    arena_init(&arena, SIZE_MAX); /* our own data, for one run */
+    if (directory_devices(users->directory, user, &arena, &list, &count) == ERR_OK && count > 1)
+        cli_say(MSG_PASSWORD_APPS_STAY, user->address);
+    arena_done(&arena);
+}
+
 static int change_password(
     struct users *users, const struct user_switches *switches, const char *address)
 {
@@ -596,6 +609,7 @@ static int change_password(
         return code;
     tell_server(users, &user);
     cli_say(MSG_PASSWORD_CHANGED, user.address);
+    tell_of_app_passwords(users, &user);
     return EX_OK;
 }
 

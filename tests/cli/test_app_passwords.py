@@ -252,7 +252,7 @@ def test_expiry_and_networks(server):
 def test_the_main_password_and_the_user(server):
     user = server.user()
     phone = add(server, user, "phone")
-    server.run("passwd", user.address, "--password-file", "-", stdin=b"another one 8\n")
+    assert "app-password list" in server.run("passwd", user.address, "--password-file", "-", stdin=b"another one 8\n")
     enter(server, phone)
     enter(server, user._replace(password="another one 8"))
     refused(server, user, "imap")
@@ -264,6 +264,7 @@ def test_the_main_password_and_the_user(server):
     refused(server, phone)
     server.add_user(user.address, "correct horse 7")
     assert listed(server, "app-password", user) == {}
+    assert "app-password" not in server.run("passwd", user.address, "--password-file", "-", stdin=b"yet another 9\n")
     refused(server, phone, "imap")
 
 
