@@ -39,7 +39,7 @@ static void read_all(const struct msg_summary *summary)
     msg_summary_fields(summary, &name, 1, &out);
     struct msg_source source = msg_source_memory(SLICE("Subject: x\r\n\r\nbody"));
     bool found;
-    e = msg_text_contains(summary, &source, SLICE("body"), true, &found);
+    e = msg_text_contains(summary, &source, SLICE("body"), true, NULL, &found);
     assert(e == ERR_OK);
     e = msg_field_contains(summary, &source, SLICE("X-Any"), SLICE("x"), &found);
     assert(e == ERR_OK || e == ERR_CORRUPT);

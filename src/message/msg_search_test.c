@@ -69,9 +69,9 @@ static void text(void **state)
         struct buf needle = folded(rows[i].needle);
         bool body, with;
         assert_ok(
-            msg_text_contains(&opened.summary, &opened.source, buf_slice(&needle), false, &body));
+            msg_text_contains(&opened.summary, &opened.source, buf_slice(&needle), false, NULL, &body));
         assert_ok(
-            msg_text_contains(&opened.summary, &opened.source, buf_slice(&needle), true, &with));
+            msg_text_contains(&opened.summary, &opened.source, buf_slice(&needle), true, NULL, &with));
         if (body != rows[i].body || with != rows[i].text)
             fail_msg("%s: %d %d", rows[i].needle, body, with);
         buf_done(&needle);
@@ -122,9 +122,9 @@ static void flowed_text(void **state)
         struct opened opened = open_message(buf_slice(&text));
         bool joined, apart;
         assert_ok(msg_text_contains(&opened.summary, &opened.source,
-            i ? SLICE("onetwo three") : SLICE("one two thr ee"), false, &joined));
+            i ? SLICE("onetwo three") : SLICE("one two thr ee"), false, NULL, &joined));
         assert_ok(msg_text_contains(&opened.summary, &opened.source,
-            i ? SLICE("one two") : SLICE("one > two"), false, &apart));
+            i ? SLICE("one two") : SLICE("one > two"), false, NULL, &apart));
         assert_true(joined);
         assert_false(apart);
         assert_slice("preview", msg_preview(&opened.summary),
@@ -179,15 +179,15 @@ static void windows(void **state)
         struct counted counted = { .bytes = buf_slice(&big) };
         opened.source = (struct msg_source){ buf_len(&big), read_counted, &counted, { NULL, 0 } };
         bool found;
-        assert_ok(msg_text_contains(&opened.summary, &opened.source, SLICE(needle), false, &found));
+        assert_ok(msg_text_contains(&opened.summary, &opened.source, SLICE(needle), false, NULL, &found));
         assert_true(found);
         assert_true(counted.read_max <= 64u << 10);
         assert_ok(msg_text_contains(
-            &opened.summary, &opened.source, SLICE("needle there"), false, &found));
+            &opened.summary, &opened.source, SLICE("needle there"), false, NULL, &found));
         assert_false(found);
         opened.source.read = read_fails;
         assert_err(ERR_IO, msg_text_contains(&opened.summary, &opened.source, SLICE("needle there"),
-                               false, &found));
+                               false, NULL, &found));
         buf_done(&opened.bytes);
         buf_done(&big);
     }

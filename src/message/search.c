@@ -3,23 +3,27 @@
 #include "message/text_int.h"
 
 #include "base/limits.h"
+#include "message/filter.h"
 #include "message/header.h"
 
 #include <string.h>
 
 #define WINDOW_BYTES (64u << 10)
+#define TAIL_BYTES   8u /* two characters at least, for the filter */
 
 /* Folded text, piece by piece, and the needle. What could be the start of the needle is carried over. */
 struct finder {
     struct slice needle;
-    struct buf text;   /* UTF-8 not yet folded */
-    struct buf folded; /* tail of what was searched, and the new piece */
+    struct msg_filter_maker *maker; /* borrowed; NULL: the first place where the needle stands ends it */
+    struct buf text;                /* UTF-8 not yet folded */
+    struct buf folded;              /* tail of what was searched, and the new piece */
     bool found;
+    bool done; /* nothing more needs to be read */
 };
 
-static void finder_init(struct finder *finder, struct slice needle)
+static void finder_init(struct finder *finder, struct slice needle, struct msg_filter_maker *maker)
 {
-    *finder = (struct finder){ .needle = needle };
+    *finder = (struct finder){ .needle = needle, .maker = maker };
     buf_init(&finder->text, 0);
     buf_init(&finder->folded, 0);
 }
@@ -43,8 +47,14 @@ static void finder_take(struct finder *finder, struct slice utf8)
         buf_truncate(&finder->folded, all.len - 1);
         all = buf_slice(&finder->folded);
     }
-    finder->found = finder->found || slice_find(all, finder->needle) != SIZE_MAX;
-    size_t keep = finder->needle.len > 1 ? finder->needle.len - 1 : 1;
+    finder->found =
+        finder->found || (finder->needle.len && slice_find(all, finder->needle) != SIZE_MAX);
+    finder->done = finder->found && !finder->maker;
+    if (finder->maker)
+        msg_filter_maker_take(finder->maker, all);
+    size_t keep = finder->maker ? TAIL_BYTES : 1;
+    if (finder->needle.len > keep)
+        keep = finder->needle.len - 1;
     if (all.len > keep)
         buf_consume(&finder->folded, all.len - keep);
 }
@@ -76,11 +86,10 @@ static void finder_flush(struct finder *finder, bool final)
     }
 }
 
-static bool finder_text(struct finder *finder, struct slice utf8)
+static void finder_text(struct finder *finder, struct slice utf8)
 {
     buf_add(&finder->text, utf8);
     finder_flush(finder, true);
-    return finder->found;
 }
 
 /* ---- one part ---- */
@@ -108,9 +117,9 @@ static enum err part_search(
     while (!final && e == ERR_OK) {
         uint64_t left = body_len - done;
         size_t len = left < WINDOW_BYTES ? (size_t)left : WINDOW_BYTES;
-        final = len == left || finder->found;
+        final = len == left || finder->done;
         buf_clear(&raw);
-        if (!finder->found)
+        if (!finder->done)
             e = msg_source_read(source, part->body_offset + done, len, &raw);
         final = final || e != ERR_OK;
         part_text_feed(&text, buf_slice(&raw), final, &finder->text);
@@ -124,14 +133,13 @@ static enum err part_search(
 
 /* ---- headers ---- */
 
-static bool field_search(struct finder *finder, struct slice value)
+static void field_search(struct finder *finder, struct slice value)
 {
     struct buf decoded;
     buf_init(&decoded, 0);
     msg_decode_words(value, &decoded);
-    bool found = finder_text(finder, buf_slice(&decoded));
+    finder_text(finder, buf_slice(&decoded));
     buf_done(&decoded);
-    return found;
 }
 
 /* The header of a part, as much of it as the scanner looks at. */
@@ -151,8 +159,9 @@ static enum err header_search(
     enum err e = header_read(source, part, &header);
     struct slice rest = buf_slice(&header);
     struct msg_field field;
-    while (e == ERR_OK && !finder->found && msg_field_next(&rest, &field)) {
-        if (!field_search(finder, field.name))
+    while (e == ERR_OK && !finder->done && msg_field_next(&rest, &field)) {
+        field_search(finder, field.name);
+        if (!finder->done)
             field_search(finder, field.value);
     }
     buf_done(&header);
@@ -164,28 +173,41 @@ static bool is_message(const struct msg_part *part)
     return slice_eq(part->type, SLICE("message")) && slice_eq(part->subtype, SLICE("rfc822"));
 }
 
-enum err msg_text_contains(const struct msg_summary *summary, const struct msg_source *source,
-    struct slice folded_needle, bool with_headers, bool *out_found)
+static enum err text_search(const struct msg_summary *summary, const struct msg_source *source,
+    bool with_headers, struct finder *finder)
 {
-    if (!folded_needle.len) {
-        *out_found = true;
-        return ERR_OK;
-    }
-    struct finder finder;
-    finder_init(&finder, folded_needle);
-    enum err e = ERR_OK;
+    struct slice needle = finder->needle;
     size_t cursor = 0;
     struct msg_part part;
     bool whole_message = true; /* the next part is a message with a header of its own */
-    while (e == ERR_OK && !finder.found && msg_part_next(summary, &cursor, &part)) {
-        if (with_headers && whole_message)
-            e = header_search(source, &part, &finder);
+    while (!finder->done && msg_part_next(summary, &cursor, &part)) {
+        if (whole_message && (with_headers || finder->maker)) {
+            finder->needle = with_headers ? needle : SLICE_EMPTY;
+            enum err e = header_search(source, &part, finder);
+            finder->needle = needle;
+            TRY(e);
+        }
         whole_message = is_message(&part);
-        if (e == ERR_OK && !finder.found && part.filename.len)
-            finder_text(&finder, part.filename);
-        if (e == ERR_OK && !finder.found && is_searched(&part))
-            e = part_search(source, &part, &finder);
+        if (!finder->done && part.filename.len)
+            finder_text(finder, part.filename);
+        if (!finder->done && is_searched(&part))
+            TRY(part_search(source, &part, finder));
     }
+    return ERR_OK;
+}
+
+enum err msg_text_contains(const struct msg_summary *summary, const struct msg_source *source,
+    struct slice folded_needle, bool with_headers, struct buf *out_filter, bool *out_found)
+{
+    struct finder finder;
+    struct msg_filter_maker *maker = out_filter ? msg_filter_maker_new() : NULL;
+    finder_init(&finder, folded_needle, maker);
+    finder.found = folded_needle.len == 0;
+    finder.done = finder.found && !maker;
+    enum err e = text_search(summary, source, with_headers, &finder);
+    if (e == ERR_OK && maker)
+        msg_filter_maker_write(maker, out_filter);
+    msg_filter_maker_free(maker);
     finder_done(&finder);
     TRY(e);
     *out_found = finder.found;
@@ -207,7 +229,7 @@ enum err msg_field_contains(const struct msg_summary *summary, const struct msg_
             e = ERR_CORRUPT;
     }
     struct finder finder;
-    finder_init(&finder, folded_needle);
+    finder_init(&finder, folded_needle, NULL);
     struct slice rest = buf_slice(&header);
     struct msg_field field;
     while (e == ERR_OK && !finder.found && msg_field_next(&rest, &field)) {

@@ -34,9 +34,10 @@ void msg_decode_words(struct slice value, struct buf *out);
 void text_fold(struct slice utf8, struct buf *out);
 
 /* SEARCH BODY / TEXT: whether the folded needle occurs in the decoded, folded text of the message (text parts, names of attachments;
- * with headers: also every decoded header field, of nested messages too). Reads the parts it needs through source. */
+ * with headers: also every decoded header field, of nested messages too). Reads the parts it needs through source.
+ * out_filter (may be NULL): a filter of all that text, headers too, is appended (message/filter.h); then the whole message is read. */
 enum err MUST_USE msg_text_contains(const struct msg_summary *summary, const struct msg_source *source,
-        struct slice folded_needle, bool with_headers, bool *out_found);
+        struct slice folded_needle, bool with_headers, struct buf *out_filter, bool *out_found);
 
 /* SEARCH HEADER name, SUBJECT, FROM, TO ...: whether a field of that name holds the folded needle after decoding and folding;
  * an empty needle matches when the field is there. Uses the summary's kept fields, else reads the header. */

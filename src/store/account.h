@@ -66,6 +66,7 @@ struct account {
     /* under lock */
     sqlite3 *db;
     sqlite3_stmt *statements[SQL_COUNT];
+    int schema_version; /* older than today's only where nothing may be written */
     int log_pages;   /* pages in the WAL after the last commit */
     uint64_t modseq; /* last given out */
     int64_t last_email,
@@ -127,6 +128,9 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 
 /* ---- shared by the files of store/; all with account->lock held ---- */
 
+/* account_body without the reading through of a big one. */
+enum err MUST_USE account_find_body(
+    struct account *account, int64_t email, struct store_body **out_body);
 enum err MUST_USE account_load_keywords(struct account *account);
 void account_drop_keywords(struct account *account);
 /* NULL *out_state: there is no such mailbox (or it is \Noselect). */

@@ -3,6 +3,8 @@
 
 #include "base/limits.h"
 #include "base/test.h"
+#include "message/text.h"
+#include "store/vfs.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -911,6 +913,125 @@ static void rows_that_cannot_be_are_mended(void **state)
     open_all();
 }
 
+/* As an older Barid left it: through the VFS, so that all of it is in the file. */
+static void make_older(const char *sql)
+{
+    sqlite3 *db;
+    assert_int_equal(
+        sqlite3_open_v2(database_path(), &db, SQLITE_OPEN_READWRITE, store_vfs()), SQLITE_OK);
+    store_vfs_owner(db, SLICE("a1"));
+    assert_int_equal(
+        sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void keep_filter(int64_t email, struct slice bytes)
+{
+    struct store_derived filter = {
+        .kind = STORE_DERIVED_FILTER, .email = email, .bytes = bytes
+    };
+    assert_ok(account_keep_derived(account, &filter, 1));
+}
+
+static void older_files_are_read_and_upgraded(void **state)
+{
+    (void)state;
+    append("INBOX", message(100), 0);
+    close_all();
+    make_older("DROP TABLE text_filter; PRAGMA user_version=2");
+
+    struct account *snapshot;
+    char parent[80];
+    (void)snprintf(parent, sizeof parent, "%s/accounts", folder);
+    int parent_fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_ok(store_snapshot(parent_fd, "a1", SLICE("a1"), &snapshot));
+    struct mailbox inbox;
+    assert_ok(account_mailbox(snapshot, SLICE("INBOX"), &arena, &inbox));
+    struct store_rows rows;
+    assert_ok(account_read(snapshot,
+        &(struct store_read_args){ .mailbox = inbox.id, .need = STORE_NEED_FILTER }, &arena,
+        &rows));
+    assert_int_equal(rows.count, 1);
+    assert_true(rows.at[0].summary.len > 0);
+    assert_int_equal(rows.at[0].filter.len, 0);
+    store_snapshot_close(snapshot);
+    close(parent_fd);
+
+    for (int i = 0; i < 2; i++) { /* the second time there is nothing to do */
+        open_all();
+        rows = read_box("INBOX", STORE_NEED_FILTER);
+        keep_filter(rows.at[0].email, SLICE("\x63 of another version"));
+        assert_true(read_box("INBOX", STORE_NEED_FILTER).at[0].filter.len > 0);
+        close_all();
+        assert_int_equal(findings_of(false), 0);
+    }
+    static const char *const unknown[] = { "PRAGMA user_version=1", "PRAGMA user_version=99" };
+    for (int i = 0; i < 2; i++) {
+        make_older(unknown[i]);
+        open_all_but_account();
+        assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), true, &account));
+        store_close(store);
+    }
+    make_older("PRAGMA user_version=3");
+    open_all();
+    assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
+}
+
+static void a_filter_lives_and_dies_with_its_message(void **state)
+{
+    (void)state;
+    append("INBOX", message(100), 0);
+    uint32_t big = append("INBOX", message(20000), 0);
+    struct store_rows rows = read_box("INBOX", STORE_NEED_FILTER | STORE_NEED_SUMMARY);
+    for (size_t i = 0; i < rows.count; i++) {
+        struct msg_summary summary;
+        struct store_body *body;
+        struct buf filter;
+        bool found;
+        buf_init(&filter, 0);
+        assert_ok(msg_summary_open(rows.at[i].summary, &summary));
+        assert_ok(account_body(account, rows.at[i].email, &body));
+        struct msg_source source = store_body_source(body);
+        assert_ok(msg_text_contains(&summary, &source, SLICE_EMPTY, true, &filter, &found));
+        keep_filter(rows.at[i].email, buf_slice(&filter));
+        assert_true(slice_eq(
+            read_box("INBOX", STORE_NEED_FILTER).at[i].filter, buf_slice(&filter)));
+        store_body_close(body);
+        buf_done(&filter);
+    }
+    keep_filter(4711, SLICE("of a message that has gone meanwhile"));
+    close_all();
+    assert_int_equal(findings_of(false), 0);
+
+    open_all();
+    struct buf wrong;
+    buf_init(&wrong, 0);
+    buf_add(&wrong, read_box("INBOX", STORE_NEED_FILTER).at[1].filter);
+    wrong.mem[20] = (char)~wrong.mem[20];
+    keep_filter(rows.at[1].email, buf_slice(&wrong));
+    buf_done(&wrong);
+    close_all();
+    assert_int_equal(findings_of(false), 1);
+    assert_int_equal(findings_of(true), 1);
+    assert_int_equal(findings_of(false), 0);
+
+    open_all();
+    rows = read_box("INBOX", STORE_NEED_FILTER);
+    assert_true(rows.at[0].filter.len > 0);
+    assert_int_equal(rows.at[1].filter.len, 0);
+    keep_filter(rows.at[1].email, SLICE("\x63"));
+    struct uidset uids;
+    uidset_init(&uids);
+    uidset_add(&uids, big);
+    assert_ok(account_expunge(account,
+        &(struct store_expunge_args){ .mailbox = box_named("INBOX").id, .uids = &uids }, NULL));
+    uidset_done(&uids);
+    close_all();
+    assert_int_equal(findings_of(false), 0); /* no filter without its message */
+    open_all();
+}
+
 /* Nothing of it is served, neither before nor after somebody has looked. */
 static void the_file_of_another_account_stays_shut(void **state)
 {
@@ -990,5 +1111,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(opening_and_reading_write_nothing),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),
+    IN_ACCOUNT(older_files_are_read_and_upgraded),
+    IN_ACCOUNT(a_filter_lives_and_dies_with_its_message),
     IN_ACCOUNT(one_bit_in_any_page_is_found), IN_ACCOUNT(writers_are_combined),
     IN_ACCOUNT(idle_accounts_are_closed))

@@ -45,7 +45,7 @@ static enum err read_version(sqlite3 *db, int *out_version)
     return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
 }
 
-/* Opening what exists writes nothing: it must work on a full disk too. */
+/* Opening what exists writes nothing, but once after an upgrade: it must work on a full disk too. */
 static enum err set_up(struct account *account, enum account_opening how)
 {
     /* EXCLUSIVE before anything that looks into the file: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic
@@ -64,9 +64,10 @@ static enum err set_up(struct account *account, enum account_opening how)
     (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_wal_hook(db, wal_grew, account);
-    int version;
-    TRY(read_version(db, &version));
-    if (version != (how == ACCOUNT_CREATE ? 0 : STORE_SCHEMA_VERSION))
+    TRY(read_version(db, &account->schema_version));
+    bool known = account->schema_version >= STORE_SCHEMA_VERSION_OLDEST &&
+                 account->schema_version <= STORE_SCHEMA_VERSION;
+    if (how == ACCOUNT_CREATE ? account->schema_version != 0 : !known)
         return ERR_CORRUPT;
     if (how == ACCOUNT_CREATE) {
         TRY(run(db, "PRAGMA synchronous=OFF")); /* place_account syncs what has become of it */
@@ -78,7 +79,14 @@ static enum err set_up(struct account *account, enum account_opening how)
         how ==
             ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
         TRY(run(db, "PRAGMA journal_mode=WAL"));
-    return how == ACCOUNT_CREATE ? sql_schema(db, slice_of(account->id)) : ERR_OK;
+    if (how == ACCOUNT_CREATE)
+        TRY(sql_schema(db, slice_of(account->id)));
+    else if (how == ACCOUNT_EXISTING && account->schema_version < STORE_SCHEMA_VERSION)
+        TRY(sql_upgrade(db, account->schema_version));
+    else
+        return ERR_OK;
+    account->schema_version = STORE_SCHEMA_VERSION;
+    return ERR_OK;
 }
 
 enum err account_load(struct account *account)

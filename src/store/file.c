@@ -109,7 +109,9 @@ enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned 
 static enum err email_delete(
     struct store_tx *tx, int64_t email, bool big, const unsigned char *guid)
 {
-    static const enum sql steps[] = { SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_BODY_DELETE };
+    static const enum sql steps[] = {
+        SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_FILTER_DELETE, SQL_BODY_DELETE
+    };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;
         TRY(sql_get(tx->account, steps[i], &statement));
@@ -326,29 +328,41 @@ enum err account_append(struct account *account, int64_t mailbox, const struct s
     return e;
 }
 
-/* ---- summaries made anew ---- */
+/* ---- what was derived ---- */
 
 struct keep_args {
-    const struct store_summary *summaries;
+    const struct store_derived *derived;
     size_t count;
 };
+
+static enum err keep_one(struct store_tx *tx, enum sql sql, int64_t email, struct slice bytes)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, sql, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    sql_bind_bytes(statement, 2, bytes);
+    return sql_done(tx->account, statement);
+}
 
 static enum err keep_write(struct store_tx *tx, void *write_arg)
 {
     const struct keep_args *args = write_arg;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < args->count; i++)
+        bytes += args->derived[i].bytes.len;
+    if (!store_has_room(tx->account->store, 2 * bytes, false)) /* log and database; mail comes first */
+        return ERR_NO_SPACE;
     for (size_t i = 0; i < args->count; i++) {
-        sqlite3_stmt *statement;
-        TRY(sql_get(tx->account, SQL_SUMMARY_KEEP, &statement));
-        (void)sqlite3_bind_int64(statement, 1, args->summaries[i].email);
-        sql_bind_bytes(statement, 2, args->summaries[i].bytes);
-        TRY(sql_done(tx->account, statement));
+        const struct store_derived *one = &args->derived[i];
+        TRY(keep_one(tx, one->kind == STORE_DERIVED_FILTER ? SQL_FILTER_KEEP : SQL_SUMMARY_KEEP,
+            one->email, one->bytes));
     }
     return ERR_OK;
 }
 
-enum err account_keep_summaries(
-    struct account *account, const struct store_summary *summaries, size_t count)
+enum err account_keep_derived(
+    struct account *account, const struct store_derived *derived, size_t count)
 {
-    struct keep_args args = { summaries, count };
+    struct keep_args args = { derived, count };
     return count ? account_write(account, keep_write, &args) : ERR_OK;
 }

@@ -44,7 +44,8 @@ static enum err check_rows(struct check *c)
         TRY(fsck_adopt_files(c));
     TRY(fsck_rules(c));
     TRY(fsck_counters(c));
-    return fsck_messages(c);
+    TRY(fsck_messages(c));
+    return fsck_filters(c);
 }
 
 static enum err mend_rows(struct check *c)
@@ -109,12 +110,14 @@ static enum err rebuild(struct account *account, uint64_t *out_changed)
     uint64_t counters = c.findings;
     if (e == ERR_OK)
         e = fsck_messages(&c);
+    if (e == ERR_OK)
+        e = fsck_filters(&c);
     enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
     if (end != ERR_OK)
         account->readonly = true;
     account_forget_mailboxes(account);
     TRY(e == ERR_OK ? end : e);
-    *out_changed = c.summaries_changed + counters;
+    *out_changed = c.derived_changed + counters;
     return account_load(account);
 }
 

@@ -10,7 +10,7 @@ struct check {
     account_finding_fn *tell;
     void *tell_arg;
     size_t findings;
-    uint64_t summaries_changed;
+    uint64_t derived_changed; /* summaries, filters */
     uint64_t damaged_pages;
 };
 
@@ -26,6 +26,8 @@ enum err MUST_USE fsck_rules(struct check *c);
 enum err MUST_USE fsck_counters(struct check *c);
 /* Each message: its bytes, its summary. */
 enum err MUST_USE fsck_messages(struct check *c);
+/* Each filter of a message's text. After fsck_messages. */
+enum err MUST_USE fsck_filters(struct check *c);
 /* Where rows may be lost, files that nothing names get rows. */
 enum err MUST_USE fsck_adopt_files(struct check *c);
 /* xxh3(blob), for rules that mend. */

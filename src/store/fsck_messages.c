@@ -1,8 +1,9 @@
-/* The messages of an account: their bytes, their summaries, and files that nothing names. */
+/* The messages of an account: their bytes, what was derived from them, and files that nothing names. */
 #include "store/fsck_int.h"
 
 #include "base/encode.h"
-#include "message/summary.h"
+#include "message/filter.h"
+#include "message/text.h"
 #include "store/xxh3.h"
 
 #include <assert.h>
@@ -128,7 +129,7 @@ static enum err check_message(struct check *c, sqlite3_stmt *row)
     else if ((int64_t)XXH3_64bits_digest(seen.hash) != sqlite3_column_int64(row, 2))
         fsck_found(c, false, "the bytes of message %lld are not those that came", (long long)id);
     if (e == ERR_OK && bytes == ERR_OK && !slice_eq(buf_slice(&summary), sql_bytes(row, 5))) {
-        c->summaries_changed++;
+        c->derived_changed++;
         if (c->repair) {
             sqlite3_stmt *set;
             e = sql_get(c->account, SQL_SUMMARY_KEEP, &set);
@@ -148,21 +149,66 @@ static enum err check_message(struct check *c, sqlite3_stmt *row)
     return e;
 }
 
-enum err fsck_messages(struct check *c)
+static enum err filter_fits(
+    struct check *c, int64_t email, struct slice summary, struct slice filter, bool *out_fits)
 {
-    static const char sql[] =
-        "SELECT m.id, m.size, m.checksum, m.guid, b.bytes, s.bytes FROM email m"
-        " LEFT JOIN body b ON b.email=m.id LEFT JOIN summary s ON s.email=m.id"
-        " WHERE m.id>?1 ORDER BY m.id LIMIT 1";
+    struct msg_summary opened;
+    struct store_body *body = NULL;
+    struct buf right;
+    buf_init(&right, 0);
+    bool found;
+    enum err e = msg_summary_open(summary, &opened);
+    if (e == ERR_OK)
+        e = account_find_body(c->account, email, &body);
+    if (e == ERR_OK) {
+        struct msg_source source = store_body_source(body);
+        e = msg_text_contains(&opened, &source, SLICE_EMPTY, true, &right, &found);
+    }
+    *out_fits = e == ERR_CORRUPT || slice_eq(buf_slice(&right), filter); /* what is told already */
+    store_body_close(body);
+    buf_done(&right);
+    return e == ERR_CORRUPT ? ERR_OK : e;
+}
+
+/* One row of: email, filter, summary. What an upgrade left is no damage. */
+static enum err check_filter(struct check *c, sqlite3_stmt *row)
+{
+    int64_t email = sqlite3_column_int64(row, 0);
+    struct slice filter = sql_bytes(row, 1);
+    bool older = filter.len && filter.ptr[0] != MSG_FILTER_VERSION, fits = false;
+    if (!older)
+        TRY(filter_fits(c, email, sql_bytes(row, 2), filter, &fits));
+    if (fits)
+        return ERR_OK;
+    c->derived_changed++;
+    enum err e = ERR_OK;
+    sqlite3_stmt *remove; /* the next search makes it anew */
+    if (c->repair)
+        e = sql_get(c->account, SQL_FILTER_DELETE, &remove);
+    if (c->repair && e == ERR_OK) {
+        (void)sqlite3_bind_int64(remove, 1, email);
+        e = sql_done(c->account, remove);
+    }
+    if (!older)
+        fsck_found(c, c->repair && e == ERR_OK, "the filter of message %lld is not that of its text",
+            (long long)email);
+    return e;
+}
+
+typedef enum err check_row_fn(struct check *c, sqlite3_stmt *row);
+
+/* One by one: a repair changes what is walked. sql gives the first row, in order of its first column, with that above ?1. */
+static enum err walk(struct check *c, const char *sql, check_row_fn *check_row)
+{
     sqlite3_stmt *statement;
     TRY(fsck_prepare(c, sql, &statement));
     enum err e = ERR_OK;
-    for (int64_t after = 0; e == ERR_OK;) { /* one by one: a repair changes what is walked */
+    for (int64_t after = 0; e == ERR_OK;) {
         (void)sqlite3_bind_int64(statement, 1, after);
         int rc = sqlite3_step(statement);
         if (rc == SQLITE_ROW) {
             after = sqlite3_column_int64(statement, 0);
-            e = check_message(c, statement);
+            e = check_row(c, statement);
         } else {
             e = rc == SQLITE_DONE ? ERR_CLOSED : sql_err(c->account->db, rc);
         }
@@ -170,6 +216,25 @@ enum err fsck_messages(struct check *c)
     }
     (void)sqlite3_finalize(statement);
     return e == ERR_CLOSED ? ERR_OK : e;
+}
+
+enum err fsck_messages(struct check *c)
+{
+    return walk(c,
+        "SELECT m.id, m.size, m.checksum, m.guid, b.bytes, s.bytes FROM email m"
+        " LEFT JOIN body b ON b.email=m.id LEFT JOIN summary s ON s.email=m.id"
+        " WHERE m.id>?1 ORDER BY m.id LIMIT 1",
+        check_message);
+}
+
+enum err fsck_filters(struct check *c)
+{
+    if (c->account->schema_version < STORE_SCHEMA_FILTERS)
+        return ERR_OK;
+    return walk(c,
+        "SELECT f.email, f.bytes, s.bytes FROM text_filter f JOIN summary s ON s.email=f.email"
+        " WHERE f.email>?1 ORDER BY f.email LIMIT 1",
+        check_filter);
 }
 
 enum err fsck_adopt_files(struct check *c)

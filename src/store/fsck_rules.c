@@ -158,11 +158,17 @@ static const struct rule rules[] = {
           " WHERE mailbox=?1 AND uid=?2" } },
 };
 
+static const struct rule filter_rule = { "SELECT email, 0 FROM text_filter f"
+                                         " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=f.email)",
+    "a filter of text (message) belongs to nothing",
+    { "DELETE FROM text_filter WHERE email=?1" } };
+
 enum err fsck_rules(struct check *c)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         TRY(check_rule(c, &rules[i]));
-    return ERR_OK;
+    return c->account->schema_version >= STORE_SCHEMA_FILTERS ? check_rule(c, &filter_rule)
+                                                              : ERR_OK;
 }
 
 /* ---- counters ---- */

@@ -69,9 +69,11 @@ static enum err read_row(struct reading *r, sqlite3_stmt *statement)
         row->received_s = sqlite3_column_int64(statement, 6);
         row->received_tz_min = (int32_t)sqlite3_column_int64(statement, 7);
     }
-    if (r->sql == SQL_ENTRIES_SUMMARY ||
+    if (r->sql == SQL_ENTRIES_SUMMARY || r->sql == SQL_ENTRIES_FILTER ||
         (r->sql == SQL_ENTRIES_BODY && r->args->need & STORE_NEED_SUMMARY))
         TRY(keep(r, statement, 8, &row->summary));
+    if (r->sql == SQL_ENTRIES_FILTER)
+        TRY(keep(r, statement, 9, &row->filter));
     if (r->sql == SQL_ENTRIES_BODY && sqlite3_column_type(statement, 9) != SQLITE_NULL)
         TRY(keep(r, statement, 9, &row->body));
     r->rows.count++;
@@ -190,12 +192,16 @@ static enum err read_all(struct reading *r, struct account *account)
 enum err account_read(struct account *account, const struct store_read_args *args,
     struct arena *arena, struct store_rows *out_rows)
 {
+    unsigned need = args->need;
+    if (need & STORE_NEED_FILTER && account->schema_version < STORE_SCHEMA_FILTERS)
+        need = STORE_NEED_SUMMARY;
     struct reading r = { .args = args,
         .arena = arena,
-        .sql = args->need & STORE_NEED_BODY      ? SQL_ENTRIES_BODY
-               : args->need & STORE_NEED_SUMMARY ? SQL_ENTRIES_SUMMARY
-               : args->need & STORE_NEED_EMAIL   ? SQL_ENTRIES_EMAIL
-                                                 : SQL_ENTRIES,
+        .sql = need & STORE_NEED_BODY      ? SQL_ENTRIES_BODY
+               : need & STORE_NEED_FILTER  ? SQL_ENTRIES_FILTER
+               : need & STORE_NEED_SUMMARY ? SQL_ENTRIES_SUMMARY
+               : need & STORE_NEED_EMAIL   ? SQL_ENTRIES_EMAIL
+                                           : SQL_ENTRIES,
         .rows_max = args->rows_max ? args->rows_max : READ_ROWS_MAX,
         .bytes_max = args->bytes_max ? args->bytes_max : READ_BYTES_MAX };
     pthread_mutex_lock(&account->lock);
@@ -317,10 +323,27 @@ static enum err check_big(struct account *account, int64_t email, const struct f
     return ERR_OK;
 }
 
-enum err account_body(struct account *account, int64_t email, struct store_body **out_body)
+static struct found_body nothing_found(void)
 {
     struct found_body found = { .body = mem_zalloc(1, sizeof *found.body) };
     found.body->fd = -1;
+    return found;
+}
+
+enum err account_find_body(struct account *account, int64_t email, struct store_body **out_body)
+{
+    struct found_body found = nothing_found();
+    enum err e = find_body(account, email, &found);
+    if (e == ERR_OK)
+        *out_body = found.body;
+    else
+        store_body_close(found.body);
+    return e;
+}
+
+enum err account_body(struct account *account, int64_t email, struct store_body **out_body)
+{
+    struct found_body found = nothing_found();
     pthread_mutex_lock(&account->lock);
     enum err e = find_body(account, email, &found);
     pthread_mutex_unlock(&account->lock);

@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 
 static const char schema[] =
     "CREATE TABLE account(one INTEGER PRIMARY KEY CHECK(one=1), modseq INTEGER NOT NULL,"
@@ -38,8 +39,12 @@ static const char schema[] =
     "CREATE TABLE outgoing(id INTEGER PRIMARY KEY, guid BLOB NOT NULL, email INTEGER NOT NULL,"
     " sender TEXT NOT NULL, recipient TEXT NOT NULL, status TEXT NOT NULL, created INTEGER NOT "
     "NULL,"
-    " next INTEGER NOT NULL, attempts INTEGER NOT NULL);"
-    "PRAGMA user_version=" STORE_SCHEMA_VERSION_TEXT;
+    " next INTEGER NOT NULL, attempts INTEGER NOT NULL);";
+
+/* What later versions added: from STORE_SCHEMA_VERSION_OLDEST on, one each. A new database runs through them too. */
+static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OLDEST] = {
+    "CREATE TABLE text_filter(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);",
+};
 
 #define MAILBOX_COLUMNS                                                                            \
     "m.id, m.name, m.use, m.noselect, m.uidvalidity, m.uidnext, m.modseq, m.messages, m.unseen,"   \
@@ -113,6 +118,10 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ENTRIES_SUMMARY] =
         "SELECT " EMAIL_COLUMNS ", s.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
         " LEFT JOIN summary s ON s.email=e.email" ENTRY_WANTED,
+    [SQL_ENTRIES_FILTER] =
+        "SELECT " EMAIL_COLUMNS ", s.bytes, f.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
+        " LEFT JOIN summary s ON s.email=e.email LEFT JOIN text_filter f ON f.email=e.email"
+        ENTRY_WANTED,
     [SQL_ENTRIES_BODY] =
         "SELECT " EMAIL_COLUMNS
         ", CASE WHEN ?7 THEN (SELECT bytes FROM summary s WHERE s.email=e.email) END, b.bytes"
@@ -140,6 +149,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
     [SQL_SUMMARY_DELETE] = "DELETE FROM summary WHERE email=?1",
     [SQL_SUMMARY_KEEP] = "INSERT OR REPLACE INTO summary SELECT id, ?2 FROM email WHERE id=?1",
+    [SQL_FILTER_DELETE] = "DELETE FROM text_filter WHERE email=?1",
+    [SQL_FILTER_KEEP] = "INSERT OR REPLACE INTO text_filter SELECT id, ?2 FROM email WHERE id=?1",
     [SQL_BODY_INSERT] = "INSERT INTO body VALUES(?1, ?2)",
     [SQL_BODY_DELETE] = "DELETE FROM body WHERE email=?1",
     [SQL_BODY] = "SELECT bytes FROM body WHERE email=?1",
@@ -183,13 +194,11 @@ static const char *const text[SQL_COUNT] = {
     [SQL_EPOCH_GONE] = "DELETE FROM gone",
 };
 
-static int make_tables(sqlite3 *db, struct slice id)
+static int add_account(sqlite3 *db, struct slice id)
 {
     sqlite3_stmt *statement;
-    int rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_prepare_v2(
-            db, "INSERT INTO account VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
+    int rc =
+        sqlite3_prepare_v2(db, "INSERT INTO account VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return rc;
     sql_bind_text(statement, 1, id);
@@ -197,11 +206,26 @@ static int make_tables(sqlite3 *db, struct slice id)
     return sqlite3_finalize(statement);
 }
 
-enum err sql_schema(sqlite3 *db, struct slice id)
+static int upgrade(sqlite3 *db, int version)
+{
+    char mark[48];
+    int rc = SQLITE_OK;
+    for (; version < STORE_SCHEMA_VERSION && rc == SQLITE_OK; version++)
+        rc = sqlite3_exec(db, upgrades[version - STORE_SCHEMA_VERSION_OLDEST], NULL, NULL, NULL);
+    (void)snprintf(mark, sizeof mark, "PRAGMA user_version=%d", STORE_SCHEMA_VERSION);
+    return rc == SQLITE_OK ? sqlite3_exec(db, mark, NULL, NULL, NULL) : rc;
+}
+
+/* Without id: an older database. */
+static enum err make_tables(sqlite3 *db, const struct slice *id, int version)
 {
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK && id)
+        rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+    if (rc == SQLITE_OK && id)
+        rc = add_account(db, *id);
     if (rc == SQLITE_OK)
-        rc = make_tables(db, id);
+        rc = upgrade(db, version);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
@@ -209,6 +233,16 @@ enum err sql_schema(sqlite3 *db, struct slice id)
     enum err e = sql_err(db, rc);
     (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return e;
+}
+
+enum err sql_schema(sqlite3 *db, struct slice id)
+{
+    return make_tables(db, &id, STORE_SCHEMA_VERSION_OLDEST);
+}
+
+enum err sql_upgrade(sqlite3 *db, int version)
+{
+    return make_tables(db, NULL, version);
 }
 
 enum err sql_err(sqlite3 *db, int rc)

@@ -51,6 +51,7 @@ enum sql {
     SQL_ENTRIES_CHANGED,
     SQL_ENTRIES_EMAIL,
     SQL_ENTRIES_SUMMARY,
+    SQL_ENTRIES_FILTER,
     SQL_ENTRIES_BODY,
     SQL_ENTRIES_COPY,
     SQL_ENTRY_INSERT,
@@ -67,6 +68,8 @@ enum sql {
     SQL_SUMMARY_INSERT,
     SQL_SUMMARY_DELETE,
     SQL_SUMMARY_KEEP,
+    SQL_FILTER_DELETE,
+    SQL_FILTER_KEEP,
     SQL_BODY_INSERT,
     SQL_BODY_DELETE,
     SQL_BODY,
@@ -96,14 +99,17 @@ enum sql {
     SQL_COUNT
 };
 
-/* 2: pages with checksums, an account that knows its id. */
-#define STORE_SCHEMA_VERSION      2
-#define STORE_SCHEMA_VERSION_TEXT "2"
+/* 2: pages with checksums, an account that knows its id. 3: filters of text. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        3
+#define STORE_SCHEMA_VERSION_OLDEST 2
+#define STORE_SCHEMA_FILTERS        3 /* the first that has them */
 
 struct account;
 
 /* Creates the tables of account id in an empty database, in one transaction. */
 enum err MUST_USE sql_schema(sqlite3 *db, struct slice id);
+/* Brings the tables of an older version to today's, in one transaction. */
+enum err MUST_USE sql_upgrade(sqlite3 *db, int version);
 /* The kind of error that rc stands for. */
 enum err sql_err(sqlite3 *db, int rc);
 

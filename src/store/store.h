@@ -153,6 +153,7 @@ enum store_need { /* what account_read fetches beside uid, flags, modseq */
     STORE_NEED_EMAIL   = 1, /* email, guid, size, received */
     STORE_NEED_SUMMARY = 2, /* implies EMAIL */
     STORE_NEED_BODY    = 4, /* implies EMAIL; body for rows whose bytes lie in the database */
+    STORE_NEED_FILTER  = 8, /* implies SUMMARY; not together with BODY */
 };
 
 struct store_row {
@@ -164,6 +165,7 @@ struct store_row {
     int64_t received_s;   /* INTERNALDATE, seconds UTC */
     int32_t received_tz_min; /* its zone as given by APPEND; 0 for deliveries */
     struct slice summary; /* in the arena; empty when it is damaged: msg_summary_from makes it anew */
+    struct slice filter;  /* in the arena; empty when none was made: message/filter.h */
     struct slice body;    /* in the arena; ptr NULL when it is a file, or damaged: use account_body */
 };
 
@@ -182,7 +184,7 @@ struct store_read_args {
     uint64_t flags_all, flags_none; /* only rows with all / none of these bits; 0 = any */
     uint64_t modseq_above;          /* only rows changed after it; 0 = any */
     size_t rows_max;                /* 0 = 10,000 */
-    size_t bytes_max;               /* stop after about so many bytes of summaries and bodies (at least one row); 0 = 4 MiB */
+    size_t bytes_max;               /* stop after about so many bytes of summaries, filters and bodies (at least one row); 0 = 4 MiB */
 };
 
 /* Committed rows (S-1). The account's lock is not held afterwards. UIDs that are gone are simply not there. */
@@ -376,14 +378,19 @@ enum err MUST_USE account_fsck(struct account *account, bool repair, account_fin
 /* The same for one that is not open, and also for one that cannot be opened because of what is wrong. ERR_NOT_FOUND: it has no folder. */
 enum err MUST_USE store_fsck(struct store *store, struct slice id, bool repair, account_finding_fn *tell, void *tell_arg);
 
-struct store_summary {
+enum store_derived_kind {
+    STORE_DERIVED_SUMMARY,
+    STORE_DERIVED_FILTER,
+};
+struct store_derived {
+    enum store_derived_kind kind;
     int64_t email;
     struct slice bytes;
 };
-/* Keeps summaries that a reader had to make anew (S-7); those of messages that have gone meanwhile are dropped. Nothing that a session sees changes. A
+/* Keeps what a reader has derived from messages (S-7); that of messages that have gone meanwhile is dropped. Nothing that a session sees changes. A
  * write: waits for the disk, and gives its errors. */
-enum err MUST_USE account_keep_summaries(
-    struct account *account, const struct store_summary *summaries, size_t count);
+enum err MUST_USE account_keep_derived(
+    struct account *account, const struct store_derived *derived, size_t count);
 
 /* ---- backups ---- */
 

@@ -301,7 +301,7 @@ enum err imapd_cmd_fetch(struct imapd_session *s, struct imapd_cmd *cmd)
     uidset_init(&uids);
     uidset_init(&f.seen);
     buf_init(&f.text, 0);
-    imapd_made_init(&f.made);
+    imapd_made_init(&f.made, STORE_DERIVED_SUMMARY);
     enum err e = fetch(&f, cmd, &uids);
     buf_done(&f.text);
     imapd_made_done(&f.made);

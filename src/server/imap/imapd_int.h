@@ -165,8 +165,9 @@ struct store_flags imapd_store_flags(const struct imap_flags *flags);
 /* STATUS items of a mailbox, with the parentheses. */
 void imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
 
-/* Summaries that the store has damaged or in another version, made from the messages while a command reads them, and kept afterwards. */
+/* What a command derived from messages while it read them, and is to be kept: summaries that the store has damaged or in another version; filters. */
 struct imapd_made {
+    enum store_derived_kind kind;
     struct buf bytes;
     struct {
         int64_t email;
@@ -175,10 +176,14 @@ struct imapd_made {
     size_t count, cap;
 };
 
-void imapd_made_init(struct imapd_made *made);
+void imapd_made_init(struct imapd_made *made, enum store_derived_kind kind);
 void imapd_made_done(struct imapd_made *made);
+/* What was added to made->bytes from `at` on is of that message. */
+void imapd_made_add(struct imapd_made *made, int64_t email, size_t at);
 /* Writes them to the store, where that works. Waits for the disk. */
 void imapd_made_keep(struct imapd_session *s, struct imapd_made *made);
+/* The same once they are many. */
+void imapd_made_keep_many(struct imapd_session *s, struct imapd_made *made);
 
 /* The row's summary; *body and *made are the caller's. It borrows from the row or from made, until the next call. Waits for the disk. */
 enum err MUST_USE imapd_summary(struct imapd_session *s, const struct store_row *row,

@@ -17,13 +17,14 @@ static unsigned need_of(enum search_cost cost)
     case COST_BODY:
         break;
     }
-    return STORE_NEED_EMAIL | STORE_NEED_SUMMARY | STORE_NEED_BODY;
+    return STORE_NEED_FILTER;
 }
 
 static enum err match_row(struct imapd_search *q, const struct store_row *row, bool *out_matches)
 {
     q->row = row;
     q->has_summary = false;
+    q->has_filter = false;
     enum err e = imapd_search_matches(q, q->root, out_matches);
     store_body_close(q->body);
     q->body = NULL;
@@ -70,6 +71,7 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
             log_error("imap.search", "conn=%llu user=%s err=corrupt messages left out",
                 conn_id(s->conn), LOG_S(slice_of(s->user.address)));
         imapd_made_keep(s, &q->made);
+        imapd_made_keep(s, &q->filters);
         read.from_uid = rows.next_uid;
     } while (rows.next_uid);
     return ERR_OK;
@@ -122,7 +124,8 @@ enum err imapd_cmd_search(struct imapd_session *s, struct imapd_cmd *cmd)
     struct uidset found;
     uidset_init(&found);
     uidset_init(&q.candidates);
-    imapd_made_init(&q.made);
+    imapd_made_init(&q.made, STORE_DERIVED_SUMMARY);
+    imapd_made_init(&q.filters, STORE_DERIVED_FILTER);
     enum err e = search(&q, cmd, &found);
     imapd_search_done(&q);
     uidset_done(&found);

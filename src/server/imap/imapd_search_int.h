@@ -42,9 +42,10 @@ struct imapd_search {
     /* of the row in question */
     const struct store_row *row;
     bool has_summary;
+    bool has_filter; /* made meanwhile */
     struct msg_summary summary;
     struct store_body *body;
-    struct imapd_made made;
+    struct imapd_made made, filters;
 };
 
 /* Makes the keys ready and takes out of the top level what rows can be chosen by. */

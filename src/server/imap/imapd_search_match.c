@@ -1,4 +1,5 @@
 /* One message against the keys of a SEARCH. */
+#include "message/filter.h"
 #include "message/text.h"
 #include "proto/imap/imap_date.h"
 #include "server/imap/imapd_search_int.h"
@@ -34,9 +35,20 @@ static enum err match_text(struct imapd_search *q, const struct search_key *key,
         *out = true;
         return ERR_OK;
     }
+    *out = msg_filter_may_hold(q->row->filter, key->text);
+    if (!*out)
+        return ERR_OK;
     TRY(open_summary(q));
     TRY(imapd_source(q->s, q->row, &q->body, &source));
-    return msg_text_contains(&q->summary, &source, key->text, key->kind == IMAP_SEARCH_TEXT, out);
+    bool make = !q->has_filter && !msg_filter_known(q->row->filter);
+    imapd_made_keep_many(q->s, &q->filters);
+    size_t at = buf_len(&q->filters.bytes);
+    TRY(msg_text_contains(&q->summary, &source, key->text, key->kind == IMAP_SEARCH_TEXT,
+        make ? &q->filters.bytes : NULL, out));
+    if (make)
+        imapd_made_add(&q->filters, q->row->email, at);
+    q->has_filter |= make;
+    return ERR_OK;
 }
 
 static enum err match_sent(struct imapd_search *q, const struct search_key *key, bool *out)

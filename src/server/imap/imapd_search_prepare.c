@@ -188,4 +188,5 @@ void imapd_search_done(struct imapd_search *q)
     uidset_done(&q->candidates);
     store_body_close(q->body);
     imapd_made_done(&q->made);
+    imapd_made_done(&q->filters);
 }
