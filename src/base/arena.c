@@ -35,15 +35,21 @@ void arena_done(struct arena *arena)
 
 void arena_reset(struct arena *arena)
 {
-    struct arena_block *first = arena->blocks;
-    while (first && first->next) {
-        struct arena_block *next = first->next;
-        free(first);
-        first = next;
+    struct arena_block *kept = arena->blocks; /* the newest, and so the largest or as large as any may be kept */
+    while (kept && kept->next && kept->size > BLOCK_BYTES_MAX) {
+        struct arena_block *next = kept->next;
+        free(kept);
+        kept = next;
     }
-    arena->blocks = first;
-    arena->free_ptr = first ? first->bytes : NULL;
-    arena->free_len = first ? first->size : 0;
+    for (struct arena_block *b = kept ? kept->next : NULL, *next; b; b = next) {
+        next = b->next;
+        free(b);
+    }
+    if (kept)
+        kept->next = NULL;
+    arena->blocks = kept;
+    arena->free_ptr = kept ? kept->bytes : NULL;
+    arena->free_len = kept ? kept->size : 0;
     arena->used = 0;
 }
 

@@ -20,7 +20,7 @@ struct arena {
 
 void arena_init(struct arena *arena, size_t budget_bytes);
 void arena_done(struct arena *arena);
-/* Gives back everything but the first block, for the next command. */
+/* Gives back everything but one block, the largest of at most 1 MiB, for the next command. */
 void arena_reset(struct arena *arena);
 
 /* 16-byte aligned, not cleared. NULL when over budget. */

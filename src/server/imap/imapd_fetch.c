@@ -7,8 +7,8 @@
 #include "message/text.h"
 #include "proto/imap/imap_date.h"
 
-/* Enough to keep the disk busy, and little enough to stay in the cache between reading and writing. */
-#define PAGE_BYTES_MAX (1u << 20)
+/* Enough to keep the disk busy, and little enough to stay in the cache between reading and writing, and with the last row no more than an arena keeps. */
+#define PAGE_BYTES_MAX (768u << 10)
 
 static unsigned need_of(const struct imap_att *att)
 {

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 
-#define PAGE_BYTES_MAX (1u << 20)
+#define PAGE_BYTES_MAX (768u << 10)
 
 static unsigned need_of(enum search_cost cost)
 {
