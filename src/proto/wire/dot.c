@@ -123,6 +123,33 @@ void wire_dot_add(struct wire_dot_out *dots, struct slice piece, struct buf *out
     dots->state = is_start ? BOL : piece.ptr[piece.len - 1] == '\r' ? CR : MID;
 }
 
+/* Blocks of one length: the compiler makes vectors of them. */
+#define BLOCK_BYTES 64
+static bool has_dotted_line(struct slice bytes)
+{
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
+    for (; end - at > BLOCK_BYTES; at += BLOCK_BYTES) {
+        unsigned char found = 0;
+        for (int i = 0; i < BLOCK_BYTES; i++)
+            found |= (unsigned char)(at[i] == '\n') & (unsigned char)(at[i + 1] == '.');
+        if (found)
+            return true;
+    }
+    for (; at + 1 < end; at++)
+        if (at[0] == '\n' && at[1] == '.')
+            return true;
+    return false;
+}
+
+bool wire_dot_skip(struct wire_dot_out *dots, struct slice piece)
+{
+    if (!piece.len || dots->state != BOL || piece.ptr[0] == '.' || has_dotted_line(piece))
+        return false;
+    bool ends = piece.len > 1 && piece.ptr[piece.len - 2] == '\r' && piece.ptr[piece.len - 1] == '\n';
+    dots->state = ends ? BOL : piece.ptr[piece.len - 1] == '\r' ? CR : MID;
+    return true;
+}
+
 void wire_dot_end(struct wire_dot_out *dots, struct buf *out)
 {
     if (dots->state != BOL)

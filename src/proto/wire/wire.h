@@ -55,6 +55,8 @@ struct wire_dot_out {
 
 /* Appends piece with the dots at line starts doubled. */
 void wire_dot_add(struct wire_dot_out *dots, struct slice piece, struct buf *out);
+/* Goes over a piece that may be sent as it stands: true. False: it does not begin a line, or a line in it may begin with a dot; nothing happened. */
+bool wire_dot_skip(struct wire_dot_out *dots, struct slice piece);
 /* Appends CRLF when the last line has none, then "." CRLF. */
 void wire_dot_end(struct wire_dot_out *dots, struct buf *out);
 

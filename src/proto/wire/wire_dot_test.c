@@ -2,6 +2,8 @@
 
 #include "proto/wire/wire.h"
 
+#include <string.h>
+
 static enum wire feed(struct wire_dot_in *dots, struct slice part, struct buf *out)
 {
     struct slice piece;
@@ -68,4 +70,40 @@ static void test_out(void **state)
     }
 }
 
-TEST_MAIN(cmocka_unit_test(test_in), cmocka_unit_test(test_out))
+/* Long enough for blocks, with a dotted line at every place. */
+static void test_skip(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 200; at++) {
+        char text[202];
+        memset(text, 'x', sizeof text);
+        struct wire_dot_out dots = { 0 };
+        assert_true(wire_dot_skip(&dots, slice_from(text, sizeof text)));
+        assert_false(wire_dot_skip(&dots, slice_from(text, sizeof text))); /* not at a line's start */
+        text[at] = '\n';
+        text[at + 1] = '.';
+        dots = (struct wire_dot_out){ 0 };
+        assert_false(wire_dot_skip(&dots, slice_from(text, sizeof text)));
+        assert_false(wire_dot_skip(&dots, slice_from(text + at + 1, 1)));
+    }
+    static const struct {
+        struct slice first, then, out;
+    } rows[] = {
+        { SLICE_CONST("a\r\n"), SLICE_CONST(".b"), SLICE_CONST("..b\r\n.\r\n") },
+        { SLICE_CONST("a\r"), SLICE_CONST("\n.b"), SLICE_CONST("\n..b\r\n.\r\n") },
+        { SLICE_CONST("a\n"), SLICE_CONST(".b"), SLICE_CONST(".b\r\n.\r\n") },
+        { SLICE_CONST("a"), SLICE_CONST(".b"), SLICE_CONST(".b\r\n.\r\n") },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct wire_dot_out dots = { 0 };
+        struct buf out;
+        buf_init(&out, 0);
+        assert_true(wire_dot_skip(&dots, rows[i].first));
+        wire_dot_add(&dots, rows[i].then, &out);
+        wire_dot_end(&dots, &out);
+        assert_slice("after what was skipped", buf_slice(&out), rows[i].out);
+        buf_done(&out);
+    }
+}
+
+TEST_MAIN(cmocka_unit_test(test_in), cmocka_unit_test(test_out), cmocka_unit_test(test_skip))

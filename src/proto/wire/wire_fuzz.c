@@ -70,6 +70,22 @@ static void check_round_trip(struct slice in, size_t cut)
     buf_done(&stuffed);
 }
 
+/* What may be skipped is what would be written as it stands, and the next piece goes on from the same place. */
+static void check_skip(struct slice in)
+{
+    struct wire_dot_out skipped = { 0 }, added = { 0 };
+    struct buf out;
+    buf_init(&out, 0);
+    wire_dot_add(&added, in, &out);
+    if (wire_dot_skip(&skipped, in)) {
+        assert(slice_eq(buf_slice(&out), in));
+        assert(skipped.state == added.state);
+    } else {
+        assert(in.len == 0 || in.ptr[0] == '.' || slice_find(in, SLICE("\n.")) != SIZE_MAX);
+    }
+    buf_done(&out);
+}
+
 static void check_line(struct slice in, size_t cut)
 {
     struct wire_line whole = { 0 }, parts = { 0 };
@@ -89,6 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct slice in = slice_from(bytes + 1, len - 1);
     size_t cut = bytes[0] % (in.len + 1);
     check_dots_in(in, cut);
+    check_skip(in);
     check_round_trip(in, cut);
     check_line(in, cut);
     return 0;
