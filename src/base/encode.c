@@ -45,10 +45,14 @@ enum err base64_decode(struct buf *out, struct slice text)
 void hex_encode(struct buf *out, struct slice bytes)
 {
     static const char digits[] = "0123456789abcdef";
+    char *room = buf_room(out, bytes.len * 2);
+    if (!room)
+        return;
     for (size_t i = 0; i < bytes.len; i++) {
-        buf_addc(out, digits[slice_at(bytes, i) >> 4]);
-        buf_addc(out, digits[slice_at(bytes, i) & 15]);
+        room[2 * i] = digits[slice_at(bytes, i) >> 4];
+        room[2 * i + 1] = digits[slice_at(bytes, i) & 15];
     }
+    buf_wrote(out, bytes.len * 2);
 }
 
 enum err hex_decode(struct slice text, void *out, size_t out_len)

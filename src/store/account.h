@@ -23,6 +23,12 @@ enum account_state {
 };
 
 /* What is remembered of a mailbox that somebody looked at: committed state only (S-1). */
+struct entry_list { /* entries.c */
+    struct store_entry *at; /* owned */
+    size_t count, cap;
+    uint32_t next_uid; /* the first that is not looked for yet */
+};
+
 struct mailbox_state {
     int64_t id;
     uint32_t uidvalidity, uidnext;
@@ -31,6 +37,7 @@ struct mailbox_state {
     bool recent_dirty;   /* the row says less; written with the next change or at closing */
     uint32_t seen_below; /* every message with a lower UID is \Seen */
     struct uidset uids;
+    struct entry_list entries; /* empty until somebody asks */
 };
 
 /* Flag changes lately, so that a view that is nearly up to date needs no scan of the mailbox. */
@@ -128,6 +135,9 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 
 /* ---- shared by the files of store/; all with account->lock held ---- */
 
+/* account_read. */
+enum err MUST_USE account_read_held(struct account *account, const struct store_read_args *args,
+    struct arena *arena, struct store_rows *out_rows);
 /* account_body without the reading through of a big one. */
 enum err MUST_USE account_find_body(
     struct account *account, int64_t email, struct store_body **out_body);
@@ -137,6 +147,7 @@ void account_drop_keywords(struct account *account);
 enum err MUST_USE account_mailbox_state(
     struct account *account, int64_t mailbox, struct mailbox_state **out_state);
 void account_forget_mailboxes(struct account *account);
+void entry_list_drop(struct account *account, struct entry_list *list);
 /* Lets the caches follow what was committed. */
 void account_apply(struct account *account, const struct store_tx *tx);
 

@@ -601,6 +601,70 @@ static void a_read_goes_in_pieces(void **state)
 
 static unsigned told_adds;
 
+/* What account_entries gives is what is there, however it came about. */
+static void assert_entries(const char *mailbox)
+{
+    struct store_entry *entries;
+    size_t count;
+    bool damaged;
+    assert_ok(account_entries(account, box_named(mailbox).id, &entries, &count, &damaged));
+    struct store_rows rows = read_box(mailbox, STORE_NEED_EMAIL);
+    assert_false(damaged);
+    assert_int_equal(count, rows.count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(entries[i].uid, rows.at[i].uid);
+        assert_int_equal(entries[i].email, rows.at[i].email);
+        assert_int_equal(entries[i].size, rows.at[i].size);
+        assert_int_equal(entries[i].received_s, rows.at[i].received_s);
+        assert_memory_equal(entries[i].guid, rows.at[i].guid, sizeof entries[i].guid);
+    }
+    free(entries);
+}
+
+static void entries_follow(void **state)
+{
+    (void)state;
+    unsigned random = 7;
+    for (int i = 0; i < 300; i++) {
+        random = random * 1103515245 + 12345;
+        unsigned what = random >> 16 & 7;
+        struct uidset uids;
+        uidset_init(&uids);
+        struct mailbox inbox = box_named("INBOX");
+        for (uint32_t uid = 1; uid < inbox.uidnext; uid++) {
+            random = random * 1103515245 + 12345;
+            if ((random >> 16) % 5 == 0)
+                uidset_add(&uids, uid);
+        }
+        if (what < 4)
+            append("INBOX", message(random >> 16 & 63), 0);
+        else if (what == 4 && inbox.messages > 6)
+            assert_ok(account_expunge(account,
+                &(struct store_expunge_args){ .mailbox = inbox.id, .uids = &uids }, NULL));
+        else if (what == 5) { /* one goes and one comes between two looks: as many as before */
+            assert_ok(account_expunge(account,
+                &(struct store_expunge_args){ .mailbox = inbox.id, .uids = &uids }, NULL));
+            for (uint64_t left = box_named("INBOX").messages; left < inbox.messages; left++)
+                append("INBOX", message(9), 0);
+        }
+        uidset_done(&uids);
+        if (what == 6) {
+            reopen();
+        } else if (what == 7 && i % 4 == 0) {
+            assert_ok(mailbox_rename(account, SLICE("INBOX"), slice_of("moved")));
+            assert_entries("moved");
+            assert_ok(mailbox_delete(account, SLICE("moved")));
+        }
+        if (random >> 28 & 1)
+            assert_entries("INBOX");
+    }
+    assert_entries("INBOX");
+    struct store_entry *entries;
+    size_t count;
+    bool damaged;
+    assert_err(ERR_NOT_FOUND, account_entries(account, 4711, &entries, &count, &damaged));
+}
+
 static void count_adds(void *watch_arg, const struct store_change *changes, size_t count)
 {
     unsigned *adds = watch_arg;
@@ -1108,6 +1172,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
+    IN_ACCOUNT(entries_follow),
     IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(opening_and_reading_write_nothing),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),

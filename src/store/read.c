@@ -189,7 +189,7 @@ static enum err read_all(struct reading *r, struct account *account)
     return ERR_OK;
 }
 
-enum err account_read(struct account *account, const struct store_read_args *args,
+enum err account_read_held(struct account *account, const struct store_read_args *args,
     struct arena *arena, struct store_rows *out_rows)
 {
     unsigned need = args->need;
@@ -204,11 +204,17 @@ enum err account_read(struct account *account, const struct store_read_args *arg
                                            : SQL_ENTRIES,
         .rows_max = args->rows_max ? args->rows_max : READ_ROWS_MAX,
         .bytes_max = args->bytes_max ? args->bytes_max : READ_BYTES_MAX };
+    TRY(read_all(&r, account));
+    *out_rows = r.rows;
+    return ERR_OK;
+}
+
+enum err account_read(struct account *account, const struct store_read_args *args,
+    struct arena *arena, struct store_rows *out_rows)
+{
     pthread_mutex_lock(&account->lock);
-    enum err e = read_all(&r, account);
+    enum err e = account_read_held(account, args, arena, out_rows);
     pthread_mutex_unlock(&account->lock);
-    if (e == ERR_OK)
-        *out_rows = r.rows;
     return e;
 }
 

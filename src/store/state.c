@@ -11,10 +11,11 @@ static struct slice id_key(const int64_t *id)
     return slice_from(id, sizeof *id);
 }
 
-static void state_free(struct mailbox_state *state)
+static void state_free(struct account *account, struct mailbox_state *state)
 {
     if (!state)
         return;
+    entry_list_drop(account, &state->entries);
     uidset_done(&state->uids);
     free(state);
 }
@@ -25,7 +26,7 @@ void account_forget_mailboxes(struct account *account)
     struct slice key;
     void *value;
     while (map_next(&account->mailboxes, &cursor, &key, &value))
-        state_free(value);
+        state_free(account, value);
     map_done(&account->mailboxes);
     map_init(&account->mailboxes);
     account->changes_floor = account->modseq;
@@ -68,7 +69,7 @@ enum err account_mailbox_state(
     uidset_init(&state->uids);
     e = read_uids(account, mailbox, &state->uids);
     if (e != ERR_OK) {
-        state_free(state);
+        state_free(account, state);
         return e;
     }
     (void)map_put(&account->mailboxes, id_key(&mailbox), state);
@@ -92,7 +93,7 @@ void account_apply(struct account *account, const struct store_tx *tx)
     for (size_t i = 0; i < tx->change_count; i++) {
         const struct store_change *change = &tx->changes[i];
         if (change->kind == STORE_CHANGE_MAILBOX) {
-            state_free(map_remove(&account->mailboxes, id_key(&change->mailbox)));
+            state_free(account, map_remove(&account->mailboxes, id_key(&change->mailbox)));
             continue;
         }
         if (change->kind == STORE_CHANGE_FLAGS)

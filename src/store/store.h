@@ -191,6 +191,19 @@ struct store_read_args {
 enum err MUST_USE account_read(struct account *account, const struct store_read_args *args, struct arena *arena,
         struct store_rows *out_rows);
 
+/* What never changes of a message in a mailbox. */
+struct store_entry {
+    int64_t email;
+    uint64_t size;
+    int64_t received_s;
+    uint32_t uid;
+    unsigned char guid[16];
+};
+/* All of a mailbox, ascending uid; the list is the caller's to free. Kept in memory between calls, ENTRIES_KEPT_BYTES for all mailboxes. *out_damaged: some
+ * are missing that cannot be read. ERR_NOT_FOUND: no such mailbox, or one that holds no messages. */
+enum err MUST_USE account_entries(struct account *account, int64_t mailbox, struct store_entry **out_list,
+        size_t *out_count, bool *out_damaged);
+
 /* A handle on one body, small or big; stays readable after an expunge. ERR_CORRUPT when the bytes are not those that came: a big one is read through
  * for that the first time. */
 struct store_body;

@@ -18,6 +18,7 @@ struct store {
     size_t body_row_bytes_max, accounts_open_max;
     unsigned checkpoint_pages;
     atomic_ullong commits, requests, checkpoints;
+    atomic_size_t entries_kept_bytes; /* entries.c */
 
     pthread_mutex_t lock;
     pthread_cond_t

@@ -10,11 +10,8 @@
 
 /* One message of the snapshot that the session sees from its login to its end. */
 struct popd_message {
-    uint32_t uid;
+    struct store_entry entry;
     bool deleted; /* marked; nothing happens before QUIT */
-    int64_t email;
-    uint64_t size;
-    unsigned char guid[16];
 };
 
 enum popd_state {

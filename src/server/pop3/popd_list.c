@@ -5,50 +5,29 @@
 #include "base/log.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-#define SNAPSHOT_ROWS 10000
-
-static void keep(struct popd_session *s, const struct store_rows *rows)
-{
-    s->messages =
-        mem_realloc(s->messages, (s->message_count + rows->count + 1) * sizeof *s->messages);
-    for (size_t i = 0; i < rows->count; i++) {
-        const struct store_row *row = &rows->at[i];
-        struct popd_message *m = &s->messages[s->message_count++];
-        *m = (struct popd_message){ .uid = row->uid, .email = row->email, .size = row->size };
-        memcpy(m->guid, row->guid, sizeof m->guid);
-    }
-}
-
-static enum err snapshot(struct popd_session *s, struct arena *arena)
-{
-    struct mailbox inbox;
-    TRY(account_mailbox(s->account, SLICE("INBOX"), arena, &inbox));
-    s->inbox = inbox.id;
-    struct store_read_args args = {
-        .mailbox = inbox.id, .need = STORE_NEED_EMAIL, .rows_max = SNAPSHOT_ROWS
-    };
-    do {
-        struct store_rows rows;
-        arena_reset(arena);
-        TRY(account_read(s->account, &args, arena, &rows));
-        if (rows.damaged)
-            log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
-                conn_id(s->conn), LOG_S(slice_of(s->user.address)));
-        keep(s, &rows);
-        args.from_uid = rows.next_uid;
-    } while (args.from_uid);
-    return ERR_OK;
-}
 
 enum err popd_open_maildrop(struct popd_session *s)
 {
     struct arena arena;
+    struct mailbox inbox = { 0 };
     arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
-    enum err e = snapshot(s, &arena);
+    enum err e = account_mailbox(s->account, SLICE("INBOX"), &arena, &inbox);
     arena_done(&arena);
-    return e;
+    TRY(e);
+    s->inbox = inbox.id;
+    struct store_entry *entries;
+    size_t count;
+    bool damaged;
+    TRY(account_entries(s->account, s->inbox, &entries, &count, &damaged));
+    if (damaged)
+        log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)));
+    s->messages = mem_alloc(count * sizeof *s->messages);
+    for (size_t i = 0; i < count; i++)
+        s->messages[i] = (struct popd_message){ .entry = entries[i] };
+    s->message_count = count;
+    free(entries);
+    return ERR_OK;
 }
 
 enum err popd_cmd_stat(struct popd_session *s)
@@ -57,7 +36,7 @@ enum err popd_cmd_stat(struct popd_session *s)
     size_t count = 0;
     for (size_t i = 0; i < s->message_count; i++)
         if (!s->messages[i].deleted) {
-            bytes += s->messages[i].size;
+            bytes += s->messages[i].entry.size;
             count++;
         }
     buf_addf(conn_out(s->conn), "+OK %zu %llu\r\n", count, (unsigned long long)bytes);
@@ -86,10 +65,10 @@ static void line(struct popd_session *s, const struct popd_message *m, bool uidl
     buf_addu(out, (uint64_t)(m - s->messages) + 1);
     buf_addc(out, ' ');
     if (uidl)
-        hex_encode(out, slice_from(m->guid, sizeof m->guid));
+        hex_encode(out, slice_from(m->entry.guid, sizeof m->entry.guid));
     else
-        buf_addu(out, m->size);
-    buf_adds(out, "\r\n");
+        buf_addu(out, m->entry.size);
+    buf_add(out, SLICE("\r\n"));
 }
 
 enum err popd_cmd_list(struct popd_session *s, struct slice rest, bool uidl)
@@ -134,7 +113,7 @@ enum err popd_cmd_quit(struct popd_session *s)
     uidset_init(&marked);
     for (size_t i = 0; i < s->message_count; i++)
         if (s->messages[i].deleted)
-            uidset_add(&marked, s->messages[i].uid);
+            uidset_add(&marked, s->messages[i].entry.uid);
     s->closing = true;
     enum err e = ERR_OK;
     if (!uidset_empty(&marked))
