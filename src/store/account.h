@@ -135,6 +135,11 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 
 /* ---- shared by the files of store/; all with account->lock held ---- */
 
+/* All messages of a mailbox, ascending uid; to be released with the same mailbox. *out_damaged: some are missing that cannot be read. ERR_NOT_FOUND: no
+ * such mailbox, or one that holds no messages. */
+enum err MUST_USE account_entries(struct account *account, int64_t mailbox,
+    const struct entry_list **out_list, bool *out_damaged);
+void account_entries_release(struct account *account, int64_t mailbox, bool damaged);
 /* account_read. */
 enum err MUST_USE account_read_held(struct account *account, const struct store_read_args *args,
     struct arena *arena, struct store_rows *out_rows);
@@ -201,6 +206,8 @@ struct tx_expunge {
 enum err MUST_USE tx_expunge(
     struct store_tx *tx, const struct tx_expunge *args, struct uidset *gone);
 /* Copies or moves; the sets in result are initialised by the caller. */
+enum err MUST_USE tx_flags(struct store_tx *tx, const struct store_flags_args *args,
+    struct store_flags_result *result); /* its sets are initialised */
 enum err MUST_USE tx_copy(
     struct store_tx *tx, const struct store_copy_args *args, struct store_copy_result *result);
 

@@ -601,27 +601,31 @@ static void a_read_goes_in_pieces(void **state)
 
 static unsigned told_adds;
 
-/* What account_entries gives is what is there, however it came about. */
-static void assert_entries(const char *mailbox)
+/* What may be downloaded is what is there, however it came about. */
+static void assert_downloads(const char *mailbox)
 {
-    struct store_entry *entries;
+    int64_t id = box_named(mailbox).id;
+    struct store_download_view view = { .mailboxes = &id, .mailbox_count = 1 };
+    struct store_download *list;
     size_t count;
     bool damaged;
-    assert_ok(account_entries(account, box_named(mailbox).id, &entries, &count, &damaged));
+    assert_ok(account_downloads(account, &view, &list, &count, &damaged));
     struct store_rows rows = read_box(mailbox, STORE_NEED_EMAIL);
     assert_false(damaged);
     assert_int_equal(count, rows.count);
     for (size_t i = 0; i < count; i++) {
-        assert_int_equal(entries[i].uid, rows.at[i].uid);
-        assert_int_equal(entries[i].email, rows.at[i].email);
-        assert_int_equal(entries[i].size, rows.at[i].size);
-        assert_int_equal(entries[i].received_s, rows.at[i].received_s);
-        assert_memory_equal(entries[i].guid, rows.at[i].guid, sizeof entries[i].guid);
+        const struct store_entry *entry = &list[i].entry;
+        assert_int_equal(list[i].mailbox, id);
+        assert_int_equal(entry->uid, rows.at[i].uid);
+        assert_int_equal(entry->email, rows.at[i].email);
+        assert_int_equal(entry->size, rows.at[i].size);
+        assert_int_equal(entry->received_s, rows.at[i].received_s);
+        assert_memory_equal(entry->guid, rows.at[i].guid, sizeof entry->guid);
     }
-    free(entries);
+    free(list);
 }
 
-static void entries_follow(void **state)
+static void downloads_follow(void **state)
 {
     (void)state;
     unsigned random = 7;
@@ -652,17 +656,13 @@ static void entries_follow(void **state)
             reopen();
         } else if (what == 7 && i % 4 == 0) {
             assert_ok(mailbox_rename(account, SLICE("INBOX"), slice_of("moved")));
-            assert_entries("moved");
+            assert_downloads("moved");
             assert_ok(mailbox_delete(account, SLICE("moved")));
         }
         if (random >> 28 & 1)
-            assert_entries("INBOX");
+            assert_downloads("INBOX");
     }
-    assert_entries("INBOX");
-    struct store_entry *entries;
-    size_t count;
-    bool damaged;
-    assert_err(ERR_NOT_FOUND, account_entries(account, 4711, &entries, &count, &damaged));
+    assert_downloads("INBOX");
 }
 
 static void count_adds(void *watch_arg, const struct store_change *changes, size_t count)
@@ -1003,7 +1003,7 @@ static void older_files_are_read_and_upgraded(void **state)
     (void)state;
     append("INBOX", message(100), 0);
     close_all();
-    make_older("DROP TABLE text_filter; PRAGMA user_version=2");
+    make_older("DROP TABLE text_filter; DROP TABLE download; PRAGMA user_version=2");
 
     struct account *snapshot;
     char parent[80];
@@ -1019,6 +1019,13 @@ static void older_files_are_read_and_upgraded(void **state)
     assert_int_equal(rows.count, 1);
     assert_true(rows.at[0].summary.len > 0);
     assert_int_equal(rows.at[0].filter.len, 0);
+    struct store_download_view view = { .mailboxes = &inbox.id, .mailbox_count = 1 };
+    struct store_download *list;
+    size_t count;
+    bool damaged;
+    assert_ok(account_downloads(snapshot, &view, &list, &count, &damaged));
+    assert_int_equal(count, 1);
+    free(list);
     store_snapshot_close(snapshot);
     close(parent_fd);
 
@@ -1030,6 +1037,10 @@ static void older_files_are_read_and_upgraded(void **state)
         close_all();
         assert_int_equal(findings_of(false), 0);
     }
+    make_older("DROP TABLE download; PRAGMA user_version=3");
+    open_all();
+    assert_downloads("INBOX");
+    close_all();
     static const char *const unknown[] = { "PRAGMA user_version=1", "PRAGMA user_version=99" };
     for (int i = 0; i < 2; i++) {
         make_older(unknown[i]);
@@ -1037,7 +1048,7 @@ static void older_files_are_read_and_upgraded(void **state)
         assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), true, &account));
         store_close(store);
     }
-    make_older("PRAGMA user_version=3");
+    make_older("PRAGMA user_version=4");
     open_all();
     assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
 }
@@ -1172,7 +1183,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
-    IN_ACCOUNT(entries_follow),
+    IN_ACCOUNT(downloads_follow),
     IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(opening_and_reading_write_nothing),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),

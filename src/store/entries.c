@@ -1,4 +1,4 @@
-/* What never changes of a mailbox's messages, kept in memory: a program that fetches by POP3 asks for all of it at each login.
+/* What never changes of a mailbox's messages, kept in memory: a program that downloads asks for all of it each time it comes.
  *
  * Always true: a list holds, in ascending order, exactly the messages of state->uids below next_uid, as they were committed; all lists of a store together
  * are at most ENTRIES_KEPT_BYTES. */
@@ -9,9 +9,19 @@
 
 #define READ_ROWS 10000
 
+/* A snapshot belongs to no store. */
+static void resize(struct account *account, struct entry_list *list, size_t cap)
+{
+    if (account->store) {
+        atomic_fetch_add(&account->store->entries_kept_bytes, cap * sizeof *list->at);
+        atomic_fetch_sub(&account->store->entries_kept_bytes, list->cap * sizeof *list->at);
+    }
+    list->cap = cap;
+}
+
 void entry_list_drop(struct account *account, struct entry_list *list)
 {
-    atomic_fetch_sub(&account->store->entries_kept_bytes, list->cap * sizeof *list->at);
+    resize(account, list, 0);
     free(list->at);
     *list = (struct entry_list){ 0 };
 }
@@ -21,8 +31,7 @@ static void take(struct account *account, struct entry_list *list, const struct 
     if (list->count + rows->count > list->cap) {
         size_t cap = list->count + rows->count + list->count / 8 + 8;
         list->at = mem_realloc(list->at, cap * sizeof *list->at);
-        atomic_fetch_add(&account->store->entries_kept_bytes, (cap - list->cap) * sizeof *list->at);
-        list->cap = cap;
+        resize(account, list, cap);
     }
     for (size_t i = 0; i < rows->count; i++) {
         const struct store_row *row = &rows->at[i];
@@ -80,33 +89,26 @@ static enum err follow(
     return ERR_OK;
 }
 
-static enum err entries(struct account *account, int64_t mailbox, struct store_entry **out_list,
-    size_t *out_count, bool *out_damaged)
+enum err account_entries(struct account *account, int64_t mailbox,
+    const struct entry_list **out_list, bool *out_damaged)
 {
     struct mailbox_state *state;
+    *out_damaged = false;
     TRY(account_mailbox_state(account, mailbox, &state));
     if (!state)
         return ERR_NOT_FOUND;
-    struct entry_list *list = &state->entries;
-    enum err e = follow(account, state, list, out_damaged);
-    if (e == ERR_OK) {
-        *out_count = list->count;
-        *out_list = mem_alloc(list->count * sizeof *list->at);
-        if (list->count)
-            memcpy(*out_list, list->at, list->count * sizeof *list->at);
-    }
-    if (e != ERR_OK || *out_damaged ||
-        atomic_load(&account->store->entries_kept_bytes) > ENTRIES_KEPT_BYTES)
-        entry_list_drop(account, list);
+    enum err e = follow(account, state, &state->entries, out_damaged);
+    if (e != ERR_OK)
+        entry_list_drop(account, &state->entries);
+    *out_list = &state->entries;
     return e;
 }
 
-enum err account_entries(struct account *account, int64_t mailbox, struct store_entry **out_list,
-    size_t *out_count, bool *out_damaged)
+void account_entries_release(struct account *account, int64_t mailbox, bool damaged)
 {
-    *out_damaged = false;
-    pthread_mutex_lock(&account->lock);
-    enum err e = entries(account, mailbox, out_list, out_count, out_damaged);
-    pthread_mutex_unlock(&account->lock);
-    return e;
+    struct mailbox_state *state;
+    bool keep = !damaged && account->store &&
+                atomic_load(&account->store->entries_kept_bytes) <= ENTRIES_KEPT_BYTES;
+    if (!keep && account_mailbox_state(account, mailbox, &state) == ERR_OK && state)
+        entry_list_drop(account, &state->entries);
 }

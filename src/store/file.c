@@ -110,7 +110,7 @@ static enum err email_delete(
     struct store_tx *tx, int64_t email, bool big, const unsigned char *guid)
 {
     static const enum sql steps[] = {
-        SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_FILTER_DELETE, SQL_BODY_DELETE
+        SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_FILTER_DELETE, SQL_DOWNLOAD_DELETE, SQL_BODY_DELETE
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;

@@ -53,34 +53,28 @@ static enum err change(struct store_tx *tx, const struct flags_run *run, struct 
     return sql_done(tx->account, statement);
 }
 
-struct flags_write {
-    const struct store_flags_args *args;
-    struct store_flags_result *result;
-};
-
-static enum err work(struct store_tx *tx, struct flags_write *w, struct flags_run *run)
+static enum err work(struct store_tx *tx, const struct uidset *uids, struct flags_run *run,
+    struct store_flags_result *result)
 {
-    const struct uidset *uids = w->args->uids;
     for (size_t i = 0; i < uids->count; i++)
-        TRY(look(tx->account, run, uids->runs[i], w->result));
+        TRY(look(tx->account, run, uids->runs[i], result));
     if (uidset_empty(&run->changed))
         return ERR_OK;
     for (size_t i = 0; i < uids->count; i++)
         TRY(change(tx, run, uids->runs[i]));
-    w->result->modseq = tx_modseq(tx);
+    result->modseq = tx_modseq(tx);
     TRY(tx_mailbox_changed(tx, run->mailbox, 0, &run->counts));
     uidset_swap(&tx_change(tx, STORE_CHANGE_FLAGS, run->mailbox)->uids, &run->changed);
     return ERR_OK;
 }
 
-static enum err flags_write(struct store_tx *tx, void *write_arg)
+enum err tx_flags(struct store_tx *tx, const struct store_flags_args *args,
+    struct store_flags_result *result)
 {
-    struct flags_write *w = write_arg;
-    const struct store_flags_args *args = w->args;
     struct mailbox_row row;
     TRY(mailbox_row_selectable(tx->account, args->mailbox, &row));
     uint64_t bits;
-    TRY(tx_flag_bits(tx, &args->flags, &bits, &w->result->keywords_full));
+    TRY(tx_flag_bits(tx, &args->flags, &bits, &result->keywords_full));
     struct flags_run run = { .mailbox = args->mailbox,
         .clear = args->how == STORE_FLAGS_SET      ? ~bits
                  : args->how == STORE_FLAGS_REMOVE ? bits
@@ -90,9 +84,20 @@ static enum err flags_write(struct store_tx *tx, void *write_arg)
                           ? args->unchangedsince
                           : INT64_MAX };
     uidset_init(&run.changed);
-    enum err e = work(tx, w, &run);
+    enum err e = work(tx, args->uids, &run, result);
     uidset_done(&run.changed);
     return e;
+}
+
+struct flags_write {
+    const struct store_flags_args *args;
+    struct store_flags_result *result;
+};
+
+static enum err flags_write(struct store_tx *tx, void *write_arg)
+{
+    struct flags_write *w = write_arg;
+    return tx_flags(tx, w->args, w->result);
 }
 
 enum err account_flags(struct account *account, const struct store_flags_args *args,

@@ -158,6 +158,11 @@ static const struct rule rules[] = {
           " WHERE mailbox=?1 AND uid=?2" } },
 };
 
+static const struct rule download_rule = { "SELECT email, device FROM download d"
+                                           " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=d.email)",
+    "a download (message, device) belongs to nothing",
+    { "DELETE FROM download WHERE email=?1 AND device=?2" } };
+
 static const struct rule filter_rule = { "SELECT email, 0 FROM text_filter f"
                                          " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=f.email)",
     "a filter of text (message) belongs to nothing",
@@ -167,8 +172,10 @@ enum err fsck_rules(struct check *c)
 {
     for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
         TRY(check_rule(c, &rules[i]));
-    return c->account->schema_version >= STORE_SCHEMA_FILTERS ? check_rule(c, &filter_rule)
-                                                              : ERR_OK;
+    if (c->account->schema_version >= STORE_SCHEMA_FILTERS)
+        TRY(check_rule(c, &filter_rule));
+    return c->account->schema_version >= STORE_SCHEMA_DOWNLOADS ? check_rule(c, &download_rule)
+                                                                : ERR_OK;
 }
 
 /* ---- counters ---- */

@@ -44,6 +44,8 @@ static const char schema[] =
 /* What later versions added: from STORE_SCHEMA_VERSION_OLDEST on, one each. A new database runs through them too. */
 static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OLDEST] = {
     "CREATE TABLE text_filter(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);",
+    "CREATE TABLE download(email INTEGER NOT NULL, device INTEGER NOT NULL, taken INTEGER NOT NULL,"
+    " hidden INTEGER NOT NULL, PRIMARY KEY(email, device)) WITHOUT ROWID;",
 };
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -151,6 +153,18 @@ static const char *const text[SQL_COUNT] = {
     [SQL_SUMMARY_KEEP] = "INSERT OR REPLACE INTO summary SELECT id, ?2 FROM email WHERE id=?1",
     [SQL_FILTER_DELETE] = "DELETE FROM text_filter WHERE email=?1",
     [SQL_FILTER_KEEP] = "INSERT OR REPLACE INTO text_filter SELECT id, ?2 FROM email WHERE id=?1",
+    [SQL_DOWNLOADS] = "SELECT email, taken, hidden FROM download WHERE device IN (?1, ?2)"
+                      " ORDER BY email",
+    [SQL_DOWNLOADS_DUE] =
+        "SELECT email FROM download WHERE device=?1 AND taken BETWEEN 1 AND ?2 AND NOT hidden"
+        " ORDER BY email",
+    /* Only of messages that are there: what goes takes its rows along. */
+    [SQL_DOWNLOAD_TAKEN] =
+        "INSERT INTO download SELECT id, ?2, ?3, 0 FROM email WHERE id=?1"
+        " ON CONFLICT DO UPDATE SET taken=excluded.taken WHERE taken=0",
+    [SQL_DOWNLOAD_HIDE] = "INSERT INTO download SELECT id, ?2, 0, 1 FROM email WHERE id=?1"
+                          " ON CONFLICT DO UPDATE SET hidden=1",
+    [SQL_DOWNLOAD_DELETE] = "DELETE FROM download WHERE email=?1",
     [SQL_BODY_INSERT] = "INSERT INTO body VALUES(?1, ?2)",
     [SQL_BODY_DELETE] = "DELETE FROM body WHERE email=?1",
     [SQL_BODY] = "SELECT bytes FROM body WHERE email=?1",

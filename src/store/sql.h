@@ -70,6 +70,11 @@ enum sql {
     SQL_SUMMARY_KEEP,
     SQL_FILTER_DELETE,
     SQL_FILTER_KEEP,
+    SQL_DOWNLOADS,
+    SQL_DOWNLOADS_DUE,
+    SQL_DOWNLOAD_TAKEN,
+    SQL_DOWNLOAD_HIDE,
+    SQL_DOWNLOAD_DELETE,
     SQL_BODY_INSERT,
     SQL_BODY_DELETE,
     SQL_BODY,
@@ -99,10 +104,11 @@ enum sql {
     SQL_COUNT
 };
 
-/* 2: pages with checksums, an account that knows its id. 3: filters of text. Older ones than the oldest are not read. */
-#define STORE_SCHEMA_VERSION        3
+/* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        4
 #define STORE_SCHEMA_VERSION_OLDEST 2
 #define STORE_SCHEMA_FILTERS        3 /* the first that has them */
+#define STORE_SCHEMA_DOWNLOADS      4
 
 struct account;
 

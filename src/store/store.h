@@ -199,10 +199,6 @@ struct store_entry {
     uint32_t uid;
     unsigned char guid[16];
 };
-/* All of a mailbox, ascending uid; the list is the caller's to free. Kept in memory between calls, ENTRIES_KEPT_BYTES for all mailboxes. *out_damaged: some
- * are missing that cannot be read. ERR_NOT_FOUND: no such mailbox, or one that holds no messages. */
-enum err MUST_USE account_entries(struct account *account, int64_t mailbox, struct store_entry **out_list,
-        size_t *out_count, bool *out_damaged);
 
 /* A handle on one body, small or big; stays readable after an expunge. ERR_CORRUPT when the bytes are not those that came: a big one is read through
  * for that the first time. */
@@ -317,6 +313,58 @@ struct store_copy_result {
 /* ERR_NOT_FOUND when the target is gone. Nothing to copy: ERR_OK and empty sets. Release the sets with uidset_done. */
 enum err MUST_USE account_copy(struct account *account, const struct store_copy_args *args,
         struct store_copy_result *out_result);
+
+/* ---- downloads: what a program takes of a mailbox to keep for itself (POP3) ---- */
+
+/* A device is a number of the directory's; 0 stands for all programs that log in without one of their own. */
+#define STORE_DEVICE_ALL (-1) /* whoever it is that hides */
+
+struct store_download_view {
+    int64_t device;
+    const int64_t *mailboxes; /* in any order; one that is not there is left out */
+    size_t mailbox_count;
+    bool without_taken;       /* not what this device has taken before */
+    int64_t filed_from_ms;    /* filed here then or later; 0 = whenever */
+    int64_t received_from_s;  /* arrived then or later; 0 = whenever */
+    size_t newest;            /* of these only so many; 0 = all */
+};
+struct store_download {
+    struct store_entry entry;
+    int64_t mailbox;
+};
+/* What a device may take: each message once, in the order they came, without what was hidden from this device or from all. The list is the caller's to free.
+ * What never changes of a mailbox is kept in memory between calls, ENTRIES_KEPT_BYTES for all mailboxes. *out_damaged: some are missing that cannot be read. */
+enum err MUST_USE account_downloads(struct account *account, const struct store_download_view *view,
+        struct store_download **out_list, size_t *out_count, bool *out_damaged);
+/* The same, of all that was taken by the device at before_s or earlier and is not hidden. */
+enum err MUST_USE account_downloads_due(struct account *account, const struct store_download_view *view,
+        int64_t before_s, struct store_download **out_list, size_t *out_count);
+
+enum store_download_removal {
+    STORE_REMOVE_HIDE,    /* stays where it is */
+    STORE_REMOVE_EXPUNGE,
+    STORE_REMOVE_MOVE,    /* to args->to; expunged where that is where it lies */
+};
+struct store_downloaded {
+    int64_t mailbox;
+    uint32_t uid;
+    int64_t email;
+    bool taken;
+    bool removed;   /* asked for */
+    bool may_go;    /* removed because it was taken: not while unread, if args say so */
+};
+struct store_download_end {
+    int64_t device, hide_from; /* hide_from: device or STORE_DEVICE_ALL */
+    const struct store_downloaded *at;
+    size_t count;
+    enum store_download_removal removal;
+    int64_t to;
+    bool mark_seen;    /* what was taken */
+    bool unread_stays; /* judged before mark_seen */
+};
+/* The end of a session, in one change, whole or not at all (S-4). Messages that have gone meanwhile are passed over. What was removed is hidden too, wherever it
+ * lies then, so that the program is never shown it again. out_removed: how many. */
+enum err MUST_USE account_download_end(struct account *account, const struct store_download_end *args, size_t *out_removed);
 
 /* ---- outgoing mail (S-9) ---- */
 

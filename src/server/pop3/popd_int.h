@@ -11,7 +11,9 @@
 /* One message of the snapshot that the session sees from its login to its end. */
 struct popd_message {
     struct store_entry entry;
+    int64_t mailbox;
     bool deleted; /* marked; nothing happens before QUIT */
+    bool taken;   /* sent whole */
 };
 
 enum popd_state {
@@ -31,7 +33,6 @@ struct popd_session {
     struct user user;
     struct account *account; /* ref */
     struct server_session *server_session;
-    int64_t inbox;
     struct popd_message *messages; /* owned */
     size_t message_count;
     uint64_t bytes_sent;
@@ -43,6 +44,7 @@ struct popd_session {
     struct arena ahead;
     struct store_rows ahead_rows;
     size_t ahead_at; /* next row of ahead_rows to be asked for */
+    int64_t ahead_mailbox;
 };
 
 enum err popd_ok(struct popd_session *s, const char *text);

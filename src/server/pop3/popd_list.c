@@ -14,19 +14,20 @@ enum err popd_open_maildrop(struct popd_session *s)
     enum err e = account_mailbox(s->account, SLICE("INBOX"), &arena, &inbox);
     arena_done(&arena);
     TRY(e);
-    s->inbox = inbox.id;
-    struct store_entry *entries;
+    struct store_download_view view = { .mailboxes = &inbox.id, .mailbox_count = 1 };
+    struct store_download *list;
     size_t count;
     bool damaged;
-    TRY(account_entries(s->account, s->inbox, &entries, &count, &damaged));
+    TRY(account_downloads(s->account, &view, &list, &count, &damaged));
     if (damaged)
         log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
             conn_id(s->conn), LOG_S(slice_of(s->user.address)));
     s->messages = mem_alloc(count * sizeof *s->messages);
     for (size_t i = 0; i < count; i++)
-        s->messages[i] = (struct popd_message){ .entry = entries[i] };
+        s->messages[i] =
+            (struct popd_message){ .entry = list[i].entry, .mailbox = list[i].mailbox };
     s->message_count = count;
-    free(entries);
+    free(list);
     return ERR_OK;
 }
 
@@ -107,21 +108,32 @@ enum err popd_cmd_rset(struct popd_session *s)
     return popd_ok(s, "Nothing is marked");
 }
 
+static enum err update(struct popd_session *s)
+{
+    struct store_downloaded *at = mem_alloc(s->message_count * sizeof *at);
+    size_t count = 0;
+    for (size_t i = 0; i < s->message_count; i++) {
+        const struct popd_message *m = &s->messages[i];
+        if (m->deleted || m->taken)
+            at[count++] = (struct store_downloaded){ .mailbox = m->mailbox,
+                .uid = m->entry.uid,
+                .email = m->entry.email,
+                .taken = m->taken,
+                .removed = m->deleted };
+    }
+    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
+        .at = at,
+        .count = count,
+        .removal = STORE_REMOVE_EXPUNGE };
+    enum err e = count ? account_download_end(s->account, &args, &s->expunged) : ERR_OK;
+    free(at);
+    return e;
+}
+
 enum err popd_cmd_quit(struct popd_session *s)
 {
-    struct uidset marked;
-    uidset_init(&marked);
-    for (size_t i = 0; i < s->message_count; i++)
-        if (s->messages[i].deleted)
-            uidset_add(&marked, s->messages[i].entry.uid);
     s->closing = true;
-    enum err e = ERR_OK;
-    if (!uidset_empty(&marked))
-        e = account_expunge(
-            s->account, &(struct store_expunge_args){ .mailbox = s->inbox, .uids = &marked }, NULL);
-    if (e == ERR_OK)
-        s->expunged = (size_t)uidset_members(&marked);
-    uidset_done(&marked);
+    enum err e = update(s);
     if (e == ERR_OK)
         return popd_ok(s, "Goodbye");
     log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),

@@ -10,10 +10,25 @@
 /* The bytes from the rows read ahead, or ptr NULL. */
 static struct slice from_ahead(struct popd_session *s, const struct popd_message *m)
 {
+    if (s->ahead_mailbox != m->mailbox)
+        return (struct slice){ NULL, 0 };
     for (; s->ahead_at < s->ahead_rows.count; s->ahead_at++)
         if (s->ahead_rows.at[s->ahead_at].uid == m->entry.uid)
             return s->ahead_rows.at[s->ahead_at++].body;
     return (struct slice){ NULL, 0 };
+}
+
+/* The last of the messages that follow in the same mailbox, in its order. */
+static uint32_t last_wanted(const struct popd_session *s, const struct popd_message *m)
+{
+    uint32_t last = m->entry.uid;
+    const struct popd_message *end = s->messages + s->message_count;
+    for (size_t i = 1; i < AHEAD_ROWS && m + i < end; i++) {
+        if (m[i].mailbox != m->mailbox || m[i].entry.uid < last)
+            break;
+        last = m[i].entry.uid;
+    }
+    return last;
 }
 
 static struct slice read_ahead(struct popd_session *s, const struct popd_message *m)
@@ -23,12 +38,13 @@ static struct slice read_ahead(struct popd_session *s, const struct popd_message
         return got;
     struct uidset from;
     uidset_init(&from);
-    uidset_add_run(&from, m->entry.uid, s->messages[s->message_count - 1].entry.uid);
+    uidset_add_run(&from, m->entry.uid, last_wanted(s, m));
     arena_reset(&s->ahead);
     s->ahead_rows = (struct store_rows){ 0 };
     s->ahead_at = 0;
+    s->ahead_mailbox = m->mailbox;
     enum err e = account_read(s->account,
-        &(struct store_read_args){ .mailbox = s->inbox,
+        &(struct store_read_args){ .mailbox = m->mailbox,
             .uids = &from,
             .need = STORE_NEED_BODY,
             .rows_max = AHEAD_ROWS,
@@ -101,7 +117,7 @@ static enum err send_source(struct popd_session *s, const struct msg_source *sou
     return e;
 }
 
-static enum err send_message(struct popd_session *s, const struct popd_message *m, struct top *top)
+static enum err send_message(struct popd_session *s, struct popd_message *m, struct top *top)
 {
     struct wire_dot_out dots = { 0 };
     struct slice bytes = top->active ? (struct slice){ NULL, 0 } : read_ahead(s, m);
@@ -127,13 +143,14 @@ static enum err send_message(struct popd_session *s, const struct popd_message *
     store_body_close(body);
     TRY(e);
     wire_dot_end(&dots, conn_out(s->conn));
+    m->taken |= !top->active;
     s->retrieved += !top->active;
     return ERR_OK;
 }
 
 enum err popd_cmd_retr(struct popd_session *s, struct slice rest)
 {
-    const struct popd_message *m = popd_message(s, rest);
+    struct popd_message *m = popd_message(s, rest);
     struct top all = { 0 };
     return m ? send_message(s, m, &all) : ERR_OK;
 }
@@ -146,6 +163,6 @@ enum err popd_cmd_top(struct popd_session *s, struct slice rest)
         return popd_bad(s, "TOP takes a message number and a number of lines");
     struct slice first, left = slice_trim(rest);
     (void)slice_cut(&left, ' ', &first);
-    const struct popd_message *m = popd_message(s, first);
+    struct popd_message *m = popd_message(s, first);
     return m ? send_message(s, m, &top) : ERR_OK;
 }

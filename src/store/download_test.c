@@ -1,0 +1,380 @@
+/* Downloads: what a device is shown, and what becomes of what it took. */
+#include "store/store.h"
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static char folder[64];
+static struct store *store;
+static struct account *account;
+static struct arena arena;
+
+static void open_all(void)
+{
+    struct err_note note = { "" };
+    struct store_options options = { .root = folder, .body_row_bytes_max = 4096 };
+    if (store_open(&options, &store, &note) != ERR_OK)
+        fail_msg("%s", note.text);
+    assert_ok(store_account(store, SLICE("a1"), true, &account));
+}
+
+static void close_all(void)
+{
+    account_unref(account);
+    store_close(store);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    (void)snprintf(folder, sizeof folder, "/tmp/barid-download-XXXXXX");
+    if (!mkdtemp(folder))
+        return -1;
+    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
+    open_all();
+    return 0;
+}
+
+static void no_finding(void *arg, const char *text, bool repaired)
+{
+    (void)arg;
+    (void)repaired;
+    fail_msg("%s", text);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    int failed = account_fsck(account, false, no_finding, NULL) != ERR_OK;
+    account_unref(account);
+    failed |= store_account_remove(store, SLICE("a1")) != ERR_OK;
+    store_close(store);
+    arena_done(&arena);
+    static const char *const names[] = { "accounts", "removed", "incoming" };
+    for (size_t i = 0; i < 3; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        failed |= rmdir(path);
+    }
+    return failed | rmdir(folder);
+}
+
+static struct mailbox box(const char *name)
+{
+    struct mailbox found = { 0 };
+    assert_ok(account_mailbox(account, slice_of(name), &arena, &found));
+    return found;
+}
+
+/* Files a message that is named by one letter. */
+static void file(const char *mailbox, char name, unsigned flags, int64_t received_s)
+{
+    struct blob *blob;
+    char text[64];
+    int len = snprintf(text, sizeof text, "Subject: %c\r\n\r\nbody\r\n", name);
+    assert_ok(blob_new(store, MESSAGE_BYTES_MAX, &blob));
+    assert_ok(blob_write(blob, slice_from(text, (size_t)len)));
+    assert_ok(blob_finish(blob));
+    struct store_append item = {
+        .blob = blob, .flags = { .system = flags }, .received_s = received_s
+    };
+    struct store_append_result result;
+    assert_ok(account_append(account, box(mailbox).id, &item, 1, &result));
+    blob_unref(blob);
+}
+
+static char name_of(int64_t email)
+{
+    struct store_body *body;
+    assert_ok(account_body(account, email, &body));
+    char name = store_body_source(body).whole.ptr[9];
+    store_body_close(body);
+    return name;
+}
+
+/* The letters of a mailbox's messages; upper case for those that are read. */
+static void assert_box(const char *mailbox, const char *wanted)
+{
+    char names[32] = "";
+    struct store_rows rows;
+    assert_ok(account_read(account,
+        &(struct store_read_args){ .mailbox = box(mailbox).id, .need = STORE_NEED_EMAIL }, &arena,
+        &rows));
+    assert_true(rows.count < sizeof names);
+    for (size_t i = 0; i < rows.count; i++) {
+        names[i] = name_of(rows.at[i].email);
+        if (rows.at[i].flags & STORE_SEEN)
+            names[i] = (char)(names[i] - 'a' + 'A');
+    }
+    assert_string_equal(names, wanted);
+}
+
+static int64_t view_boxes[3];
+
+static struct store_download_view view_of(int64_t device, const char *first, const char *second)
+{
+    view_boxes[0] = box(first).id;
+    if (second)
+        view_boxes[1] = box(second).id;
+    return (struct store_download_view){
+        .device = device, .mailboxes = view_boxes, .mailbox_count = second ? 2 : 1
+    };
+}
+
+static void assert_view(const struct store_download_view *view, const char *wanted)
+{
+    struct store_download *list;
+    size_t count;
+    bool damaged;
+    char names[32] = "";
+    assert_ok(account_downloads(account, view, &list, &count, &damaged));
+    assert_false(damaged);
+    assert_true(count < sizeof names);
+    for (size_t i = 0; i < count; i++)
+        names[i] = name_of(list[i].entry.email);
+    free(list);
+    assert_string_equal(names, wanted);
+}
+
+static void assert_shown(int64_t device, const char *wanted)
+{
+    struct store_download_view view = view_of(device, "INBOX", NULL);
+    assert_view(&view, wanted);
+}
+
+/* Ends a session that was shown the view: letters of what was taken, removed, and may go. */
+static size_t end(const struct store_download_view *view, struct store_download_end args,
+    const char *taken, const char *removed, const char *may_go)
+{
+    struct store_download *list;
+    size_t count, gone;
+    bool damaged;
+    assert_ok(account_downloads(account, view, &list, &count, &damaged));
+    struct store_downloaded *at = calloc(count + 1, sizeof *at);
+    assert_non_null(at);
+    for (size_t i = 0; i < count; i++) {
+        char name = name_of(list[i].entry.email);
+        at[i] = (struct store_downloaded){ .mailbox = list[i].mailbox,
+            .uid = list[i].entry.uid,
+            .email = list[i].entry.email,
+            .taken = strchr(taken, name) != NULL,
+            .removed = strchr(removed, name) != NULL,
+            .may_go = strchr(may_go, name) != NULL };
+    }
+    args.device = view->device;
+    args.at = at;
+    args.count = count;
+    assert_ok(account_download_end(account, &args, &gone));
+    free(at);
+    free(list);
+    return gone;
+}
+
+static void what_is_shown(void **state)
+{
+    (void)state;
+    assert_shown(0, "");
+    for (char name = 'a'; name <= 'e'; name++)
+        file("INBOX", name, 0, 1000 * (name - 'a' + 1));
+    file("Archive", 'f', 0, 500);
+    struct store_download_view view = view_of(0, "INBOX", NULL);
+    assert_view(&view, "abcde");
+    view.newest = 2;
+    assert_view(&view, "de");
+    view.newest = 9;
+    view.received_from_s = 3000;
+    assert_view(&view, "cde");
+    view.filed_from_ms = clock_wall_ms() + 1000;
+    assert_view(&view, "");
+    view.filed_from_ms = 1;
+    assert_view(&view, "cde");
+
+    view = view_of(0, "Archive", "INBOX"); /* in the order they came, whatever the mailbox */
+    assert_view(&view, "abcdef");
+    view.mailboxes = (int64_t[]){ 4711, view_boxes[0] };
+    assert_view(&view, "f");
+
+    struct uidset uids; /* a copy is the same message */
+    struct store_copy_result copied;
+    uidset_init(&uids);
+    uidset_add_run(&uids, 1, 2);
+    assert_ok(account_copy(account,
+        &(struct store_copy_args){
+            .from = box("INBOX").id, .to = box("Archive").id, .uids = &uids },
+        &copied));
+    uidset_done(&uids);
+    uidset_done(&copied.source);
+    uidset_done(&copied.target);
+    view = view_of(0, "INBOX", "Archive");
+    assert_view(&view, "abcdef");
+}
+
+static void what_was_removed_is_not_shown_again(void **state)
+{
+    (void)state;
+    static const struct {
+        enum store_download_removal removal;
+        const char *inbox, *trash;
+    } rows[] = { { STORE_REMOVE_HIDE, "abcd", "" }, { STORE_REMOVE_EXPUNGE, "acd", "" },
+        { STORE_REMOVE_MOVE, "acd", "b" } };
+    for (size_t i = 0; i < 3; i++) {
+        for (char name = 'a'; name <= 'd'; name++)
+            file("INBOX", name, 0, 1000);
+        struct store_download_view view = view_of(5, "INBOX", NULL);
+        struct store_download_end args = {
+            .removal = rows[i].removal, .to = box("Trash").id, .hide_from = 5
+        };
+        assert_int_equal(end(&view, args, "a", "b", ""), 1);
+        assert_box("INBOX", rows[i].inbox);
+        assert_box("Trash", rows[i].trash);
+        assert_shown(5, "acd");
+        assert_shown(6, rows[i].removal == STORE_REMOVE_HIDE ? "abcd" : "acd");
+        close_all();
+        open_all();
+        assert_shown(5, "acd");
+        args.hide_from = STORE_DEVICE_ALL;
+        assert_int_equal(end(&view, args, "", "c", ""), 1);
+        assert_shown(6, rows[i].removal == STORE_REMOVE_HIDE ? "abd" : "ad");
+
+        struct uidset all; /* moved back, it stays out of sight */
+        struct store_copy_result moved;
+        uidset_init(&all);
+        uidset_add_run(&all, 1, 100);
+        assert_ok(account_copy(account,
+            &(struct store_copy_args){ .from = box("Trash").id,
+                .to = box("INBOX").id,
+                .uids = &all,
+                .move = true },
+            &moved));
+        uidset_done(&moved.source);
+        uidset_done(&moved.target);
+        assert_shown(5, "ad");
+        assert_ok(account_expunge(
+            account, &(struct store_expunge_args){ .mailbox = box("INBOX").id }, NULL));
+        uidset_done(&all);
+    }
+}
+
+static void each_device_has_its_list(void **state)
+{
+    (void)state;
+    for (char name = 'a'; name <= 'c'; name++)
+        file("INBOX", name, 0, 1000);
+    struct store_download_view one = view_of(1, "INBOX", NULL), two = one;
+    one.without_taken = two.without_taken = true;
+    two.device = 2;
+    struct store_download_end args = { .removal = STORE_REMOVE_EXPUNGE, .hide_from = 1 };
+    assert_int_equal(end(&one, args, "ab", "", ""), 0);
+    assert_view(&one, "c");
+    assert_view(&two, "abc");
+    file("INBOX", 'd', 0, 1000);
+    assert_view(&one, "cd");
+    args.hide_from = 2;
+    assert_int_equal(end(&two, args, "a", "b", ""), 1);
+    assert_view(&one, "cd");
+    assert_view(&two, "cd");
+    one.without_taken = false;
+    assert_view(&one, "acd");
+}
+
+static void what_was_taken_may_go(void **state)
+{
+    (void)state;
+    file("INBOX", 'a', STORE_SEEN, 1000);
+    file("INBOX", 'b', 0, 1000);
+    file("INBOX", 'c', 0, 1000);
+    struct store_download_view view = view_of(0, "INBOX", NULL);
+    struct store_download_end args = { .removal = STORE_REMOVE_MOVE,
+        .to = box("Trash").id,
+        .hide_from = STORE_DEVICE_ALL,
+        .unread_stays = true,
+        .mark_seen = true };
+    assert_int_equal(end(&view, args, "ab", "", "ab"), 1); /* b was unread when it was judged */
+    assert_box("INBOX", "Bc");
+    assert_box("Trash", "A");
+    args.unread_stays = false;
+    assert_int_equal(end(&view, args, "c", "", "bc"), 2);
+    assert_box("INBOX", "");
+    assert_box("Trash", "ABC");
+    struct store_download_view trash = view_of(9, "Trash", NULL);
+    trash.filed_from_ms = 1;
+    assert_view(&trash, ""); /* hidden from all, also there */
+}
+
+static void what_is_due(void **state)
+{
+    (void)state;
+    for (char name = 'a'; name <= 'd'; name++)
+        file("INBOX", name, 0, 1000);
+    struct store_download_view view = view_of(3, "INBOX", NULL);
+    struct store_download_end args = { .removal = STORE_REMOVE_HIDE, .hide_from = 3 };
+    (void)end(&view, args, "abc", "b", "");
+    struct store_download *list;
+    size_t count;
+    int64_t now_s = clock_wall_s();
+    assert_ok(account_downloads_due(account, &view, now_s - 100, &list, &count));
+    assert_int_equal(count, 0);
+    free(list);
+    view.without_taken = true; /* what the device sees does not matter */
+    assert_ok(account_downloads_due(account, &view, now_s + 100, &list, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(name_of(list[0].entry.email), 'a');
+    assert_int_equal(name_of(list[1].entry.email), 'c');
+    free(list);
+    view.device = 4;
+    assert_ok(account_downloads_due(account, &view, now_s + 100, &list, &count));
+    assert_int_equal(count, 0);
+    free(list);
+}
+
+/* What IMAP did meanwhile is passed over, and nothing else is touched. */
+static void gone_meanwhile(void **state)
+{
+    (void)state;
+    for (char name = 'a'; name <= 'c'; name++)
+        file("INBOX", name, 0, 1000);
+    int64_t other;
+    assert_ok(mailbox_create(account, SLICE("other"), STORE_USE_NONE, &other));
+    file("other", 'd', 0, 1000);
+    struct store_download_view view = view_of(0, "INBOX", "other");
+    struct store_download *list;
+    size_t count, gone;
+    bool damaged;
+    assert_ok(account_downloads(account, &view, &list, &count, &damaged));
+    assert_int_equal(count, 4);
+    struct store_downloaded at[4];
+    for (size_t i = 0; i < 4; i++)
+        at[i] = (struct store_downloaded){ .mailbox = list[i].mailbox,
+            .uid = list[i].entry.uid,
+            .email = list[i].entry.email,
+            .taken = true,
+            .removed = true };
+    free(list);
+    struct uidset one;
+    uidset_init(&one);
+    uidset_add(&one, at[1].uid);
+    assert_ok(account_expunge(account,
+        &(struct store_expunge_args){ .mailbox = box("INBOX").id, .uids = &one }, NULL));
+    uidset_done(&one);
+    assert_ok(mailbox_delete(account, SLICE("other")));
+    file("INBOX", 'e', 0, 1000);
+    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
+        .at = at,
+        .count = 4,
+        .removal = STORE_REMOVE_EXPUNGE,
+        .mark_seen = true };
+    assert_ok(account_download_end(account, &args, &gone));
+    assert_int_equal(gone, 2);
+    assert_box("INBOX", "e");
+    assert_shown(0, "e");
+}
+
+#define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+TEST_MAIN(IN_ACCOUNT(what_is_shown), IN_ACCOUNT(what_was_removed_is_not_shown_again),
+    IN_ACCOUNT(each_device_has_its_list), IN_ACCOUNT(what_was_taken_may_go),
+    IN_ACCOUNT(what_is_due), IN_ACCOUNT(gone_meanwhile))
