@@ -74,6 +74,15 @@ static const char *const migrations[] = {
     "  address TEXT NOT NULL,"
     "  retrieved INTEGER NOT NULL,"
     "  PRIMARY KEY(user, device, service)) WITHOUT ROWID;",
+    /* 3: what POP3 does. Device 0 is the account. */
+    "CREATE TABLE pop_policies("
+    "  user TEXT NOT NULL REFERENCES users(id) ON DELETE CASCADE,"
+    "  device INTEGER NOT NULL,"
+    "  since_ms INTEGER NOT NULL," /* POP3 was switched on; 0: with the account */
+    "  settings TEXT NOT NULL,"
+    "  PRIMARY KEY(user, device)) WITHOUT ROWID;"
+    "CREATE TRIGGER pop_policy_of_app_password AFTER DELETE ON app_passwords BEGIN"
+    "  DELETE FROM pop_policies WHERE user = old.user AND device = old.id; END;",
 };
 #define SCHEMA_VERSION ((int)(sizeof migrations / sizeof *migrations))
 
@@ -139,6 +148,17 @@ static const char *const sql_texts[SQL_COUNT] = {
         " ON CONFLICT(user, device, service) DO UPDATE SET last_s = excluded.last_s,"
         " address = excluded.address, retrieved = retrieved + excluded.retrieved",
     [SQL_DEVICE_USES_DELETE] = "DELETE FROM device_uses WHERE user = ?1 AND device = ?2",
+    [SQL_POP_POLICY] = "SELECT since_ms, settings, device FROM pop_policies"
+                       " WHERE user = ?1 AND device IN (0, ?2) ORDER BY device <> ?2 LIMIT 1",
+    [SQL_POP_POLICY_SET] =
+        "INSERT INTO pop_policies SELECT ?1, ?2, ?3, ?4 WHERE EXISTS(SELECT 1 FROM users WHERE id = ?1)"
+        " AND (?2 = 0 OR EXISTS(SELECT 1 FROM app_passwords WHERE id = ?2 AND user = ?1))"
+        " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms, settings = excluded.settings",
+    [SQL_POP_POLICY_DELETE] = "DELETE FROM pop_policies WHERE user = ?1 AND device = ?2",
+    [SQL_POP_POLICY_CLEAR] = "UPDATE pop_policies SET settings = '' WHERE user = ?1 AND device = ?2",
+    [SQL_POP_POLICY_SINCE] =
+        "INSERT INTO pop_policies SELECT id, 0, ?2, '' FROM users WHERE id = ?1 AND (services & 2) = 0"
+        " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms",
     [SQL_META] = "SELECT value FROM meta WHERE name = ?1",
 };
 

@@ -92,6 +92,10 @@ static enum err free_device(sqlite3 *db, sqlite3_stmt *row, int64_t *out_id)
     "INSERT INTO device_uses(device, user, service, last_s, address, retrieved)"                   \
     " VALUES(?,?,?,?,?,?)"
 
+#define POP_SELECT                                                                                 \
+    "SELECT device, user, since_ms, settings FROM pop_policies WHERE user = ?1 AND device = ?2"
+#define POP_INSERT "INSERT INTO pop_policies(device, user, since_ms, settings) VALUES(?,?,?,?)"
+
 static enum err insert_devices(sqlite3 *from, struct slice user, sqlite3 *to)
 {
     sqlite3_stmt *rows = NULL;
@@ -113,11 +117,16 @@ static enum err insert_devices(sqlite3 *from, struct slice user, sqlite3 *to)
         if (!e)
             e = copy_rows(
                 from, USE_SELECT, user, sqlite3_column_int64(rows, 0), to, USE_INSERT, id);
+        if (!e)
+            e = copy_rows(
+                from, POP_SELECT, user, sqlite3_column_int64(rows, 0), to, POP_INSERT, id);
     }
     if (!e)
         e = directory_sql_err(from, rc);
     (void)sqlite3_finalize(rows);
-    return e ? e : copy_rows(from, USE_SELECT, user, 0, to, USE_INSERT, 0);
+    if (!e)
+        e = copy_rows(from, USE_SELECT, user, 0, to, USE_INSERT, 0);
+    return e ? e : copy_rows(from, POP_SELECT, user, 0, to, POP_INSERT, 0);
 }
 
 /* row: its columns, as a statement on `from` has them. */

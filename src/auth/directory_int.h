@@ -43,6 +43,11 @@ enum directory_sql {
     SQL_DEVICE_USES,
     SQL_DEVICE_USE_ADD,
     SQL_DEVICE_USES_DELETE,
+    SQL_POP_POLICY,
+    SQL_POP_POLICY_SET,
+    SQL_POP_POLICY_DELETE,
+    SQL_POP_POLICY_CLEAR,
+    SQL_POP_POLICY_SINCE,
     SQL_META,
     SQL_COUNT
 };
@@ -106,6 +111,9 @@ enum err MUST_USE directory_app_passwords(struct directory *directory, struct sl
     app_password_take_fn *take, void *take_arg);
 /* A new id: 53 random bits, so that JSON can carry it. */
 int64_t directory_new_device(void);
+/* Inside a write: POP3 shows what is filed from now on, when the user has not had it so far. */
+enum err MUST_USE directory_pop_switched_on(
+    struct directory_link *link, const struct user *user, int64_t now_ms);
 /* The only domain, for names without one. ERR_NOT_FOUND when there are none or several. */
 enum err MUST_USE directory_sole_domain(struct directory *directory, char *out);
 

@@ -339,7 +339,11 @@ enum err directory_user_set(struct directory *directory, const struct user *user
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
     TRY(directory_write_begin(directory));
-    enum err e = directory_statement(link, SQL_USER_SET, &statement);
+    enum err e = user->services & USER_POP3
+                     ? directory_pop_switched_on(link, user, clock_wall_ms())
+                     : ERR_OK;
+    if (!e)
+        e = directory_statement(link, SQL_USER_SET, &statement);
     if (!e) {
         directory_bind_text(statement, 1, slice_of(user->id));
         sqlite3_bind_int(
