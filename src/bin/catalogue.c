@@ -9,6 +9,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_pop.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -16,6 +17,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_pop.inc"
 #undef M
     },
 };

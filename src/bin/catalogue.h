@@ -15,6 +15,7 @@ enum message_id {
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_pop.inc"
 #undef M
     MSG_COUNT
 };

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+#include <time.h>
 
 #define CONFIG_FILE_DEFAULT "/etc/barid/barid.conf"
 
@@ -59,6 +60,15 @@ void cli_error_text(const char *text)
 {
     (void)fflush(stdout);
     (void)fprintf(stderr, "barid: %s\n", text);
+}
+
+const char *cli_time(int64_t at_s, char *out, size_t out_bytes)
+{
+    time_t when = (time_t)at_s;
+    struct tm tm;
+    if (!localtime_r(&when, &tm) || strftime(out, out_bytes, "%Y-%m-%d %H:%M", &tm) == 0)
+        out[0] = '\0';
+    return out;
 }
 
 bool cli_notify_server(const struct config *config, const char *line)

@@ -27,6 +27,9 @@ void cli_error_text(const char *text);
 /* Text of a stranger for a terminal: control characters, and those that turn the direction of writing, become "?". */
 void cli_print_safe(struct slice text);
 
+/* "2026-11-26 18:00", the time here; gives out back. */
+const char *cli_time(int64_t at_s, char *out, size_t out_bytes);
+
 /* Sends one line to the control socket of a running server and prints nothing. True when a server took it and answered "ok". */
 bool cli_notify_server(const struct config *config, const char *line);
 /* Sends one line and copies the answer to standard output. False when no server runs. *out_ok = its last line was "ok". */

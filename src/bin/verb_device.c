@@ -203,15 +203,6 @@ static int revoke_one(struct users *users, const struct user *user, const char *
 
 /* ---- lists ---- */
 
-static const char *time_text(int64_t at_s, char *out, size_t out_bytes)
-{
-    time_t when = (time_t)at_s;
-    struct tm tm;
-    if (!localtime_r(&when, &tm) || strftime(out, out_bytes, "%Y-%m-%d %H:%M", &tm) == 0)
-        out[0] = '\0';
-    return out;
-}
-
 static const char *services_text(unsigned services, char *out, size_t out_bytes)
 {
     size_t len = 0;
@@ -256,7 +247,7 @@ static void print_last(const struct device *device)
     char when[32];
     const struct device_use *last = device_last_use(device, &service);
     if (last)
-        cli_say(MSG_DEVICE_LAST, time_text(last->last_s, when, sizeof when),
+        cli_say(MSG_DEVICE_LAST, cli_time(last->last_s, when, sizeof when),
             name_of_service(service), last->address);
     else
         cli_say(MSG_DEVICE_NEVER);
@@ -281,10 +272,10 @@ static void print_app_password(const struct device *device)
     char text[64];
     printf("%s\n", device->name);
     cli_say(MSG_DEVICE_PROTOCOLS, services_text(device->services, text, sizeof text));
-    cli_say(MSG_DEVICE_CREATED, time_text(device->created_s, text, sizeof text));
+    cli_say(MSG_DEVICE_CREATED, cli_time(device->created_s, text, sizeof text));
     if (device->expires_s)
         cli_say(device->expires_s > clock_wall_s() ? MSG_DEVICE_EXPIRES : MSG_DEVICE_EXPIRED,
-            time_text(device->expires_s - 1, text, sizeof text)); /* the last it is good for */
+            cli_time(device->expires_s - 1, text, sizeof text)); /* the last it is good for */
     if (device->networks[0])
         cli_say(MSG_DEVICE_NETWORKS, device->networks);
     print_last(device);

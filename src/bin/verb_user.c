@@ -75,8 +75,7 @@ int users_failed(enum err e, const char *address)
     }
 }
 
-/* Sessions that may no longer be end, and the others begin anew with what is true now. */
-static void tell_server(const struct users *users, const struct user *user)
+void users_tell_server(const struct users *users, const struct user *user)
 {
     char line[USER_ID_BYTES + 32];
     snprintf(line, sizeof line, "user-changed %s\n", user->id);
@@ -385,16 +384,13 @@ static int user_show(struct users *users, bool json, const char *address)
         printf("\n");
         return EX_OK;
     }
-    char quota[32], messages[32], created[32] = "", folder[sizeof users->config->data_dir + 64];
-    time_t when = (time_t)user.created_s;
-    struct tm tm;
+    char quota[32], messages[32], created[32], folder[sizeof users->config->data_dir + 64];
     size_text(user.quota_bytes, quota, sizeof quota);
     if (user.quota_messages)
         snprintf(messages, sizeof messages, "%" PRIu64, user.quota_messages);
     else
         snprintf(messages, sizeof messages, "%s", tr(MSG_WORD_UNLIMITED));
-    if (localtime_r(&when, &tm))
-        strftime(created, sizeof created, "%Y-%m-%d %H:%M", &tm);
+    (void)cli_time(user.created_s, created, sizeof created);
     snprintf(folder, sizeof folder, "%s/accounts/%s", users->config->data_dir, user.id);
     cli_say(MSG_USER_SHOW_ADDRESS, user.address);
     cli_say(MSG_USER_SHOW_STATE, tr(user.disabled ? MSG_WORD_DISABLED : MSG_WORD_ACTIVE));
@@ -425,7 +421,7 @@ static int user_set(struct users *users, const struct user_switches *switches, c
     }
     if (e)
         return users_failed(e, address);
-    tell_server(users, &user);
+    users_tell_server(users, &user);
     cli_say(MSG_USER_CHANGED, user.address);
     return EX_OK;
 }
@@ -440,7 +436,7 @@ static int user_disable(struct users *users, bool disable, const char *address)
     }
     if (e)
         return users_failed(e, address);
-    tell_server(users, &user);
+    users_tell_server(users, &user);
     if (disable)
         cli_say(MSG_USER_DISABLED, user.address, user.address);
     else
@@ -607,7 +603,7 @@ static int change_password(
     password_source_close(&source);
     if (code)
         return code;
-    tell_server(users, &user);
+    users_tell_server(users, &user);
     cli_say(MSG_PASSWORD_CHANGED, user.address);
     tell_of_app_passwords(users, &user);
     return EX_OK;

@@ -14,6 +14,8 @@ struct users {
 /* EX_OK, or the exit code after saying why. Makes the data folder and the file when they are not there. */
 int users_open(const struct cli *cli, struct users *out_users);
 void users_close(struct users *users);
+/* Sessions that may no longer be end, and the others begin anew with what is true now. */
+void users_tell_server(const struct users *users, const struct user *user);
 /* Says what a failure with this address means and returns the exit code. */
 int users_failed(enum err e, const char *address);
 

@@ -37,12 +37,15 @@ struct server_session {
     enum protocol protocol;
     char user_id[USER_ID_BYTES + 1];
     int64_t device;
+    /* of POP3, under server_private.lock */
+    struct server_session *drop_prev, *drop_next; /* of those that have a maildrop */
+    bool has_maildrop, alone;
 };
 
 struct server_private {
     pthread_mutex_t lock;  /* config, sessions */
     struct config *config; /* ref */
-    struct server_session *sessions;
+    struct server_session *sessions, *maildrops;
     size_t session_count[PROTOCOL_COUNT];
     struct control *control;
     enum phase phase;
@@ -108,6 +111,25 @@ struct server_session *server_session_add(
     return session;
 }
 
+bool server_session_claim(struct server_session *session, bool alone)
+{
+    struct server_private *p = session->server->private;
+    bool free = true;
+    pthread_mutex_lock(&p->lock);
+    for (const struct server_session *s = p->maildrops; s && free; s = s->drop_next)
+        free = (!s->alone && !alone) || strcmp(s->user_id, session->user_id) != 0;
+    if (free) {
+        session->has_maildrop = true;
+        session->alone = alone;
+        session->drop_next = p->maildrops;
+        if (p->maildrops)
+            p->maildrops->drop_prev = session;
+        p->maildrops = session;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return free;
+}
+
 void server_session_retrieved(struct server_session *session, uint64_t count)
 {
     if (session && count > 0)
@@ -126,6 +148,14 @@ void server_session_remove(struct server_session *session)
         p->sessions = session->next;
     if (session->next)
         session->next->prev = session->prev;
+    if (session->has_maildrop) {
+        if (session->drop_prev)
+            session->drop_prev->drop_next = session->drop_next;
+        else
+            p->maildrops = session->drop_next;
+        if (session->drop_next)
+            session->drop_next->drop_prev = session->drop_prev;
+    }
     assert(p->session_count[session->protocol] > 0);
     p->session_count[session->protocol]--;
     pthread_mutex_unlock(&p->lock);

@@ -2,6 +2,7 @@
 #ifndef SERVER_POP3_POPD_INT_H
 #define SERVER_POP3_POPD_INT_H
 
+#include "auth/pop_policy.h"
 #include "proto/pop3/pop_parse.h"
 #include "proto/wire/wire.h"
 #include "server/core/login.h"
@@ -33,6 +34,7 @@ struct popd_session {
     struct user user;
     struct account *account; /* ref */
     struct server_session *server_session;
+    struct pop_policy policy; /* as it was at the login */
     struct popd_message *messages; /* owned */
     size_t message_count;
     uint64_t bytes_sent;
@@ -58,6 +60,21 @@ enum err popd_cmd_pass(struct popd_session *s, struct slice rest);
 enum err popd_cmd_auth(struct popd_session *s, struct slice rest);
 enum err popd_cmd_stls(struct popd_session *s);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
+
+/* What the policy shows of the account. */
+struct popd_maildrop {
+    int64_t *boxes; /* owned */
+    size_t box_count;
+    struct store_download_view view; /* borrows boxes */
+};
+/* To be released also after an error. */
+enum err MUST_USE popd_maildrop_open(struct popd_session *s, struct popd_maildrop *drop);
+void popd_maildrop_done(struct popd_maildrop *drop);
+/* Removes, as the policy has it, what this device took long enough ago. Waits for the disk. */
+enum err MUST_USE popd_expire(struct popd_session *s, const struct popd_maildrop *drop);
+/* What becomes of messages that were taken and removed, as the policy has it. Waits for the disk. */
+enum err MUST_USE popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
+    bool mark_seen, size_t *out_removed);
 
 /* Takes the snapshot. */
 enum err MUST_USE popd_open_maildrop(struct popd_session *s);

@@ -6,19 +6,12 @@
 
 #include <stdlib.h>
 
-enum err popd_open_maildrop(struct popd_session *s)
+static enum err take_snapshot(struct popd_session *s, const struct popd_maildrop *drop)
 {
-    struct arena arena;
-    struct mailbox inbox = { 0 };
-    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
-    enum err e = account_mailbox(s->account, SLICE("INBOX"), &arena, &inbox);
-    arena_done(&arena);
-    TRY(e);
-    struct store_download_view view = { .mailboxes = &inbox.id, .mailbox_count = 1 };
     struct store_download *list;
     size_t count;
     bool damaged;
-    TRY(account_downloads(s->account, &view, &list, &count, &damaged));
+    TRY(account_downloads(s->account, &drop->view, &list, &count, &damaged));
     if (damaged)
         log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
             conn_id(s->conn), LOG_S(slice_of(s->user.address)));
@@ -29,6 +22,20 @@ enum err popd_open_maildrop(struct popd_session *s)
     s->message_count = count;
     free(list);
     return ERR_OK;
+}
+
+enum err popd_open_maildrop(struct popd_session *s)
+{
+    struct popd_maildrop drop;
+    enum err e = popd_maildrop_open(s, &drop);
+    enum err expired = e == ERR_OK ? popd_expire(s, &drop) : ERR_OK;
+    if (expired != ERR_OK) /* stays a little longer */
+        log_error("pop3.expire", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
+            LOG_S(slice_of(s->user.address)), err_name(expired));
+    if (e == ERR_OK)
+        e = take_snapshot(s, &drop);
+    popd_maildrop_done(&drop);
+    return e;
 }
 
 enum err popd_cmd_stat(struct popd_session *s)
@@ -112,6 +119,7 @@ static enum err update(struct popd_session *s)
 {
     struct store_downloaded *at = mem_alloc(s->message_count * sizeof *at);
     size_t count = 0;
+    bool goes = s->policy.after == POP_AFTER_QUIT;
     for (size_t i = 0; i < s->message_count; i++) {
         const struct popd_message *m = &s->messages[i];
         if (m->deleted || m->taken)
@@ -119,13 +127,11 @@ static enum err update(struct popd_session *s)
                 .uid = m->entry.uid,
                 .email = m->entry.email,
                 .taken = m->taken,
-                .removed = m->deleted };
+                .removed = m->deleted,
+                .may_go = m->taken && goes };
     }
-    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
-        .at = at,
-        .count = count,
-        .removal = STORE_REMOVE_EXPUNGE };
-    enum err e = count ? account_download_end(s->account, &args, &s->expunged) : ERR_OK;
+    enum err e =
+        count ? popd_end(s, at, count, s->policy.mark_read, &s->expunged) : ERR_OK;
     free(at);
     return e;
 }

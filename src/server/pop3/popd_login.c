@@ -6,12 +6,25 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long a message that was downloaded stays at least (RFC 2449 §6.7). Before the login it is not known whose policy holds. */
+static void write_expire(const struct popd_session *s, struct buf *out)
+{
+    if (s->state != POPD_TRANSACTION)
+        buf_adds(out, "EXPIRE 0 USER\r\n");
+    else if (s->policy.after == POP_AFTER_KEEP)
+        buf_adds(out, "EXPIRE NEVER\r\n");
+    else
+        buf_addf(out, "EXPIRE %u\r\n",
+            s->policy.after == POP_AFTER_DAYS ? s->policy.after_days : 0u);
+}
+
 enum err popd_cmd_capa(struct popd_session *s)
 {
     struct buf *out = conn_out(s->conn), mechanisms;
     buf_adds(out, "+OK What this server can "
                   "do\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
-                  "EXPIRE NEVER\r\n");
+                  "LOGIN-DELAY 0\r\n");
+    write_expire(s, out);
     if (s->login) {
         if (login_plain_allowed(s->login))
             buf_adds(out, "USER\r\n");
@@ -27,25 +40,38 @@ enum err popd_cmd_capa(struct popd_session *s)
     return ERR_OK;
 }
 
+static enum err open_session(struct popd_session *s, bool *out_in_use)
+{
+    *out_in_use = false;
+    TRY(server_account(s->server, &s->user, &s->account));
+    TRY(directory_pop_policy(s->server->directory, &s->user, &s->policy));
+    s->server_session = server_session_add(s->server, s->conn, PROTOCOL_POP3, &s->user);
+    *out_in_use = !server_session_claim(s->server_session, s->policy.exclusive);
+    return *out_in_use ? ERR_BUSY : popd_open_maildrop(s);
+}
+
 static enum err logged_in(struct popd_session *s)
 {
+    bool in_use;
     s->user = *login_user(s->login);
     s->state = POPD_AUTHORIZATION;
-    enum err e = server_account(s->server, &s->user, &s->account);
-    if (e != ERR_OK)
+    enum err e = open_session(s, &in_use);
+    if (e != ERR_OK) {
+        server_session_remove(s->server_session);
+        s->server_session = NULL;
+        account_unref(s->account);
         s->account = NULL;
-    else
-        e = popd_open_maildrop(s);
+    }
+    if (in_use)
+        return popd_err(
+            s, "[IN-USE]", "Another program is downloading this mail; try again when it is done");
     if (e != ERR_OK) {
         log_error("pop3.account", "conn=%llu user=%s err=%s refusing the login", conn_id(s->conn),
             LOG_S(slice_of(s->user.address)), err_name(e));
-        account_unref(s->account);
-        s->account = NULL;
         return popd_err(s, "[SYS/TEMP]", "The maildrop cannot be opened now");
     }
     login_free(s->login);
     s->login = NULL;
-    s->server_session = server_session_add(s->server, s->conn, PROTOCOL_POP3, &s->user);
     s->state = POPD_TRANSACTION;
     s->bad_commands = 0;
     conn_deadline(s->conn, POP_DEADLINE_IDLE_MS);
