@@ -36,10 +36,10 @@ static uint64_t rotate(uint64_t x, int by)
 }
 
 /* SipHash-1-3: fast, and its key keeps a peer from choosing names that collide. */
-static uint64_t hash_of(const struct map *map, struct slice s)
+uint64_t map_hash(const uint64_t key[2], struct slice s)
 {
-    uint64_t v0 = map->key[0] ^ 0x736f6d6570736575, v1 = map->key[1] ^ 0x646f72616e646f6d;
-    uint64_t v2 = map->key[0] ^ 0x6c7967656e657261, v3 = map->key[1] ^ 0x7465646279746573;
+    uint64_t v0 = key[0] ^ 0x736f6d6570736575, v1 = key[1] ^ 0x646f72616e646f6d;
+    uint64_t v2 = key[0] ^ 0x6c7967656e657261, v3 = key[1] ^ 0x7465646279746573;
 #define ROUND()                                                                                    \
     do {                                                                                           \
         v0 += v1, v1 = rotate(v1, 13) ^ v0, v0 = rotate(v0, 32);                                   \
@@ -102,14 +102,14 @@ void *map_get(const struct map *map, struct slice key)
 {
     if (map->count == 0)
         return NULL;
-    return map->slots[find(map, key, hash_of(map, key))].value;
+    return map->slots[find(map, key, map_hash(map->key, key))].value;
 }
 
 void *map_put(struct map *map, struct slice key, void *value)
 {
     if ((map->count + 1) * 4 > map->cap * 3)
         grow(map);
-    uint64_t hash = hash_of(map, key);
+    uint64_t hash = map_hash(map->key, key);
     struct map_slot *slot = &map->slots[find(map, key, hash)];
     void *before = slot->value;
     if (!slot->key) {
@@ -126,7 +126,7 @@ void *map_remove(struct map *map, struct slice key)
 {
     if (map->count == 0)
         return NULL;
-    size_t i = find(map, key, hash_of(map, key));
+    size_t i = find(map, key, map_hash(map->key, key));
     if (!map->slots[i].key)
         return NULL;
     void *value = map->slots[i].value;

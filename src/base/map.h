@@ -24,4 +24,7 @@ void *map_remove(struct map *map, struct slice key);
 /* Visits all in no order: start with *cursor = 0. False at the end. The map must not change meanwhile. */
 bool map_next(const struct map *map, size_t *cursor, struct slice *out_key, void **out_value);
 
+/* The keyed hash itself, for tables of another shape. The key is 16 random bytes that no peer knows. */
+uint64_t map_hash(const uint64_t key[2], struct slice s);
+
 #endif
