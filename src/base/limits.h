@@ -33,6 +33,7 @@
 #define IMAP_SET_RANGES_MAX        10000u            /* ranges in one sequence-set */
 #define IMAP_PAREN_DEPTH_MAX       50u               /* SEARCH keys in parentheses, NOT, OR; lists in lists */
 #define IMAP_SEARCH_KEYS_MAX       1000u
+#define IMAP_SORT_CRITERIA_MAX     20u               /* there are nine, and each is worth saying once */
 #define IMAP_FETCH_ITEMS_MAX       200u
 #define IMAP_HEADER_FIELDS_MAX     500u              /* names in one HEADER.FIELDS list */
 #define IMAP_SECTION_DEPTH_MAX     100u              /* numbers in BODY[1.2.3] */
@@ -76,6 +77,9 @@
 #define FILENAME_EXTENSION_BYTES_MAX 16u             /* kept when a name is cut */
 #define THREAD_IDS_MAX             200u              /* of References; of more the oldest one and the newest */
 #define THREAD_ID_BYTES_MAX        1000u             /* longer message ids do not thread */
+#define SORT_TABLE_BYTES_MAX       (128u << 20)      /* what SORT and THREAD keep of one mailbox: some 500,000 messages */
+#define SORT_CACHE_BYTES_MAX       (64u << 20)       /* of all mailboxes while nobody asks: a quarter of a million messages */
+#define SORT_CACHE_TABLES_MAX      1000u             /* mailboxes */
 #define SUMMARY_STRINGS_BYTES_MAX  (3u << 20)        /* what BODYSTRUCTURE says; past it parts are opaque. With ENVELOPE at most 8 MiB */
 #define SUMMARY_ENVELOPE_BYTES_MAX (5u << 20)        /* never reached: the limits below keep an ENVELOPE under it, escaped */
 #define SUMMARY_FIELDS_BYTES_MAX   (64u << 10)       /* header fields kept; with more the header is read from the message */

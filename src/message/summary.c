@@ -321,6 +321,17 @@ bool msg_summary_fields(
     return true;
 }
 
+struct slice msg_envelope(const struct msg_summary *summary)
+{
+    return section(summary, AT_ENVELOPE);
+}
+
+bool msg_kept_header(const struct msg_summary *summary, struct slice *out_header)
+{
+    *out_header = section(summary, AT_FIELDS);
+    return summary->private_offsets[AT_FLAGS] & SUMMARY_FIELDS_WHOLE;
+}
+
 struct slice msg_preview(const struct msg_summary *summary)
 {
     return section(summary, AT_PREVIEW);

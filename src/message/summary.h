@@ -75,6 +75,11 @@ enum err MUST_USE msg_find_binary(const struct msg_summary *summary, const uint3
 bool msg_summary_fields(const struct msg_summary *summary, const struct slice *names, size_t count,
         struct buf *out);
 
+/* ENVELOPE as msg_write_envelope has it; borrowed, "" when the message has no header. */
+struct slice msg_envelope(const struct msg_summary *summary);
+/* The fields that the summary keeps, one after another as they stood; borrowed. False: not all of them are, read the header itself. */
+bool msg_kept_header(const struct msg_summary *summary, struct slice *out_header);
+
 /* RFC 8970 preview: UTF-8, at most 200 characters. */
 struct slice msg_preview(const struct msg_summary *summary);
 

@@ -33,6 +33,10 @@ void msg_decode_words(struct slice value, struct buf *out);
  * blanks to one. Input UTF-8. */
 void text_fold(struct slice utf8, struct buf *out);
 
+/* The one collation of SORT and THREAD, i;unicode-casemap (RFC 5051 §2): of two texts treated so, the one with the lower bytes comes first, and
+ * equal bytes are an equal text. What is not UTF-8 is appended as it stands. */
+void text_casemap(struct slice text, struct buf *out);
+
 /* SEARCH BODY / TEXT: whether the folded needle occurs in the decoded, folded text of the message (text parts, names of attachments;
  * with headers: also every decoded header field, of nested messages too). Reads the parts it needs through source.
  * out_filter (may be NULL): a filter of all that text, headers too, is appended (message/filter.h); then the whole message is read. */

@@ -1,0 +1,276 @@
+#include "message/sort.h"
+
+#include "base/arena.h"
+#include "base/test.h"
+#include "message/envelope.h"
+#include "message/text.h"
+
+#include <stdlib.h>
+
+/* RFC 5051 §2. */
+static void casemap(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *mapped;
+    } rows[] = {
+        { "", "" }, { "Hello, World 1", "HELLO, WORLD 1" },
+        { "\xc3\xa9t\xc3\xa9", "E\xcc\x81TE\xcc\x81" }, { "e\xcc\x81", "E\xcc\x81" },
+        { "\xc7\x84", "D"
+                      "z\xcc\x8c" }, /* the RFC's own example: U+01C4 */
+        { "stra\xc3\x9f"
+          "e",
+            "STRA\xc3\x9f"
+            "E" },                /* no title case of one character */
+        { "\xef\xac\x81", "fi" }, /* title case comes before the decomposition */
+        { "\xce\xb1\xcf\x82", "\xce\x91\xce\xa3" }, { "\xd0\xb6", "\xd0\x96" },
+        { "\xd8\xa3",
+            "\xd8\xa7\xd9\x94" },   /* alef with hamza is alef, then hamza; not alef alone */
+        { "\xd9\xa1", "\xd9\xa1" }, /* an Arabic digit is not the ASCII one */
+        { "\xef\xbc\xa1", "A" },    /* full width */
+        { "a\xff"
+          "b",
+            "a\xff"
+            "b" }, /* not UTF-8: as it is */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf out;
+        buf_init(&out, 0);
+        text_casemap(slice_of(rows[i].text), &out);
+        assert_slice(rows[i].text, buf_slice(&out), slice_of(rows[i].mapped));
+        buf_done(&out);
+    }
+}
+
+static void show(const struct envelope_string *string, struct buf *out)
+{
+    if (!string->bytes.ptr)
+        buf_adds(out, "-");
+    envelope_text(string, out);
+    buf_addc(out, ' ');
+}
+
+static void envelopes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *envelope, *firsts; /* of From, To, Cc */
+    } rows[] = {
+        { "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)", "- - - - - - - - - " },
+        { "(\"d\" \"s\" ((\"N\" NIL \"m\" \"h\")) NIL NIL ((NIL NIL \"g\" NIL)(NIL NIL \"x\" "
+          "\"y\"))"
+          " ((\"\" \"@r\" \"c\" \"e\")) NIL NIL NIL)",
+            "N m h - g -  c e " },
+        { "(NIL {3}\r\n)(\" ((\"a\\\"b\\\\\" NIL {1}\r\n\" \"h\")) NIL NIL NIL NIL NIL NIL NIL)",
+            "a\"b\\ \" h - - - - - - " },
+        { "", "- - - - - - - - - " },
+        { "(NIL NIL ((\"N\" NIL \"m\" \"h\")", "N m h - - - - - - " },
+        { "(NIL NIL ((\"N\" NIL \"m", "- - - - - - - - - " },
+        { "(NIL {99}\r\nx", "- - - - - - - - - " },
+        { "(NIL {18446744073709551615}\r\nx", "- - - - - - - - - " },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct envelope_address firsts[ENVELOPE_FIRSTS];
+        static const enum envelope_list lists[] = { ENVELOPE_FROM, ENVELOPE_TO, ENVELOPE_CC };
+        struct buf out;
+        buf_init(&out, 0);
+        envelope_firsts(slice_of(rows[i].envelope), firsts);
+        for (size_t k = 0; k < 3; k++) {
+            show(&firsts[lists[k]].name, &out);
+            show(&firsts[lists[k]].mailbox, &out);
+            show(&firsts[lists[k]].host, &out);
+        }
+        assert_slice(rows[i].envelope, buf_slice(&out), slice_of(rows[i].firsts));
+        buf_done(&out);
+    }
+}
+
+/* ---- tables ---- */
+
+#define FACTS_ALL                                                                                  \
+    (SORT_FACT_ARRIVAL | SORT_FACT_DATE | SORT_FACT_SUBJECT | SORT_FACT_ADDRESSES | SORT_FACT_IDS)
+
+static enum err add(struct sort_table *table, unsigned facts, uint32_t uid, const char *header)
+{
+    struct buf bytes;
+    struct msg_summary summary;
+    buf_init(&bytes, 0);
+    assert_ok(msg_summary_make(slice_of(header), &bytes));
+    assert_ok(msg_summary_open(buf_slice(&bytes), &summary));
+    struct sort_message message = {
+        .uid = uid, .received_s = 1000 - uid, .size = slice_of(header).len, .summary = &summary
+    };
+    assert_true(msg_kept_header(&summary, &message.header));
+    enum err e = sort_table_add(table, facts, &message);
+    buf_done(&bytes);
+    return e;
+}
+
+static void check_order(struct sort_table *table, const struct sort_criterion *criteria,
+    size_t count, const char *uids_text, const char *wanted)
+{
+    struct uidset uids;
+    struct buf out;
+    uint32_t *order;
+    size_t found;
+    uidset_init(&uids);
+    buf_init(&out, 0);
+    assert_ok(uidset_read(&uids, slice_of(uids_text), 100));
+    sort_table_order(table, criteria, count, &uids, &order, &found);
+    for (size_t i = 0; i < found; i++)
+        buf_addf(&out, i ? " %u" : "%u", (unsigned)order[i]);
+    assert_slice(uids_text, buf_slice(&out), slice_of(wanted));
+    free(order);
+    buf_done(&out);
+    uidset_done(&uids);
+}
+
+static void check_threads(struct sort_table *table, enum thread_algorithm algorithm,
+    const char *uids_text, const char *wanted)
+{
+    struct uidset uids;
+    struct buf out;
+    uint32_t *tokens;
+    size_t count;
+    uidset_init(&uids);
+    buf_init(&out, 0);
+    assert_ok(uidset_read(&uids, slice_of(uids_text), 100));
+    sort_table_thread(table, algorithm, &uids, &tokens, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (tokens[i] == THREAD_OPEN || tokens[i] == THREAD_CLOSE)
+            buf_addc(&out, tokens[i] == THREAD_OPEN ? '(' : ')');
+        else
+            buf_addf(&out, " %u", (unsigned)tokens[i]);
+    }
+    assert_slice(uids_text, buf_slice(&out), slice_of(wanted));
+    free(tokens);
+    buf_done(&out);
+    uidset_done(&uids);
+}
+
+static const char *const mail[] = {
+    "Subject: b\r\nFrom: Z <b@x>\r\nMessage-ID: <1@x>\r\nDate: Thu, 1 Jan 1970 00:00:03 "
+    "+0000\r\n\r\n",
+    "Subject: Re: B\r\nFrom: y@x\r\nTo: c@x\r\nReferences: <1@x>\r\n"
+    "Date: Thu, 1 Jan 1970 00:00:02 +0000\r\n\r\nbody\r\n",
+    "Subject: a\r\nFrom: =?utf-8?q?=C3=A9?= <a@x>\r\nMessage-ID: <3@x>\r\n"
+    "Date: Thu, 1 Jan 1970 00:00:01 +0000\r\n\r\n",
+    "Subject: a\r\nIn-Reply-To: <3@x>\r\n\r\n",
+};
+
+static struct sort_table *filled_table(size_t count)
+{
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (size_t i = 0; i < count; i++)
+        assert_ok(add(table, FACTS_ALL, (uint32_t)i + 1, mail[i]));
+    sort_table_filled(table, FACTS_ALL, (uint32_t)count + 1);
+    return table;
+}
+
+static void orders(void **state)
+{
+    (void)state;
+    static const struct {
+        struct sort_criterion criteria[2];
+        size_t count;
+        const char *order;
+    } rows[] = {
+        { { { SORT_ARRIVAL, false } }, 1, "4 3 2 1" },
+        { { { SORT_ARRIVAL, true } }, 1, "1 2 3 4" },
+        { { { SORT_DATE, false } }, 1, "3 2 1 4" },
+        { { { SORT_SIZE, false } }, 1, "4 1 2 3" },
+        { { { SORT_SUBJECT, false } }, 1, "3 4 1 2" },
+        { { { SORT_SUBJECT, true } }, 1, "1 2 3 4" },
+        { { { SORT_SUBJECT, false }, { SORT_DATE, false } }, 2, "3 4 2 1" },
+        { { { SORT_SUBJECT, false }, { SORT_DATE, true } }, 2, "4 3 1 2" },
+        { { { SORT_FROM, false } }, 1, "4 3 1 2" },
+        { { { SORT_TO, false } }, 1, "1 3 4 2" },
+        { { { SORT_CC, true } }, 1, "1 2 3 4" },
+        { { { SORT_DISPLAYFROM, false } }, 1, "4 3 2 1" },
+        { { { SORT_DISPLAYTO, true } }, 1, "2 1 3 4" },
+    };
+    struct sort_table *table = filled_table(4);
+    for (int again = 0; again < 2; again++)
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+            check_order(table, rows[i].criteria, rows[i].count, "1:4", rows[i].order);
+    sort_table_free(table);
+}
+
+static void what_is_wanted(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_date = { SORT_DATE, false };
+    struct sort_table *table = filled_table(3);
+    check_order(table, &by_date, 1, "1:3", "3 2 1");
+    check_order(table, &by_date, 1, "1,3", "3 1");
+    check_order(table, &by_date, 1, "2", "2");
+    check_order(table, &by_date, 1, "4:9", ""); /* never seen: gone */
+    check_order(table, &by_date, 1, "1:9", "3 2 1");
+    check_threads(table, THREAD_REFERENCES, "1:3", "( 3)( 1 2)");
+    check_threads(table, THREAD_REFERENCES, "1:2", "( 1 2)");
+    check_threads(table, THREAD_ORDEREDSUBJECT, "1:3", "( 3)( 2 1)");
+    /* one comes in, with a hole before it */
+    assert_int_equal(sort_table_lacks_from(table, FACTS_ALL), 4);
+    assert_ok(add(table, FACTS_ALL, 7, mail[3]));
+    sort_table_filled(table, FACTS_ALL, 8);
+    check_order(table, &by_date, 1, "1:9", "3 2 1 7");
+    check_order(table, &by_date, 1, "2:7", "3 2 7");
+    check_threads(table, THREAD_REFERENCES, "1:7", "( 3 7)( 1 2)");
+    check_threads(table, THREAD_REFERENCES, "1:2,7", "( 1 2)( 7)");
+    sort_table_free(table);
+}
+
+/* Facts of one kind come later than those of another; what is gone by then lacks them. */
+static void kinds(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_date = { SORT_DATE, false },
+                                       by_size = { SORT_SIZE, false };
+    struct sort_table *table = sort_table_new(1u << 20);
+    assert_int_equal(sort_table_lacks_from(table, SORT_FACT_DATE), 1);
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        assert_ok(add(table, SORT_FACT_DATE, uid, mail[uid - 1]));
+    sort_table_filled(table, SORT_FACT_DATE, 4);
+    assert_int_equal(sort_table_lacks_from(table, SORT_FACT_DATE), 4);
+    assert_int_equal(sort_table_lacks_from(table, SORT_FACT_DATE | SORT_FACT_ARRIVAL), 1);
+    check_order(table, &by_date, 1, "1:4", "3 2 1");
+    check_order(table, &by_size, 1, "1:4", "");
+    assert_ok(add(table, SORT_FACT_ARRIVAL | SORT_FACT_DATE, 1, mail[0]));
+    assert_ok(add(table, SORT_FACT_ARRIVAL | SORT_FACT_DATE, 3, mail[2]));
+    assert_ok(add(table, SORT_FACT_ARRIVAL | SORT_FACT_DATE, 4, mail[3]));
+    sort_table_filled(table, SORT_FACT_ARRIVAL | SORT_FACT_DATE, 5);
+    check_order(table, &by_size, 1, "1:4", "4 1 3");
+    check_order(table, &by_date, 1, "1,3:4", "3 1 4");
+    sort_table_clear(table);
+    assert_int_equal(sort_table_lacks_from(table, SORT_FACT_DATE), 1);
+    check_order(table, &by_date, 1, "1:4", "");
+    sort_table_free(table);
+}
+
+static void limit_bytes(void **state)
+{
+    (void)state;
+    size_t bytes_max = 64u << 10;
+    struct sort_table *table = sort_table_new(bytes_max);
+    uint32_t uid = 0;
+    enum err e = ERR_OK;
+    while (e == ERR_OK && uid < 100000) {
+        char header[200];
+        uid++;
+        (void)snprintf(header, sizeof header,
+            "Subject: subject number %u\r\nMessage-ID: <%u@example.org>\r\n"
+            "References: <a%u@example.org> <b%u@example.org>\r\n\r\n",
+            (unsigned)uid, (unsigned)uid, (unsigned)uid, (unsigned)uid);
+        e = add(table, FACTS_ALL, uid, header);
+    }
+    assert_err(ERR_LIMIT, e);
+    assert_true(uid > 50);
+    assert_true(
+        sort_table_bytes(table) <= 2 * bytes_max); /* what doubles is counted before or after */
+    sort_table_clear(table);
+    assert_ok(add(table, FACTS_ALL, 1, mail[0]));
+    sort_table_free(table);
+}
+
+TEST_MAIN(cmocka_unit_test(casemap), cmocka_unit_test(envelopes), cmocka_unit_test(orders),
+    cmocka_unit_test(what_is_wanted), cmocka_unit_test(kinds), cmocka_unit_test(limit_bytes))

@@ -1,0 +1,82 @@
+/* The inside of a table. Private to message/. */
+#ifndef MESSAGE_SORT_INT_H
+#define MESSAGE_SORT_INT_H
+
+#include "base/buf.h"
+#include "message/pool.h"
+#include "message/sort.h"
+
+#define SORT_KINDS       5
+#define SORT_ORDERS_KEPT 4
+#define SORT_THREADS     2 /* algorithms */
+
+struct sort_arrival {
+    int64_t received_s;
+    uint64_t size;
+};
+
+/* What FROM, TO, CC and their display forms compare: numbers into texts. */
+enum {
+    TEXT_FROM,
+    TEXT_TO,
+    TEXT_CC,
+    TEXT_DISPLAYFROM,
+    TEXT_DISPLAYTO,
+    TEXT_ADDRESSES,
+};
+struct sort_addresses {
+    uint32_t texts[TEXT_ADDRESSES];
+};
+
+struct sort_ids {
+    uint32_t own;        /* 0 = none */
+    uint32_t references; /* where they start in table->references */
+    uint32_t count;
+};
+
+/* Rows 0 to rows - 1 of all that were there when it was made. */
+struct sort_kept_order {
+    struct sort_criterion *criteria; /* owned; NULL = free */
+    size_t count;
+    uint32_t *order; /* owned */
+    size_t rows;
+    uint64_t used;
+};
+
+struct sort_kept_thread {
+    struct uidset uids;
+    uint32_t *tokens; /* owned; NULL = free */
+    size_t count;
+};
+
+struct sort_table {
+    size_t bytes_max;
+    /* columns; each owned, and NULL as long as nobody asked for its kind */
+    uint32_t *uids;      /* T-1 */
+    unsigned char *have; /* kinds of facts that are there */
+    struct sort_arrival *arrival;
+    int64_t *date;
+    uint32_t *subject; /* into subjects */
+    unsigned char *is_reply;
+    struct sort_addresses *addresses;
+    struct sort_ids *ids;
+    size_t rows, cap;
+    unsigned kinds;              /* whose columns are there */
+    uint32_t filled[SORT_KINDS]; /* T-3; 1 at first */
+    size_t cursor;               /* where the last uid that was added stands */
+
+    struct pool subjects, texts, id_names;
+    uint32_t *references; /* owned; numbers of ids */
+    size_t reference_count, reference_cap;
+    struct buf scratch, folded;
+
+    struct sort_kept_order orders[SORT_ORDERS_KEPT];
+    struct sort_kept_thread threads[SORT_THREADS];
+    uint64_t uses;
+};
+
+/* Rows of those of uids that have the facts, ascending; freed by the caller. */
+uint32_t *sort_table_pick(
+    const struct sort_table *table, unsigned facts, const struct uidset *uids, size_t *out_count);
+
+#endif
