@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/slice.h"
+#include "message/sort.h"
 
 struct imap_parse {
     const char *at, *end; /* borrowed */
@@ -250,5 +251,20 @@ struct imap_search_args {
     bool has_modseq;              /* a MODSEQ key stands somewhere */
 };
 enum err MUST_USE imap_parse_search(struct imap_parse *p, struct imap_search_args *out_args);
+
+/* ---- SORT, THREAD (RFC 5256): what the result is made of, and a SEARCH; its charset is always there ---- */
+
+struct imap_sort_args {
+    struct sort_criterion criteria[IMAP_SORT_CRITERIA_MAX];
+    size_t count;
+    struct imap_search_args search;
+};
+enum err MUST_USE imap_parse_sort(struct imap_parse *p, struct imap_sort_args *out_args);
+
+struct imap_thread_args {
+    enum thread_algorithm algorithm;
+    struct imap_search_args search;
+};
+enum err MUST_USE imap_parse_thread(struct imap_parse *p, struct imap_thread_args *out_args);
 
 #endif

@@ -1,4 +1,4 @@
-/* SEARCH (RFC 3501 §6.4.4, §9 "search-key"; RFC 7162 §3.1.5). */
+/* SEARCH (RFC 3501 §6.4.4, §9 "search-key"; RFC 7162 §3.1.5), and the two that search first: SORT and THREAD (RFC 5256 §5). */
 #include "proto/imap/imap_date.h"
 #include "proto/imap/imap_parse_int.h"
 #include "proto/imap/imap_write.h"
@@ -196,20 +196,98 @@ static enum err p_key(struct search *s, struct imap_search_key **out_key)
     return e;
 }
 
+/* 1*(SP search-key), the first blank taken, to the end of the command */
+static enum err p_program(struct imap_parse *p, struct imap_search_args *out)
+{
+    struct search s = { .p = p };
+    TRY(new_key(&s, IMAP_SEARCH_AND, &out->root));
+    TRY(p_keys(&s, out->root));
+    TRY(p_end(p));
+    out->has_modseq = s.has_modseq;
+    return ERR_OK;
+}
+
 enum err imap_parse_search(struct imap_parse *p, struct imap_search_args *out_args)
 {
     struct imap_search_args a = { .charset = SLICE_EMPTY };
-    struct search s = { .p = p };
     TRY(p_space(p));
     if (p_take_word(p, SLICE("CHARSET"))) {
         TRY(p_space(p));
         TRY(p_astring(p, &a.charset));
         TRY(p_space(p));
     }
-    TRY(new_key(&s, IMAP_SEARCH_AND, &a.root));
-    TRY(p_keys(&s, a.root));
-    TRY(p_end(p));
-    a.has_modseq = s.has_modseq;
+    TRY(p_program(p, &a));
+    *out_args = a;
+    return ERR_OK;
+}
+
+/* ---- SORT and THREAD ---- */
+
+/* SP search-criteria = SP charset 1*(SP search-key)  RFC 5256 §5 */
+static enum err p_criteria(struct imap_parse *p, struct imap_search_args *out)
+{
+    TRY(p_space(p));
+    TRY(p_astring(p, &out->charset));
+    if (!out->charset.len)
+        return ERR_SYNTAX;
+    TRY(p_space(p));
+    return p_program(p, out);
+}
+
+/* sort-criterion = ["REVERSE" SP] sort-key  RFC 5256 §5, RFC 5957 §5 */
+static enum err p_criterion(struct imap_parse *p, struct sort_criterion *out)
+{
+    static const struct slice keys[] = {
+        [SORT_ARRIVAL] = SLICE_CONST("ARRIVAL"),
+        [SORT_CC] = SLICE_CONST("CC"),
+        [SORT_DATE] = SLICE_CONST("DATE"),
+        [SORT_FROM] = SLICE_CONST("FROM"),
+        [SORT_SIZE] = SLICE_CONST("SIZE"),
+        [SORT_SUBJECT] = SLICE_CONST("SUBJECT"),
+        [SORT_TO] = SLICE_CONST("TO"),
+        [SORT_DISPLAYFROM] = SLICE_CONST("DISPLAYFROM"),
+        [SORT_DISPLAYTO] = SLICE_CONST("DISPLAYTO"),
+    };
+    bool reverse = p_take_word(p, SLICE("REVERSE"));
+    if (reverse)
+        TRY(p_space(p));
+    struct slice word = p_word(p);
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!slice_eq_nocase(word, keys[i]))
+            continue;
+        *out = (struct sort_criterion){ .key = (enum sort_key)i, .reverse = reverse };
+        return ERR_OK;
+    }
+    return ERR_SYNTAX;
+}
+
+/* sort = "SORT" SP "(" sort-criterion *(SP sort-criterion) ")" SP search-criteria  RFC 5256 §5 */
+enum err imap_parse_sort(struct imap_parse *p, struct imap_sort_args *out_args)
+{
+    struct imap_sort_args a = { .count = 0 };
+    TRY(p_space(p));
+    TRY(p_char(p, '('));
+    do {
+        if (a.count == IMAP_SORT_CRITERIA_MAX)
+            return ERR_LIMIT;
+        TRY(p_criterion(p, &a.criteria[a.count++]));
+    } while (p_take(p, ' '));
+    TRY(p_char(p, ')'));
+    TRY(p_criteria(p, &a.search));
+    *out_args = a;
+    return ERR_OK;
+}
+
+/* thread = "THREAD" SP thread-alg SP search-criteria  RFC 5256 §5 */
+enum err imap_parse_thread(struct imap_parse *p, struct imap_thread_args *out_args)
+{
+    struct imap_thread_args a = { .algorithm = THREAD_REFERENCES };
+    TRY(p_space(p));
+    if (p_take_word(p, SLICE("ORDEREDSUBJECT")))
+        a.algorithm = THREAD_ORDEREDSUBJECT;
+    else if (!p_take_word(p, SLICE("REFERENCES")))
+        return ERR_SYNTAX;
+    TRY(p_criteria(p, &a.search));
     *out_args = a;
     return ERR_OK;
 }

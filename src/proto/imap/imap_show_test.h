@@ -175,10 +175,28 @@ static inline void show_key(struct buf *out, const struct imap_search_key *key)
     }
 }
 
-static inline void show_search(struct buf *out, const struct imap_search_args *a)
+static inline void show_sort(struct buf *out, const struct imap_sort_args *a)
+{
+    static const char *const names[] = { [SORT_ARRIVAL] = "ARRIVAL",
+        [SORT_CC] = "CC",
+        [SORT_DATE] = "DATE",
+        [SORT_FROM] = "FROM",
+        [SORT_SIZE] = "SIZE",
+        [SORT_SUBJECT] = "SUBJECT",
+        [SORT_TO] = "TO",
+        [SORT_DISPLAYFROM] = "DISPLAYFROM",
+        [SORT_DISPLAYTO] = "DISPLAYTO" };
+    for (size_t i = 0; i < a->count; i++)
+        buf_addf(out, "%s%s%s", i ? " " : " (", a->criteria[i].reverse ? "REVERSE " : "",
+            names[a->criteria[i].key]);
+    buf_addc(out, ')');
+}
+
+/* named: CHARSET stands before the charset */
+static inline void show_search(struct buf *out, bool named, const struct imap_search_args *a)
 {
     if (a->charset.len) {
-        buf_adds(out, " CHARSET ");
+        buf_adds(out, named ? " CHARSET " : " ");
         show_string(out, a->charset);
     }
     for (const struct imap_search_key *key = a->root->list; key; key = key->next)
@@ -295,7 +313,17 @@ static inline enum err show_command(struct slice frame, struct arena *arena, str
     } else if (slice_eq_nocase(name, SLICE("SEARCH"))) {
         struct imap_search_args args;
         TRY(imap_parse_search(&p, &args));
-        show_search(out, &args);
+        show_search(out, true, &args);
+    } else if (slice_eq_nocase(name, SLICE("SORT"))) {
+        struct imap_sort_args args;
+        TRY(imap_parse_sort(&p, &args));
+        show_sort(out, &args);
+        show_search(out, false, &args.search);
+    } else if (slice_eq_nocase(name, SLICE("THREAD"))) {
+        struct imap_thread_args args;
+        TRY(imap_parse_thread(&p, &args));
+        buf_adds(out, args.algorithm == THREAD_REFERENCES ? " REFERENCES" : " ORDEREDSUBJECT");
+        show_search(out, false, &args.search);
     } else if (slice_eq_nocase(name, SLICE("COPY"))) {
         struct imap_copy_args args;
         TRY(imap_parse_copy(&p, &args));
