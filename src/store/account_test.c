@@ -478,6 +478,13 @@ static void a_view_follows(void **state)
     assert_ok(store_view_update(account, &third, true, true, &arena, &changes));
     assert_true(changes.mailbox_gone);
     store_view_changes_done(&changes);
+    struct uidset there;
+    uidset_init(&there);
+    assert_ok(account_uids(account, second.mailbox, &there));
+    assert_set(&there, "1,3,5:6");
+    assert_ok(account_uids(account, inbox, &there)); /* of a mailbox that is gone: none */
+    assert_set(&there, "");
+    uidset_done(&there);
     store_view_done(&view);
     store_view_done(&second);
     store_view_done(&third);

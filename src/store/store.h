@@ -200,6 +200,9 @@ struct store_entry {
     unsigned char guid[16];
 };
 
+/* The uids that are there; none when the mailbox is gone. From memory, where the mailbox was looked at lately. out_uids is initialised. */
+enum err MUST_USE account_uids(struct account *account, int64_t mailbox, struct uidset *out_uids);
+
 /* A handle on one body, small or big; stays readable after an expunge. ERR_CORRUPT when the bytes are not those that came: a big one is read through
  * for that the first time. */
 struct store_body;

@@ -45,6 +45,19 @@ enum err store_view_open(
     return e;
 }
 
+enum err account_uids(struct account *account, int64_t mailbox, struct uidset *out_uids)
+{
+    pthread_mutex_lock(&account->lock);
+    struct mailbox_state *state;
+    enum err e = account_mailbox_state(account, mailbox, &state);
+    if (e == ERR_OK && state)
+        uidset_copy(out_uids, &state->uids);
+    else if (e == ERR_OK)
+        uidset_clear(out_uids);
+    pthread_mutex_unlock(&account->lock);
+    return e;
+}
+
 static enum err first_unseen(struct account *account, int64_t mailbox, uint32_t *out_uid)
 {
     struct mailbox_state *state;
