@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "deliver/outbox.h"
 #include "server/core/control.h"
@@ -317,6 +318,7 @@ enum err server_new(
     server->started_s = clock_wall_s();
     p->config = config_ref(options->config);
     pthread_mutex_init(&p->lock, NULL);
+    server->sorts = sort_cache_new(SORT_CACHE_BYTES_MAX, SORT_CACHE_TABLES_MAX);
     log_set_level(level_of(options->config));
     umask(0077);
     struct net_options net = { .threads = options->config->threads,
@@ -417,6 +419,7 @@ void server_free(struct server *server)
     control_free(p->control);
     net_free(server->net);
     outbox_free(server->outbox);
+    sort_cache_free(server->sorts);
     auth_free(server->auth);
     devices_free(server->devices);
     directory_close(server->directory);

@@ -5,6 +5,7 @@
 #include "auth/auth.h"
 #include "net/net.h"
 #include "server/core/config.h"
+#include "server/core/sort_cache.h"
 #include "store/store.h"
 
 #include <stdatomic.h>
@@ -23,6 +24,7 @@ struct server {
     struct net *net;
     struct outbox *outbox;
     struct devices *devices;
+    struct sort_cache *sorts;
     struct server_counters counters;
     int64_t started_s;
     /* private to server.c */
