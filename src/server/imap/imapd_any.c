@@ -12,7 +12,7 @@ void imapd_write_capability(struct imapd_session *s)
         "CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID NAMESPACE CHILDREN UNSELECT IDLE UIDPLUS MOVE "
         "MULTIAPPEND ENABLE "
         "CONDSTORE QRESYNC SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE BINARY PREVIEW "
-        "APPENDLIMIT=");
+        "SORT SORT=DISPLAY THREAD=ORDEREDSUBJECT THREAD=REFERENCES APPENDLIMIT=");
     buf_addu(out, s->message_bytes_max);
     if (!s->login)
         return;

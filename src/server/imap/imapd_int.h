@@ -222,6 +222,6 @@ imapd_fn imapd_cmd_capability, imapd_cmd_noop, imapd_cmd_logout, imapd_cmd_id, i
     imapd_cmd_select, imapd_cmd_close, imapd_cmd_unselect, imapd_cmd_create, imapd_cmd_delete,
     imapd_cmd_rename, imapd_cmd_subscribe, imapd_cmd_unsubscribe, imapd_cmd_list, imapd_cmd_lsub,
     imapd_cmd_status, imapd_cmd_append, imapd_cmd_expunge, imapd_cmd_search, imapd_cmd_fetch,
-    imapd_cmd_store, imapd_cmd_copy, imapd_cmd_idle;
+    imapd_cmd_sort, imapd_cmd_thread, imapd_cmd_store, imapd_cmd_copy, imapd_cmd_idle;
 
 #endif

@@ -1,4 +1,4 @@
-/* SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 7162 §3.1.5): rows in pages, each asked against the tree of keys. */
+/* SEARCH and UID SEARCH (RFC 3501 §6.4.4, RFC 7162 §3.1.5): rows in pages, each asked against the tree of keys. SORT and THREAD begin with the same. */
 #include "server/imap/imapd_search_int.h"
 
 #include "base/log.h"
@@ -31,11 +31,21 @@ static enum err match_row(struct imapd_search *q, const struct store_row *row, b
     return e;
 }
 
+/* All that is asked is whether they are there. */
+static enum err search_there(struct imapd_search *q, struct uidset *found)
+{
+    TRY(account_uids(q->s->account, q->s->view.mailbox, found));
+    uidset_intersect(found, &q->candidates);
+    return ERR_OK;
+}
+
 static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64_t *out_modseq)
 {
     struct imapd_session *s = q->s;
     if (q->nothing || uidset_empty(&q->candidates))
         return ERR_OK;
+    if (!q->root->list && !q->flags_all && !q->flags_none && !q->wants_modseq)
+        return search_there(q, found);
     struct store_read_args read = {
         .mailbox = s->view.mailbox,
         .uids = &q->candidates,
@@ -43,7 +53,7 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
         .flags_all = q->flags_all,
         .flags_none = q->flags_none,
         .modseq_above = q->modseq_above,
-        .bytes_max = PAGE_BYTES_MAX,
+        .bytes_max = IMAPD_PAGE_BYTES_MAX,
     };
     struct store_rows rows = { 0 };
     do {
@@ -77,6 +87,17 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
     return ERR_OK;
 }
 
+void imapd_search_write_end(struct imapd_session *s, uint64_t modseq)
+{
+    struct buf *out = imapd_out(s);
+    if (modseq) {
+        buf_add(out, SLICE(" (MODSEQ "));
+        buf_addu(out, modseq);
+        buf_addc(out, ')');
+    }
+    buf_add(out, SLICE("\r\n"));
+}
+
 static enum err write_found(
     struct imapd_session *s, bool uid, const struct uidset *found, uint64_t modseq)
 {
@@ -93,41 +114,47 @@ static enum err write_found(
         }
         TRY(conn_flush_full(s->conn));
     }
-    if (modseq && !uidset_empty(found)) {
-        buf_add(out, SLICE(" (MODSEQ "));
-        buf_addu(out, modseq);
-        buf_addc(out, ')');
-    }
-    buf_add(out, SLICE("\r\n"));
+    imapd_search_write_end(s, modseq);
     return ERR_OK;
 }
 
-static enum err search(struct imapd_search *q, struct imapd_cmd *cmd, struct uidset *found)
+enum err imapd_search_find(struct imapd_session *s, struct imapd_cmd *cmd,
+    const struct imap_search_args *args, struct uidset *found, uint64_t *out_modseq)
+{
+    struct imapd_search q = { .s = s };
+    uint64_t modseq = 0;
+    uidset_init(&q.candidates);
+    imapd_made_init(&q.made, STORE_DERIVED_SUMMARY);
+    imapd_made_init(&q.filters, STORE_DERIVED_FILTER);
+    if (args->has_modseq)
+        imapd_condstore_on(s);
+    enum err e = imapd_search_prepare(&q, args);
+    if (q.bad_charset)
+        e = imapd_no(s, cmd, "[BADCHARSET (US-ASCII UTF-8)]", "Unknown charset");
+    else if (e == ERR_OK)
+        e = search_rows(&q, found, &modseq);
+    imapd_search_done(&q);
+    *out_modseq = args->has_modseq && !uidset_empty(found) ? modseq : 0;
+    return e;
+}
+
+static enum err search(struct imapd_session *s, struct imapd_cmd *cmd, struct uidset *found)
 {
     struct imap_search_args args;
+    uint64_t modseq;
     TRY(imap_parse_search(&cmd->parse, &args));
-    if (args.has_modseq)
-        imapd_condstore_on(q->s);
-    enum err e = imapd_search_prepare(q, &args);
-    if (q->bad_charset)
-        return imapd_no(q->s, cmd, "[BADCHARSET (US-ASCII UTF-8)]", "Unknown charset");
-    TRY(e);
-    uint64_t modseq = 0;
-    TRY(search_rows(q, found, &modseq));
-    TRY(write_found(q->s, cmd->uid, found, args.has_modseq ? modseq : 0));
-    return imapd_ok(q->s, cmd, "", "That is all");
+    TRY(imapd_search_find(s, cmd, &args, found, &modseq));
+    if (cmd->answered)
+        return ERR_OK;
+    TRY(write_found(s, cmd->uid, found, modseq));
+    return imapd_ok(s, cmd, "", "That is all");
 }
 
 enum err imapd_cmd_search(struct imapd_session *s, struct imapd_cmd *cmd)
 {
-    struct imapd_search q = { .s = s };
     struct uidset found;
     uidset_init(&found);
-    uidset_init(&q.candidates);
-    imapd_made_init(&q.made, STORE_DERIVED_SUMMARY);
-    imapd_made_init(&q.filters, STORE_DERIVED_FILTER);
-    enum err e = search(&q, cmd, &found);
-    imapd_search_done(&q);
+    enum err e = search(s, cmd, &found);
     uidset_done(&found);
     return e;
 }

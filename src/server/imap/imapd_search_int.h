@@ -5,6 +5,9 @@
 #include "message/summary.h"
 #include "server/imap/imapd_int.h"
 
+/* About so many bytes of rows are read at a time. */
+#define IMAPD_PAGE_BYTES_MAX (1u << 20)
+
 /* What a key costs to ask of one message: cheap ones are asked first. */
 enum search_cost {
     COST_ROW,     /* uid, flags, modseq */
@@ -38,7 +41,8 @@ struct imapd_search {
     struct search_key *root;
     struct uidset candidates; /* messages that the rows are read of */
     uint64_t flags_all, flags_none, modseq_above;
-    bool nothing; /* no message can match */
+    bool nothing;      /* no message can match */
+    bool wants_modseq; /* a MODSEQ key stands somewhere */
     /* of the row in question */
     const struct store_row *row;
     bool has_summary;
@@ -54,5 +58,12 @@ enum err MUST_USE imapd_search_prepare(struct imapd_search *q, const struct imap
 enum err MUST_USE imapd_search_matches(
     struct imapd_search *q, const struct search_key *key, bool *out_matches);
 void imapd_search_done(struct imapd_search *q);
+
+/* The messages of the view that match; found is initialised. *out_modseq: the highest of theirs when a MODSEQ key asks for it, else 0. For a charset
+ * we do not know the answer NO is written: see cmd->answered. Waits for the disk. */
+enum err MUST_USE imapd_search_find(struct imapd_session *s, struct imapd_cmd *cmd,
+    const struct imap_search_args *args, struct uidset *found, uint64_t *out_modseq);
+/* The end of "* SEARCH" and "* SORT", with the modseq unless it is 0 (RFC 7162 §3.1.5, §3.1.9). */
+void imapd_search_write_end(struct imapd_session *s, uint64_t modseq);
 
 #endif

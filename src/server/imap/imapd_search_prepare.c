@@ -162,6 +162,7 @@ static bool take(struct imapd_search *q, const struct search_key *key)
 enum err imapd_search_prepare(struct imapd_search *q, const struct imap_search_args *args)
 {
     q->charset = args->charset;
+    q->wants_modseq = args->has_modseq;
     if (q->charset.len && !charset_known(q->charset)) {
         q->bad_charset = true;
         return ERR_OK;
