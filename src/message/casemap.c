@@ -33,7 +33,7 @@ static void add_run(struct slice run, struct buf *out)
 
 void text_casemap(struct slice text, struct buf *out)
 {
-    if (!utf8_valid(text)) {
+    if (!slice_is_ascii(text) && !utf8_valid(text)) {
         buf_add(out, text);
         return;
     }

@@ -153,6 +153,8 @@ static enum err reserve(struct sort_table *table, unsigned facts)
     size_t cap = table->cap;
     if (table->rows == cap)
         cap = cap ? cap + cap / 2 : 64;
+    else if (!missing && table->rows % 64) /* texts are counted now and then */
+        return ERR_OK;
     size_t bytes = sort_table_bytes(table);
     size_t more = cap * row_bytes(table->kinds | missing) - table->cap * row_bytes(table->kinds);
     if (bytes > table->bytes_max || more > table->bytes_max - bytes)

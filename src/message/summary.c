@@ -6,6 +6,9 @@
 #include "message/header.h"
 #include "message/node.h"
 
+#include <endian.h>
+#include <string.h>
+
 /* private_offsets */
 enum {
     AT_NODES,
@@ -19,10 +22,9 @@ enum {
 
 static uint32_t get_u32(struct slice bytes, size_t at)
 {
-    uint32_t number = 0;
-    for (size_t i = 4; i-- > 0;)
-        number = number << 8 | slice_at(bytes, at + i);
-    return number;
+    uint32_t number;
+    memcpy(&number, bytes.ptr + at, sizeof number);
+    return le32toh(number);
 }
 
 bool msg_summary_is_older(struct slice bytes)

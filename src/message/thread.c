@@ -128,6 +128,25 @@ void msg_base_subject(struct slice raw, struct buf *out, bool *out_is_reply)
 
 /* ---- message ids ---- */
 
+/* At a "<": appends a msg-id without quotes and blanks, which nearly all are, and moves behind it. False, and nothing done, for any other. */
+static bool id_take_plain(struct slice *rest, struct buf *out)
+{
+    bool at = false;
+    size_t len_max = rest->len < THREAD_ID_BYTES_MAX + 1 ? rest->len : THREAD_ID_BYTES_MAX + 1;
+    for (size_t i = 1; i < len_max; i++) {
+        char c = rest->ptr[i];
+        if (c == '>' && at) {
+            buf_add(out, slice_sub(*rest, 1, i - 1));
+            *rest = slice_from_index(*rest, i);
+            return true;
+        }
+        if (c == '>' || c == '<' || c == '"' || lex_is_blank(c))
+            return false;
+        at = at || c == '@';
+    }
+    return false;
+}
+
 /* At a "<": appends what msg-id stands there, quotes taken off, and moves behind it. False, and nothing appended, when there is none: no
  * "@", no ">", or too long. */
 static bool id_take(struct slice *rest, struct buf *out)
@@ -166,7 +185,7 @@ static size_t ids_take(struct slice raw, size_t ids_max, struct buf *out)
         if (open == raw.len)
             return count;
         raw = slice_from_index(raw, open);
-        if (!id_take(&raw, out))
+        if (!id_take_plain(&raw, out) && !id_take(&raw, out))
             continue;
         buf_addc(out, '\n');
         count++;
@@ -187,16 +206,49 @@ static size_t ids_take(struct slice raw, size_t ids_max, struct buf *out)
     }
 }
 
+enum {
+    OWN,
+    REFERENCES,
+    PARENT,
+    FIELDS,
+};
+
+/* Whether a line may be the start of one of them: by its first three bytes, and one that ends the header too. */
+static bool may_matter(struct slice line)
+{
+    if (line.len < 3 || line.ptr[0] == '\r' || line.ptr[0] == '\n')
+        return true;
+    char start[3] = { ascii_lower(line.ptr[0]), ascii_lower(line.ptr[1]), ascii_lower(line.ptr[2]) };
+    return memcmp(start, "mes", 3) == 0 || memcmp(start, "ref", 3) == 0 ||
+           memcmp(start, "in-", 3) == 0;
+}
+
+/* The values of the first fields of these names that have one; len 0 for none. Most lines are only skipped. */
+static void find_fields(struct slice header, struct slice out_values[FIELDS])
+{
+    static const struct slice names[FIELDS] = { SLICE_CONST("Message-ID"),
+        SLICE_CONST("References"), SLICE_CONST("In-Reply-To") };
+    struct msg_field field;
+    while (header.len) {
+        if (!may_matter(header)) {
+            const char *end = memchr(header.ptr, '\n', header.len);
+            header = slice_from_index(header, end ? (size_t)(end - header.ptr) + 1 : header.len);
+            continue;
+        }
+        if (!msg_field_next(&header, &field))
+            return;
+        for (size_t i = 0; i < FIELDS; i++)
+            if (!out_values[i].len && slice_eq_nocase(field.name, names[i]))
+                out_values[i] = field.value;
+    }
+}
+
 void msg_thread_ids(struct slice header, struct buf *out)
 {
-    struct msg_field own, references, parent;
-    bool has_own = msg_field_find(header, SLICE("Message-ID"), &own);
-    bool has_references = msg_field_find(header, SLICE("References"), &references);
-    bool has_parent = msg_field_find(header, SLICE("In-Reply-To"), &parent);
-    if (!has_own || !ids_take(own.value, 1, out))
+    struct slice values[FIELDS] = { SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY };
+    find_fields(header, values);
+    if (!ids_take(values[OWN], 1, out))
         buf_addc(out, '\n');
-    if (has_references && ids_take(references.value, THREAD_IDS_MAX, out))
-        return;
-    if (has_parent)
-        ids_take(parent.value, 1, out);
+    if (!ids_take(values[REFERENCES], THREAD_IDS_MAX, out))
+        (void)ids_take(values[PARENT], 1, out);
 }
