@@ -12,7 +12,14 @@
 
 #define RUN_BYTES_MAX 4096u
 
-/* A run of UTF-8 without ASCII: title case one by one, then the decomposition. */
+/* Letters without case and decomposition, to which no mark before them can move: of Arabic those that most words are made of, and Han. */
+static bool stays(uint32_t c)
+{
+    return c == 0x0621 || (c >= 0x0627 && c <= 0x063a) || (c >= 0x0641 && c <= 0x064a) ||
+           (c >= 0x4e00 && c <= 0x9fff);
+}
+
+/* A run of UTF-8 that needs Unicode's tables: title case one by one, then the decomposition. */
 static void add_run(struct slice run, struct buf *out)
 {
     struct buf titled;
@@ -31,27 +38,52 @@ static void add_run(struct slice run, struct buf *out)
     buf_done(&titled);
 }
 
+/* Bytes from at on that are ASCII. */
+static size_t ascii_len(struct slice text, size_t at)
+{
+    size_t end = at;
+    while (end < text.len && slice_at(text, end) < 0x80)
+        end++;
+    return end - at;
+}
+
+/* Bytes from at on that are no ASCII and all stay, or that all do not. */
+static size_t run_len(struct slice text, size_t at, bool *out_stays)
+{
+    uint32_t c;
+    size_t len = utf8_decode(text, at, &c), end = at + len;
+    *out_stays = stays(c);
+    while (end < text.len && slice_at(text, end) >= 0x80 && end - at < RUN_BYTES_MAX) {
+        len = utf8_decode(text, end, &c);
+        if (stays(c) != *out_stays)
+            break;
+        end += len;
+    }
+    return end - at;
+}
+
 void text_casemap(struct slice text, struct buf *out)
 {
     if (!slice_is_ascii(text) && !utf8_valid(text)) {
         buf_add(out, text);
         return;
     }
-    size_t at = 0;
-    while (at < text.len && !out->over) {
-        size_t start = at;
-        while (at < text.len && slice_at(text, at) < 0x80)
-            at++;
-        char *room = at > start ? buf_room(out, at - start) : NULL;
-        for (size_t i = start; room && i < at; i++)
-            room[i - start] = ascii_upper(text.ptr[i]);
+    for (size_t at = 0; at < text.len && !out->over;) {
+        size_t len = ascii_len(text, at);
+        char *room = len ? buf_room(out, len) : NULL;
+        for (size_t i = 0; room && i < len; i++)
+            room[i] = ascii_upper(text.ptr[at + i]);
         if (room)
-            buf_wrote(out, at - start);
-        start = at;
-        uint32_t c;
-        while (at < text.len && slice_at(text, at) >= 0x80 && at - start < RUN_BYTES_MAX)
-            at += utf8_decode(text, at, &c);
-        if (at > start)
-            add_run(slice_sub(text, start, at - start), out);
+            buf_wrote(out, len);
+        at += len;
+        if (at == text.len)
+            break;
+        bool all_stay;
+        len = run_len(text, at, &all_stay);
+        if (all_stay)
+            buf_add(out, slice_sub(text, at, len));
+        else
+            add_run(slice_sub(text, at, len), out);
+        at += len;
     }
 }

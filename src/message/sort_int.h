@@ -68,7 +68,7 @@ struct sort_table {
     struct pool subjects, texts, id_names;
     uint32_t *references; /* owned; numbers of ids */
     size_t reference_count, reference_cap;
-    struct buf scratch, folded;
+    struct buf scratch, decoded, folded; /* of the fact in question */
 
     struct sort_kept_order orders[SORT_ORDERS_KEPT];
     struct sort_kept_thread threads[SORT_THREADS];

@@ -45,6 +45,7 @@ static void init(struct sort_table *table, size_t bytes_max)
     pool_init(&table->texts);
     pool_init(&table->id_names);
     buf_init(&table->scratch, 0);
+    buf_init(&table->decoded, 0);
     buf_init(&table->folded, 0);
 }
 
@@ -63,6 +64,7 @@ static void done(struct sort_table *table)
     pool_done(&table->texts);
     pool_done(&table->id_names);
     buf_done(&table->scratch);
+    buf_done(&table->decoded);
     buf_done(&table->folded);
     for (size_t i = 0; i < SORT_ORDERS_KEPT; i++) {
         free(table->orders[i].criteria);
@@ -220,48 +222,39 @@ static enum err collate(
     return number_of(table, pool, buf_slice(&table->folded), out_number);
 }
 
-/* Decoded as RFC 5255 §4.6 wants it: encoded-words too, wherever they stand. */
-static void decode(const struct envelope_string *string, struct buf *scratch, struct buf *out)
+/* Adds to what is decoded, as RFC 5255 §4.6 wants it: encoded-words too, wherever they stand. */
+static void decode(struct sort_table *table, const struct envelope_string *string)
 {
     if (!string->bytes.len)
         return;
-    if (!string->escaped) {
-        msg_decode_words(string->bytes, out);
-        return;
-    }
-    buf_clear(scratch);
-    envelope_text(string, scratch);
-    msg_decode_words(buf_slice(scratch), out);
+    buf_clear(&table->scratch);
+    if (string->escaped)
+        envelope_text(string, &table->scratch);
+    msg_decode_words(string->escaped ? buf_slice(&table->scratch) : string->bytes, &table->decoded);
 }
 
 static enum err add_mailbox(
     struct sort_table *table, const struct envelope_address *address, uint32_t *out_number)
 {
-    struct buf text;
-    buf_init(&text, 0);
-    decode(&address->mailbox, &table->scratch, &text);
-    enum err e = collate(table, &table->texts, buf_slice(&text), out_number);
-    buf_done(&text);
-    return e;
+    buf_clear(&table->decoded);
+    decode(table, &address->mailbox);
+    return collate(table, &table->texts, buf_slice(&table->decoded), out_number);
 }
 
 /* RFC 5957 §3. */
 static enum err add_display(
     struct sort_table *table, const struct envelope_address *address, uint32_t *out_number)
 {
-    struct buf text;
-    buf_init(&text, 0);
-    decode(&address->name, &table->scratch, &text);
-    if (!buf_len(&text)) {
-        decode(&address->mailbox, &table->scratch, &text);
+    buf_clear(&table->decoded);
+    decode(table, &address->name);
+    if (!buf_len(&table->decoded)) {
+        decode(table, &address->mailbox);
         if (address->mailbox.bytes.ptr && address->host.bytes.ptr) {
-            buf_addc(&text, '@');
-            decode(&address->host, &table->scratch, &text);
+            buf_addc(&table->decoded, '@');
+            decode(table, &address->host);
         }
     }
-    enum err e = collate(table, &table->texts, buf_slice(&text), out_number);
-    buf_done(&text);
-    return e;
+    return collate(table, &table->texts, buf_slice(&table->decoded), out_number);
 }
 
 static enum err add_addresses(
