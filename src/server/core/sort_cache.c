@@ -128,7 +128,10 @@ void sort_cache_give(struct sort_cache *cache, struct sort_cached *cached)
     cache->bytes = cache->bytes - cached->bytes + bytes;
     cached->bytes = bytes;
     pthread_mutex_unlock(&cached->lock);
-    if (!--cached->takers)
+    cached->takers--;
+    if (!cached->takers && bytes > cache->bytes_max) /* it goes alone, not all others for it */
+        drop(cache, cached);
+    else if (!cached->takers)
         list_append(cache, cached);
     while (cache->first &&
            (cache->bytes > cache->bytes_max || cache->tables.count > cache->tables_max))
