@@ -17,6 +17,9 @@ struct filling {
     uint32_t uidnext;
 };
 
+/* Once summaries are read, these cost little more, and a program that asks for one soon asks for another. */
+#define WITH_SUMMARY (SORT_FACT_ARRIVAL | SORT_FACT_DATE | SORT_FACT_SUBJECT)
+
 static bool needs_summary(unsigned facts)
 {
     return facts & ~(unsigned)SORT_FACT_ARRIVAL;
@@ -129,6 +132,8 @@ static enum err fill_shared(struct imapd_session *s, unsigned facts, struct sort
 {
     if (sort_table_lacks_from(table, facts) >= s->view.uidnext)
         return ERR_OK;
+    if (needs_summary(facts))
+        facts |= WITH_SUMMARY;
     enum err e = fill(s, table, facts, NULL);
     if (e != ERR_LIMIT)
         return e;
