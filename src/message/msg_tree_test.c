@@ -7,8 +7,8 @@
 
 #include <stdio.h>
 
-/* A mailbox in a line: messages between "|", of words: #a its id, <a a reference, @5 its date, =3 its subject, re a reply. Dates are 1, 2, 3, ... where
- * none is given. */
+/* A mailbox in a line: messages between "|", of words: #a its id, <a a reference, @5 its date, =3 its subject, re a reply, %9 its uid. Dates and uids
+ * are 1, 2, 3, ... where none is given. */
 struct box {
     struct thread_message messages[SLOW_MESSAGES_MAX];
     uint32_t references[SLOW_MESSAGES_MAX][16];
@@ -42,6 +42,8 @@ static void read_message(struct box *box, struct slice text)
             box->references[i][m->reference_count++] = id_of(word);
         else if (slice_starts(word, SLICE("@")))
             m->date_s = number_of(word);
+        else if (slice_starts(word, SLICE("%")))
+            m->uid = (uint32_t)number_of(word);
         else if (slice_starts(word, SLICE("=")))
             m->subject = (uint32_t)number_of(word);
         else if (slice_eq(word, SLICE("re")))
@@ -94,8 +96,11 @@ static void by_references(void **state)
         { "reply before its parent", "#b <a|#a", "(2 1)" },
         { "chain", "#a|#b <a|#c <a <b", "(1 2 3)" },
         { "fork", "#a|#b <a|#c <a", "(1 (2)(3))" },
-        { "the RFC's response", "#a|#b|#c <b|#d <b <c|#e <d|#f <b <c|#g <f|#h <g",
-            "(1)(2 3 (4 5)(6 7 8))" },
+        { "the RFC's response",
+            "#a %2|#b %3|#c %4 <b <d|#d %6 <b|#e %7 <b <d <g|#f %23 <b <d <c|#g %44 <b <d"
+            "|#h %96 <b <d <g <e",
+            "(2)(3 6 (4 23)(44 7 96))" },
+        { "the RFC's parent that is not found", "#c %3 <b|#e %5 <b", "((3)(5))" },
         { "siblings by date", "#a|#b <a @9|#c <a @5", "(1 (3)(2))" },
         { "threads by date", "#a @3|#b @1|#c @2", "(2)(3)(1)" },
         { "same date: place in the mailbox", "#a @3|#b @3|#c @3", "(1)(2)(3)" },
