@@ -276,7 +276,9 @@ static void kinds(void **state)
     sort_table_filled(table, SORT_FACT_ARRIVAL | SORT_FACT_DATE, 5);
     check_order(table, &by_size, 1, "1:4", "4 1 3");
     check_order(table, &by_date, 1, "1,3:4", "3 1 4");
+    assert_int_equal(sort_table_rows(table), 4);
     sort_table_clear(table);
+    assert_int_equal(sort_table_rows(table), 0);
     assert_int_equal(sort_table_lacks_from(table, SORT_FACT_DATE), 1);
     check_order(table, &by_date, 1, "1:4", "");
     sort_table_free(table);

@@ -62,6 +62,8 @@ struct sort_message {
 struct sort_table;
 struct sort_table *sort_table_new(size_t bytes_max);
 void sort_table_free(struct sort_table *table);
+/* Messages it knows, those that are gone by now among them. */
+size_t sort_table_rows(const struct sort_table *table);
 /* Memory in use. */
 size_t sort_table_bytes(const struct sort_table *table);
 /* Forgets everything. */

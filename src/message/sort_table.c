@@ -121,6 +121,11 @@ size_t sort_table_bytes(const struct sort_table *table)
     return bytes;
 }
 
+size_t sort_table_rows(const struct sort_table *table)
+{
+    return table->rows;
+}
+
 /* ---- rows ---- */
 
 /* A column with room for cap rows; new ones are cleared. */

@@ -481,6 +481,31 @@ def test_uids_are_in_the_same_order(client, messages):
     client.command("SELECT INBOX")
 
 
+def test_what_came_and_went(client):
+    """Most of a mailbox goes, three times over, and what is kept of it in memory is made anew."""
+    client.command("CREATE churn")
+    client.command("SELECT churn")
+    left, subjects = [], {}
+    for turn in range(3):
+        texts = [b"Subject: %d\r\nMessage-ID: <%d.%d@x>\r\nReferences: <%d.0@x>\r\n\r\n" % (n * 7919 % 1000, turn, n, turn)
+                 for n in range(1500)]
+        client.command(b"APPEND churn" + b"".join(b" {%d+}\r\n%s" % (len(text), text) for text in texts[:1000]))
+        client.command(b"APPEND churn" + b"".join(b" {%d+}\r\n%s" % (len(text), text) for text in texts[1000:]))
+        uids = list(range(1 + 1500 * turn, 1 + 1500 * (turn + 1)))
+        subjects.update((uid, str((uid - 1) % 1500 * 7919 % 1000)) for uid in uids)
+        left += uids
+        for gone in ([], [uid for uid in left if uid % 200]):
+            if gone:
+                client.command(f"UID STORE {set_of(gone)} +FLAGS.SILENT (\\Deleted)")
+                client.command("EXPUNGE")
+                left = [uid for uid in left if uid not in set(gone)]
+            got = ask(client, "UID SORT (SUBJECT) UTF-8 ALL", b"SORT")
+            assert list(map(int, got.split())) == sorted(left, key=lambda uid: (subjects[uid], uid))
+            got = ask(client, "UID THREAD REFERENCES UTF-8 ALL", b"THREAD")
+            assert sorted(map(int, re.findall(r"\d+", got))) == left
+    client.command("SELECT INBOX")
+
+
 def test_dovecot_sorts_the_same(client, dovecot, messages):
     different = []
     for program in programs():

@@ -4,6 +4,9 @@
 #include "message/header.h"
 #include "server/imap/imapd_sort_int.h"
 
+/* More rows of messages that are gone than of others, and than this, and the table is made anew. */
+#define GONE_ROWS_MIN 1000
+
 /* Of fewer wanted messages than one in so many that would be read for the mailbox's table, a table is made for the command alone. */
 #define FEW 8
 
@@ -128,6 +131,21 @@ static uint64_t unread(struct imapd_session *s, uint32_t from)
     return count;
 }
 
+/* Mail that came and went must not stay in a table for ever. The view may be far behind, so the account has the last word. */
+static enum err forget_gone(struct imapd_session *s, struct sort_table *table)
+{
+    size_t rows = sort_table_rows(table);
+    if (rows / 2 < uidset_members(&s->view.uids) + GONE_ROWS_MIN)
+        return ERR_OK;
+    struct uidset there;
+    uidset_init(&there);
+    enum err e = account_uids(s->account, s->view.mailbox, &there);
+    if (e == ERR_OK && rows / 2 >= uidset_members(&there) + GONE_ROWS_MIN)
+        sort_table_clear(table);
+    uidset_done(&there);
+    return e;
+}
+
 static enum err fill_shared(struct imapd_session *s, unsigned facts, struct sort_table *table)
 {
     if (sort_table_lacks_from(table, facts) >= s->view.uidnext)
@@ -144,6 +162,13 @@ static enum err fill_shared(struct imapd_session *s, unsigned facts, struct sort
     return e;
 }
 
+/* The mailbox's table is left alone for few messages of many that it does not know yet. */
+static bool wants_own(
+    struct imapd_session *s, struct sort_table *shared, unsigned facts, const struct uidset *uids)
+{
+    return uidset_members(uids) * FEW < unread(s, sort_table_lacks_from(shared, facts));
+}
+
 enum err imapd_table_open(struct imapd_session *s, unsigned facts, const struct uidset *uids,
     struct imapd_table *out_table)
 {
@@ -152,22 +177,20 @@ enum err imapd_table_open(struct imapd_session *s, unsigned facts, const struct 
         .uidvalidity = s->view.uidvalidity };
     struct imapd_table t;
     t.cached = sort_cache_take(s->server->sorts, &key, &t.table);
-    uint64_t missing = unread(s, sort_table_lacks_from(t.table, facts));
-    enum err e;
-    if (uidset_members(uids) * FEW < missing) {
+    enum err e = forget_gone(s, t.table);
+    if (e == ERR_OK && wants_own(s, t.table, facts, uids)) {
         sort_cache_give(s->server->sorts, t.cached);
         t.cached = NULL;
         t.table = sort_table_new(SORT_TABLE_BYTES_MAX);
         e = fill(s, t.table, facts, uids);
-    } else {
+    } else if (e == ERR_OK) {
         e = fill_shared(s, facts, t.table);
     }
-    if (e != ERR_OK) {
+    if (e == ERR_OK)
+        *out_table = t;
+    else
         imapd_table_close(s, &t);
-        return e;
-    }
-    *out_table = t;
-    return ERR_OK;
+    return e;
 }
 
 void imapd_table_close(struct imapd_session *s, struct imapd_table *table)
