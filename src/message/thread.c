@@ -213,14 +213,17 @@ enum {
     FIELDS,
 };
 
+/* Three bytes as a number, in small letters; some signs become others, too. */
+#define THREE(a, b, c) (((unsigned)(a) << 16 | (unsigned)(b) << 8 | (unsigned)(c)) | 0x202020u)
+
 /* Whether a line may be the start of one of them: by its first three bytes, and one that ends the header too. */
 static bool may_matter(struct slice line)
 {
     if (line.len < 3 || line.ptr[0] == '\r' || line.ptr[0] == '\n')
         return true;
-    char start[3] = { ascii_lower(line.ptr[0]), ascii_lower(line.ptr[1]), ascii_lower(line.ptr[2]) };
-    return memcmp(start, "mes", 3) == 0 || memcmp(start, "ref", 3) == 0 ||
-           memcmp(start, "in-", 3) == 0;
+    unsigned start = THREE(slice_at(line, 0), slice_at(line, 1), slice_at(line, 2));
+    return start == THREE('m', 'e', 's') || start == THREE('r', 'e', 'f') ||
+           start == THREE('i', 'n', '-');
 }
 
 /* The values of the first fields of these names that have one; len 0 for none. Most lines are only skipped. */
