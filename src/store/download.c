@@ -202,7 +202,7 @@ struct end_write {
 
 /* The messages of one mailbox. */
 struct of_mailbox {
-    struct uidset taken, removed;
+    struct uidset seen, removed;
     size_t removed_count;
 };
 
@@ -237,7 +237,7 @@ static enum err judge(struct store_tx *tx, const struct store_download_end *args
     const struct store_downloaded *one, struct of_mailbox *of)
 {
     bool there, seen;
-    if (!one->taken && !one->removed && !one->may_go)
+    if (!one->taken && !one->seen && !one->removed && !one->may_go)
         return ERR_OK;
     TRY(look(tx, one, &there, &seen));
     bool removed = one->removed || (one->may_go && (seen || !args->unread_stays));
@@ -249,8 +249,8 @@ static enum err judge(struct store_tx *tx, const struct store_download_end *args
         uidset_add(&of->removed, one->uid);
         of->removed_count++;
     }
-    if (one->taken && there && args->mark_seen)
-        uidset_add(&of->taken, one->uid);
+    if (one->seen && there)
+        uidset_add(&of->seen, one->uid);
     return ERR_OK;
 }
 
@@ -295,8 +295,8 @@ static enum err act(
     struct store_tx *tx, struct end_write *w, int64_t mailbox, const struct of_mailbox *of)
 {
     const struct store_download_end *args = w->args;
-    if (!uidset_empty(&of->taken))
-        TRY(see(tx, mailbox, &of->taken));
+    if (!uidset_empty(&of->seen))
+        TRY(see(tx, mailbox, &of->seen));
     w->removed += of->removed_count;
     if (of->removed_count == 0 || args->removal == STORE_REMOVE_HIDE)
         return ERR_OK;
@@ -315,13 +315,13 @@ static enum err end_mailbox(struct store_tx *tx, struct end_write *w,
     if (e == ERR_NOT_FOUND) /* deleted meanwhile, and all that was in it */
         return ERR_OK;
     TRY(e);
-    uidset_init(&of.taken);
+    uidset_init(&of.seen);
     uidset_init(&of.removed);
     for (size_t i = 0; i < count && e == ERR_OK; i++)
         e = judge(tx, w->args, ones[i], &of);
     if (e == ERR_OK)
         e = act(tx, w, ones[0]->mailbox, &of);
-    uidset_done(&of.taken);
+    uidset_done(&of.seen);
     uidset_done(&of.removed);
     return e;
 }

@@ -353,8 +353,9 @@ struct store_downloaded {
     uint32_t uid;
     int64_t email;
     bool taken;
-    bool removed;   /* asked for */
-    bool may_go;    /* removed because it was taken: not while unread, if args say so */
+    bool seen;    /* becomes read */
+    bool removed; /* asked for */
+    bool may_go;  /* removed because it was taken: not while unread, if args say so */
 };
 struct store_download_end {
     int64_t device, hide_from; /* hide_from: device or STORE_DEVICE_ALL */
@@ -362,8 +363,7 @@ struct store_download_end {
     size_t count;
     enum store_download_removal removal;
     int64_t to;
-    bool mark_seen;    /* what was taken */
-    bool unread_stays; /* judged before mark_seen */
+    bool unread_stays; /* judged before any becomes read */
 };
 /* The end of a session, in one change, whole or not at all (S-4). Messages that have gone meanwhile are passed over. What was removed is hidden too, wherever it
  * lies then, so that the program is never shown it again. out_removed: how many. */

@@ -378,6 +378,21 @@ def test_unread_stays_and_marking(server):
         assert c.names("INBOX") == ["two"] and c.names("Trash") == ["one"]
 
 
+def test_top_of_everything_is_a_download(server):
+    """As fetchmail does it when it keeps; it marks nothing as read."""
+    user = server.user()
+    for name in ("one", "two"):
+        server.deliver(user, message(name))
+    server.run("pop", user.address, "list=device", "read=quit")
+    with contextlib.closing(server.pop3(user)) as c:
+        c.top(1, 99999999)
+        c.top(2, 5000)
+        c.quit()
+    assert shown(server, user) == ["two"]
+    with contextlib.closing(Imap(server, user)) as c:
+        assert c.seen("INBOX") == []
+
+
 def test_one_session_at_a_time(server):
     user, other = server.user(), server.user()
     server.run("pop", user.address, "lock=exclusive")

@@ -112,6 +112,29 @@ struct server_session *server_session_add(
     return session;
 }
 
+/* With server_private.lock. */
+static void drop_maildrop(struct server_session *session)
+{
+    if (!session->has_maildrop)
+        return;
+    if (session->drop_prev)
+        session->drop_prev->drop_next = session->drop_next;
+    else
+        session->server->private->maildrops = session->drop_next;
+    if (session->drop_next)
+        session->drop_next->drop_prev = session->drop_prev;
+    session->drop_prev = session->drop_next = NULL;
+    session->has_maildrop = false;
+}
+
+void server_session_release(struct server_session *session)
+{
+    struct server_private *p = session->server->private;
+    pthread_mutex_lock(&p->lock);
+    drop_maildrop(session);
+    pthread_mutex_unlock(&p->lock);
+}
+
 bool server_session_claim(struct server_session *session, bool alone)
 {
     struct server_private *p = session->server->private;
@@ -149,14 +172,7 @@ void server_session_remove(struct server_session *session)
         p->sessions = session->next;
     if (session->next)
         session->next->prev = session->prev;
-    if (session->has_maildrop) {
-        if (session->drop_prev)
-            session->drop_prev->drop_next = session->drop_next;
-        else
-            p->maildrops = session->drop_next;
-        if (session->drop_next)
-            session->drop_next->drop_prev = session->drop_prev;
-    }
+    drop_maildrop(session);
     assert(p->session_count[session->protocol] > 0);
     p->session_count[session->protocol]--;
     pthread_mutex_unlock(&p->lock);

@@ -52,6 +52,8 @@ struct server_session *server_session_add(struct server *server, struct conn *co
         const struct user *user);
 /* POP3: the maildrop, for this session alone or beside others. False: another session has it alone, or this one wants it alone and there are others. */
 bool server_session_claim(struct server_session *session, bool alone);
+/* Gives it back, before the end of the session is told to the client: it may come again at once. */
+void server_session_release(struct server_session *session);
 /* So many messages were taken by POP3. Call it before server_session_remove. */
 void server_session_retrieved(struct server_session *session, uint64_t count);
 void server_session_remove(struct server_session *session);

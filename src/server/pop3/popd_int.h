@@ -15,6 +15,7 @@ struct popd_message {
     int64_t mailbox;
     bool deleted; /* marked; nothing happens before QUIT */
     bool taken;   /* sent whole */
+    bool seen;    /* by RETR */
 };
 
 enum popd_state {
@@ -74,7 +75,7 @@ void popd_maildrop_done(struct popd_maildrop *drop);
 enum err MUST_USE popd_expire(struct popd_session *s, const struct popd_maildrop *drop);
 /* What becomes of messages that were taken and removed, as the policy has it. Waits for the disk. */
 enum err MUST_USE popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
-    bool mark_seen, size_t *out_removed);
+    size_t *out_removed);
 
 /* Takes the snapshot. */
 enum err MUST_USE popd_open_maildrop(struct popd_session *s);

@@ -127,11 +127,11 @@ static enum err update(struct popd_session *s)
                 .uid = m->entry.uid,
                 .email = m->entry.email,
                 .taken = m->taken,
+                .seen = m->seen && s->policy.mark_read,
                 .removed = m->deleted,
                 .may_go = m->taken && goes };
     }
-    enum err e =
-        count ? popd_end(s, at, count, s->policy.mark_read, &s->expunged) : ERR_OK;
+    enum err e = count ? popd_end(s, at, count, &s->expunged) : ERR_OK;
     free(at);
     return e;
 }
@@ -140,6 +140,7 @@ enum err popd_cmd_quit(struct popd_session *s)
 {
     s->closing = true;
     enum err e = update(s);
+    server_session_release(s->server_session);
     if (e == ERR_OK)
         return popd_ok(s, "Goodbye");
     log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),

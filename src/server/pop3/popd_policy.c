@@ -111,14 +111,13 @@ static enum err find_target(
 }
 
 enum err popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
-    bool mark_seen, size_t *out_removed)
+    size_t *out_removed)
 {
     const struct pop_policy *policy = &s->policy;
     struct store_download_end args = { .device = s->user.device,
         .hide_from = policy->list_per_device ? s->user.device : STORE_DEVICE_ALL,
         .at = at,
         .count = count,
-        .mark_seen = mark_seen,
         .unread_stays = policy->unread_stays };
     bool removes = false;
     for (size_t i = 0; i < count && !removes; i++)
@@ -160,7 +159,7 @@ enum err popd_expire(struct popd_session *s, const struct popd_maildrop *drop)
             .email = due[i].entry.email,
             .may_go = true };
     free(due);
-    enum err e = count ? popd_end(s, at, count, false, &removed) : ERR_OK;
+    enum err e = count ? popd_end(s, at, count, &removed) : ERR_OK;
     free(at);
     if (removed)
         log_info("pop3.expire", "conn=%llu user=%s removed=%zu taken %u days ago or earlier",

@@ -6,6 +6,8 @@
 #define PIECE_BYTES (64u << 10)
 #define AHEAD_BYTES (768u << 10) /* with the last one in it, no more than an arena keeps for the next time */
 #define AHEAD_ROWS  64
+/* TOP of so many lines is how some programs download without marking as read (fetchmail asks for 99,999,999): no preview. */
+#define TOP_WHOLE_LINES 1000000u
 
 /* The bytes from the rows read ahead, or ptr NULL. */
 static struct slice from_ahead(struct popd_session *s, const struct popd_message *m)
@@ -59,6 +61,7 @@ static struct slice read_ahead(struct popd_session *s, const struct popd_message
 /* Where TOP ends: after the header, its blank line and so many lines. Counts over pieces. */
 struct top {
     bool active, in_body, done;
+    bool whole; /* asked for so that nothing is left out */
     uint32_t lines;
     unsigned matched; /* of CRLF CRLF */
 };
@@ -143,7 +146,8 @@ static enum err send_message(struct popd_session *s, struct popd_message *m, str
     store_body_close(body);
     TRY(e);
     wire_dot_end(&dots, conn_out(s->conn));
-    m->taken |= !top->active;
+    m->taken |= !top->active || (top->whole && !top->done);
+    m->seen |= !top->active;
     s->retrieved += !top->active;
     return ERR_OK;
 }
@@ -161,6 +165,7 @@ enum err popd_cmd_top(struct popd_session *s, struct slice rest)
     struct top top = { .active = true, .matched = 2 }; /* a message may begin with its blank line */
     if (pop_parse_top(rest, &number, &top.lines) != ERR_OK)
         return popd_bad(s, "TOP takes a message number and a number of lines");
+    top.whole = top.lines >= TOP_WHOLE_LINES;
     struct slice first, left = slice_trim(rest);
     (void)slice_cut(&left, ' ', &first);
     struct popd_message *m = popd_message(s, first);
