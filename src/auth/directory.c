@@ -295,7 +295,9 @@ static enum err link_open(struct directory_link *link, const char *file)
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(link->db,
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-            "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON",
+            "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
+            /* a confined server can make no temporary files */
+            "PRAGMA temp_store=MEMORY",
             NULL, NULL, NULL);
     return directory_sql_err(link->db, rc);
 }
@@ -309,13 +311,14 @@ static void link_close(struct directory_link *link)
 }
 
 /* One step in its transaction; another process may have taken it meanwhile. */
-static enum err migrate_step(sqlite3 *db, int *out_version)
+static enum err migrate_step(
+    sqlite3 *db, const char *file, int *out_version, struct err_note *note)
 {
     int version = 0;
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc != SQLITE_OK)
-        return directory_sql_err(db, rc);
-    enum err e = pragma_int(db, "PRAGMA user_version", &version);
+    enum err e = directory_sql_err(db, rc);
+    if (!e)
+        e = pragma_int(db, "PRAGMA user_version", &version);
     if (!e && version < SCHEMA_VERSION) {
         char mark[96];
         snprintf(mark, sizeof mark, "PRAGMA user_version = %d; PRAGMA application_id = %d",
@@ -327,10 +330,13 @@ static enum err migrate_step(sqlite3 *db, int *out_version)
     }
     if (!e)
         e = directory_sql_err(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
-    if (e)
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    else
+    if (!e) {
         *out_version = version;
+        return ERR_OK;
+    }
+    e = err_noted(note, e, "%s cannot be prepared: %s", file, sqlite3_errmsg(db));
+    if (!sqlite3_get_autocommit(db))
+        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return e;
 }
 
@@ -349,9 +355,7 @@ static enum err migrate(sqlite3 *db, const char *file, struct err_note *note)
     if (version > 0 && application != APPLICATION_ID)
         return err_noted(note, ERR_CORRUPT, "%s is a database of another program", file);
     while (version < SCHEMA_VERSION) {
-        e = migrate_step(db, &version);
-        if (e)
-            return err_noted(note, e, "%s cannot be prepared: %s", file, sqlite3_errmsg(db));
+        TRY(migrate_step(db, file, &version, note));
     }
     return ERR_OK;
 }

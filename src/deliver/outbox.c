@@ -131,8 +131,9 @@ static int agenda_try(struct outbox *outbox, const char *path)
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(outbox->agenda,
-            "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL", NULL,
-            NULL, NULL);
+            "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
+            "PRAGMA temp_store=MEMORY", /* a confined server can make no temporary files */
+            NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = agenda_known(outbox);
     if (rc == SQLITE_DONE)

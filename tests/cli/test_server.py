@@ -1,10 +1,12 @@
 """serve, status, fsck, rebuild and the user verbs beside a running server."""
+import contextlib
 import imaplib
 import json
 import os
 import signal
 import smtplib
 import socket
+import sqlite3
 import ssl
 import sys
 import time
@@ -32,6 +34,20 @@ def database(server):
              if "mail.db" in files]
     assert len(found) == 1
     return found[0]
+
+
+def test_a_directory_of_an_earlier_format(tmp_path):
+    """Brought to today's by the server itself, which may write nowhere but in its data folder."""
+    with contextlib.closing(Server()) as server:
+        user = server.user()
+        many = "".join(f"user{n}@barid.test:{{CRYPT}}$6$saltsalt${'x' * 86}\n" for n in range(800))  # more than SQLite keeps in memory
+        server.run("user", "import", "-", stdin=many.encode())
+        with contextlib.closing(sqlite3.connect(os.path.join(server.data, "directory.db"))) as db:
+            db.executescript("UPDATE users SET scram_iterations = 0, scram_salt = NULL WHERE imported; DROP TABLE pop_policies;"
+                             "DROP TABLE app_passwords; DROP TABLE device_uses; PRAGMA user_version = 1")
+        server.start()
+        server.imap(user).logout()
+        assert server.stop() == 0
 
 
 def test_status_counts(server):
