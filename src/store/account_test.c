@@ -497,6 +497,50 @@ static uint32_t unseen_first(void)
     return uid;
 }
 
+static void assert_recent(uint64_t wanted)
+{
+    uint64_t count;
+    assert_ok(account_recent(account, box_named("INBOX").id, &count));
+    assert_int_equal(count, wanted);
+}
+
+/* Counted in memory where the mailbox was looked at, else in the database: the same. */
+static void recent_messages_are_counted(void **state)
+{
+    (void)state;
+    struct store_view view;
+    for (int round = 0; round < 2; round++) {
+        assert_recent(0);
+        for (int i = 0; i < 5; i++)
+            append("INBOX", message(10), 0);
+        assert_recent(5);
+        uint32_t last = box_named("INBOX").uidnext - 1;
+        struct uidset one;
+        uidset_init(&one);
+        uidset_add(&one, last - 2);
+        assert_ok(account_expunge(account,
+            &(struct store_expunge_args){ .mailbox = box_named("INBOX").id, .uids = &one }, NULL));
+        uidset_done(&one);
+        assert_recent(4);
+        assert_ok(store_view_open(account, box_named("INBOX").id, false, &view)); /* EXAMINE */
+        assert_recent(4);
+        store_view_done(&view);
+        reopen();
+        assert_recent(4);
+        assert_ok(store_view_open(account, box_named("INBOX").id, true, &view));
+        store_view_done(&view);
+        assert_recent(0);
+        append("INBOX", message(10), 0);
+        assert_recent(1);
+        reopen();
+        assert_recent(1);
+        assert_ok(store_view_open(account, box_named("INBOX").id, true, &view));
+        store_view_done(&view);
+    }
+    uint64_t count;
+    assert_err(ERR_NOT_FOUND, account_recent(account, 4711, &count));
+}
+
 static void the_first_unseen_is_known(void **state)
 {
     (void)state;
@@ -1188,6 +1232,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(expunged_is_gone_and_uids_are_not_used_again),
     IN_ACCOUNT(flags_change_what_they_say), IN_ACCOUNT(copy_and_move),
     IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(a_view_follows),
+    IN_ACCOUNT(recent_messages_are_counted),
     IN_ACCOUNT(the_first_unseen_is_known), IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
     IN_ACCOUNT(downloads_follow),

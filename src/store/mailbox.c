@@ -116,27 +116,8 @@ static enum err has_children(struct account *account, struct slice name, bool *o
 
 /* ---- reading ---- */
 
-static enum err count_recent(
-    struct account *account, const struct mailbox_row *row, uint64_t *out_count)
-{
-    const struct mailbox_state *state =
-        map_get(&account->mailboxes, slice_from(&row->id, sizeof row->id));
-    uint32_t from = state ? state->recent : row->recent;
-    *out_count = 0;
-    if (row->messages == 0 || from >= row->uidnext)
-        return ERR_OK;
-    sqlite3_stmt *statement;
-    int64_t count = 0;
-    TRY(sql_get(account, SQL_UIDS_FROM_COUNT, &statement));
-    (void)sqlite3_bind_int64(statement, 1, row->id);
-    (void)sqlite3_bind_int64(statement, 2, from);
-    TRY(sql_number(account, statement, &count, NULL));
-    *out_count = (uint64_t)count;
-    return ERR_OK;
-}
-
-static enum err fill(struct account *account, const struct mailbox_row *row, struct arena *arena,
-    struct mailbox *out)
+static enum err fill(
+    const struct mailbox_row *row, struct arena *arena, struct mailbox *out)
 {
     *out = (struct mailbox){ .id = row->id,
         .name = slice_dup(arena, row->name),
@@ -151,7 +132,48 @@ static enum err fill(struct account *account, const struct mailbox_row *row, str
         .subscribed = row->subscribed,
         .noselect = row->noselect,
         .exists = row->id != 0 };
-    return out->name.ptr ? count_recent(account, row, &out->recent) : ERR_LIMIT;
+    return out->name.ptr ? ERR_OK : ERR_LIMIT;
+}
+
+static uint64_t members_from(const struct uidset *uids, uint32_t from)
+{
+    uint64_t count = 0;
+    for (size_t i = uids->count; i > 0 && uids->runs[i - 1].last >= from; i--) {
+        uint32_t first = uids->runs[i - 1].first;
+        count += (uint64_t)uids->runs[i - 1].last - (first > from ? first : from) + 1;
+    }
+    return count;
+}
+
+static enum err count_recent(struct account *account, int64_t mailbox, uint64_t *out_count)
+{
+    const struct mailbox_state *state =
+        map_get(&account->mailboxes, slice_from(&mailbox, sizeof mailbox));
+    if (state) {
+        *out_count = members_from(&state->uids, state->recent);
+        return ERR_OK;
+    }
+    struct mailbox_row row;
+    sqlite3_stmt *statement;
+    int64_t count = 0;
+    TRY(mailbox_row_by_id(account, mailbox, &row));
+    *out_count = row.recent <= 1 ? row.messages : 0;
+    if (row.recent <= 1 || row.messages == 0 || row.recent >= row.uidnext)
+        return ERR_OK;
+    TRY(sql_get(account, SQL_UIDS_FROM_COUNT, &statement));
+    (void)sqlite3_bind_int64(statement, 1, row.id);
+    (void)sqlite3_bind_int64(statement, 2, row.recent);
+    TRY(sql_number(account, statement, &count, NULL));
+    *out_count = (uint64_t)count;
+    return ERR_OK;
+}
+
+enum err account_recent(struct account *account, int64_t mailbox, uint64_t *out_count)
+{
+    pthread_mutex_lock(&account->lock);
+    enum err e = count_recent(account, mailbox, out_count);
+    pthread_mutex_unlock(&account->lock);
+    return e;
 }
 
 static enum err list(
@@ -170,7 +192,7 @@ static enum err list(
         mailbox_row_read(statement, &row);
         void *grown = arena_grow(arena, at, &cap, count + 1, sizeof *at);
         at = grown ? grown : at;
-        enum err e = grown ? fill(account, &row, arena, &at[count]) : ERR_LIMIT;
+        enum err e = grown ? fill(&row, arena, &at[count]) : ERR_LIMIT;
         if (e != ERR_OK) {
             (void)sqlite3_reset(statement);
             return e;
@@ -215,7 +237,7 @@ static enum err one(
     struct mailbox_row row;
     struct mailbox box;
     mailbox_row_read(statement, &row);
-    enum err e = fill(account, &row, arena, &box);
+    enum err e = fill(&row, arena, &box);
     (void)sqlite3_reset(statement);
     if (e == ERR_OK)
         e = has_children(account, box.name, &box.has_children);

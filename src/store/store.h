@@ -118,7 +118,6 @@ struct mailbox {
     uint32_t uidvalidity, uidnext;
     uint64_t modseq_max; /* HIGHESTMODSEQ, RFC 7162 */
     uint64_t messages, unseen, deleted, bytes;
-    uint64_t recent; /* messages that no session has been told of as recent */
     enum store_special_use use;
     bool subscribed;
     bool noselect;     /* a name that only holds children */
@@ -136,6 +135,9 @@ enum err MUST_USE account_mailbox_by_id(struct account *account, int64_t id, str
         struct mailbox *out_mailbox);
 enum err MUST_USE account_mailbox_by_use(struct account *account, enum store_special_use use, struct arena *arena,
         struct mailbox *out_mailbox);
+
+/* How many messages no session has been told of as recent. May look at each of them. */
+enum err MUST_USE account_recent(struct account *account, int64_t mailbox, uint64_t *out_count);
 
 /* Missing parents are made too (RFC 3501 §6.3.3). ERR_EXISTS; ERR_LIMIT (MAILBOXES_MAX, MAILBOX_LEVELS_MAX,
  * MAILBOX_NAME_BYTES_MAX); ERR_SYNTAX for a name that is not UTF-8, holds controls, or has an empty level. */

@@ -163,7 +163,7 @@ void imapd_uid_ranges(const struct imap_set *set, uint32_t star, struct uidset *
 struct store_flags imapd_store_flags(const struct imap_flags *flags);
 
 /* STATUS items of a mailbox, with the parentheses. */
-void imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
+enum err MUST_USE imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
 
 /* What a command derived from messages while it read them, and is to be kept: summaries that the store has damaged or in another version; filters. */
 struct imapd_made {

@@ -147,11 +147,15 @@ static enum err tell(struct list *l, const struct mailbox *m, struct slice wire,
         buf_adds(out, " (\"CHILDINFO\" (\"SUBSCRIBED\"))");
     buf_adds(out, "\r\n");
     if (returns & IMAP_LIST_STATUS && m->exists && !m->noselect) {
+        size_t start = buf_len(out);
         buf_adds(out, "* STATUS ");
         imap_write_astring(out, wire);
         buf_addc(out, ' ');
-        imapd_write_status(s, m, l->args->status_items);
-        buf_adds(out, "\r\n");
+        enum err e = imapd_write_status(s, m, l->args->status_items);
+        if (e != ERR_OK) /* deleted meanwhile */
+            buf_truncate(out, start);
+        else
+            buf_adds(out, "\r\n");
     }
     return conn_flush_full(s->conn);
 }

@@ -74,15 +74,18 @@ enum err imapd_cmd_unsubscribe(struct imapd_session *s, struct imapd_cmd *cmd)
     return subscribe(s, cmd, false);
 }
 
-void imapd_write_status(struct imapd_session *s, const struct mailbox *m, unsigned items)
+enum err imapd_write_status(struct imapd_session *s, const struct mailbox *m, unsigned items)
 {
+    uint64_t recent = 0;
+    if (items & IMAP_STATUS_RECENT && m->id)
+        TRY(account_recent(s->account, m->id, &recent));
     const struct {
         const char *name;
         unsigned item;
         uint64_t value;
     } rows[] = {
         { "MESSAGES ", IMAP_STATUS_MESSAGES, m->messages },
-        { "RECENT ", IMAP_STATUS_RECENT, m->recent },
+        { "RECENT ", IMAP_STATUS_RECENT, recent },
         { "UIDNEXT ", IMAP_STATUS_UIDNEXT, m->uidnext },
         { "UIDVALIDITY ", IMAP_STATUS_UIDVALIDITY, m->uidvalidity },
         { "UNSEEN ", IMAP_STATUS_UNSEEN, m->unseen },
@@ -101,6 +104,7 @@ void imapd_write_status(struct imapd_session *s, const struct mailbox *m, unsign
         before = ' ';
     }
     buf_addc(out, ')');
+    return ERR_OK;
 }
 
 enum err imapd_cmd_status(struct imapd_session *s, struct imapd_cmd *cmd)
@@ -112,10 +116,15 @@ enum err imapd_cmd_status(struct imapd_session *s, struct imapd_cmd *cmd)
     if (args.items & IMAP_STATUS_HIGHESTMODSEQ)
         imapd_condstore_on(s);
     struct buf *out = imapd_out(s);
+    size_t start = buf_len(out);
     buf_adds(out, "* STATUS ");
     imap_write_mailbox(out, mailbox.name);
     buf_addc(out, ' ');
-    imapd_write_status(s, &mailbox, args.items);
+    enum err e = imapd_write_status(s, &mailbox, args.items);
+    if (e != ERR_OK) { /* deleted meanwhile */
+        buf_truncate(out, start);
+        return e;
+    }
     buf_adds(out, "\r\n");
     return imapd_ok(s, cmd, "", "That is all");
 }
