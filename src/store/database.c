@@ -79,14 +79,18 @@ static enum err set_up(struct account *account, enum account_opening how)
         how ==
             ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
         TRY(run(db, "PRAGMA journal_mode=WAL"));
+    enum err e = ERR_OK;
     if (how == ACCOUNT_CREATE)
-        TRY(sql_schema(db, slice_of(account->id)));
+        e = sql_schema(db, slice_of(account->id));
     else if (how == ACCOUNT_EXISTING && account->schema_version < STORE_SCHEMA_VERSION)
-        TRY(sql_upgrade(db, account->schema_version));
+        e = sql_upgrade(db, account->schema_version);
     else
         return ERR_OK;
-    account->schema_version = STORE_SCHEMA_VERSION;
-    return ERR_OK;
+    if (e == ERR_OK)
+        account->schema_version = STORE_SCHEMA_VERSION;
+    else if (how == ACCOUNT_EXISTING && (e == ERR_NO_SPACE || e == ERR_IO))
+        account->readonly = true; /* read as it is, until it is opened again */
+    return how == ACCOUNT_EXISTING && account->readonly ? ERR_OK : e;
 }
 
 enum err account_load(struct account *account)
