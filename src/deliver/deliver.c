@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/rand.h"
 #include "base/utf8.h"
+#include "deliver/quota.h"
 #include "message/address.h"
 
 static enum err open_account(
@@ -46,6 +47,8 @@ enum err deliver_file(const struct deliver_args *args, bool *out_over_quota)
         struct store_append_result result = { 0 };
         e = account_append(account, mailbox, &item, 1, &result);
         *out_over_quota = e == ERR_NO_SPACE && result.over_quota;
+        if (e == ERR_OK)
+            deliver_watch_quota(args, account);
     }
     account_unref(account);
     return e == ERR_EXISTS ? ERR_OK : e;

@@ -13,6 +13,8 @@ struct deliver_args {
     struct blob *blob;         /* finished, trace fields included */
     const unsigned char *guid; /* 16 bytes; NULL for a new one */
     int64_t received_s;
+    const char *hostname;  /* names us in a warning of the quota */
+    unsigned warn_percent; /* how full the mailbox is when its owner is warned, once; 0 = not at all */
 };
 
 /* Durable when it returns ERR_OK. One that was delivered before under the same guid is ERR_OK too. ERR_NO_SPACE: *out_over_quota says whether it is the

@@ -38,6 +38,7 @@ struct outbox {
     struct store *store;
     struct directory *directory;
     char hostname[256];
+    unsigned warn_percent;
     bool test_addresses;
     int slow_ms;
     atomic_ullong *delivered;
@@ -224,6 +225,8 @@ static struct outcome file_for(struct outbox *outbox, const struct store_outgoin
                                   .detail = detail,
                                   .blob = blob,
                                   .guid = row->guid,
+                                  .hostname = outbox->hostname,
+                                  .warn_percent = outbox->warn_percent,
                                   .received_s = clock_wall_s() },
         &over_quota);
     if (e == ERR_OK)
@@ -458,6 +461,7 @@ enum err outbox_new(
     outbox->slow_ms = options->slow_ms;
     outbox->delivered = options->delivered;
     (void)snprintf(outbox->hostname, sizeof outbox->hostname, "%s", options->hostname);
+    outbox->warn_percent = options->warn_percent;
     pthread_mutex_init(&outbox->lock, NULL);
     pthread_cond_init(&outbox->moved, NULL);
     map_init(&outbox->accounts);

@@ -15,6 +15,7 @@ struct outbox_options {
     struct store *store;         /* borrowed, outlives the outbox */
     struct directory *directory; /* the same */
     const char *data_dir;        /* copied */
+    unsigned warn_percent;       /* deliver.h */
     const char *hostname;        /* names us in trace fields and bounces; copied */
     bool test_addresses; /* user+tempfail@, +permfail@, +slow@ behave as named (`barid demo`) */
     int slow_ms;

@@ -78,6 +78,7 @@ struct account {
     uint64_t modseq; /* last given out */
     int64_t last_email,
         last_outgoing; /* last ids given out; never again while the account is open */
+    bool quota_warned;                    /* as committed */
     uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
     struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
     size_t keyword_count;

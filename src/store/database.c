@@ -119,6 +119,12 @@ enum err account_load(struct account *account)
             outgoing > account->last_outgoing ? outgoing : account->last_outgoing;
         (void)sqlite3_reset(statement);
     }
+    int64_t warned = 0;
+    if (account->schema_version >= STORE_SCHEMA_WARNED) {
+        TRY(sql_get(account, SQL_ACCOUNT_WARNED, &statement));
+        TRY(sql_number(account, statement, &warned, NULL));
+    }
+    account->quota_warned = warned != 0;
     TRY(sql_get(account, SQL_USAGE, &statement));
     TRY(sql_step(account, statement, &row));
     if (row) {

@@ -176,6 +176,7 @@ struct append_args {
     const struct store_append *items;
     size_t count;
     struct store_append_result *result;
+    bool is_warning; /* fits whatever the quota says */
 };
 
 static enum err was_delivered(struct store_tx *tx, const unsigned char *guid, bool *out_was)
@@ -297,7 +298,7 @@ static enum err append_write(struct store_tx *tx, void *write_arg)
             return ERR_OK;
         }
     }
-    args->result->over_quota = !tx_quota_ok(tx, bytes, args->count);
+    args->result->over_quota = !args->is_warning && !tx_quota_ok(tx, bytes, args->count);
     if (args->result->over_quota)
         return ERR_NO_SPACE;
     args->result->uid_first = row.uidnext;
@@ -325,6 +326,78 @@ enum err account_append(struct account *account, int64_t mailbox, const struct s
     enum err e = account_write(account, append_write, &args);
     if (e == ERR_OK || e == ERR_NO_SPACE)
         *out_result = result;
+    return e;
+}
+
+/* ---- the warning of the quota ---- */
+
+static enum err set_warned(struct store_tx *tx, bool warned)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_ACCOUNT_WARNED_SET, &statement));
+    (void)sqlite3_bind_int(statement, 1, warned);
+    return sql_done(tx->account, statement);
+}
+
+static enum err calm_write(struct store_tx *tx, void *unused)
+{
+    (void)unused;
+    return set_warned(tx, false);
+}
+
+static enum err warning_write(struct store_tx *tx, void *write_arg)
+{
+    if (tx->account->quota_warned) /* another thread was first */
+        return ERR_EXISTS;
+    TRY(append_write(tx, write_arg));
+    return set_warned(tx, true);
+}
+
+static void remember_warned(struct account *account, bool warned)
+{
+    pthread_mutex_lock(&account->lock);
+    account->quota_warned = warned;
+    pthread_mutex_unlock(&account->lock);
+}
+
+static unsigned percent_of(uint64_t used, uint64_t most)
+{
+    if (most == 0)
+        return 0;
+    return used >= most ? 100 : (unsigned)((double)used * 100 / (double)most);
+}
+
+enum err account_quota_percent(struct account *account, unsigned *out_percent, bool *out_warned)
+{
+    struct account_usage usage;
+    TRY(account_usage(account, &usage));
+    unsigned bytes = percent_of(usage.bytes, account->quota_bytes);
+    unsigned messages = percent_of(usage.messages, account->quota_messages);
+    *out_percent = bytes > messages ? bytes : messages;
+    pthread_mutex_lock(&account->lock);
+    *out_warned = account->quota_warned;
+    pthread_mutex_unlock(&account->lock);
+    return ERR_OK;
+}
+
+enum err account_quota_warn(
+    struct account *account, int64_t mailbox, const struct store_append *warning)
+{
+    struct store_append_result result = { 0 };
+    struct append_args args = {
+        .mailbox = mailbox, .items = warning, .count = 1, .result = &result, .is_warning = true
+    };
+    enum err e = account_write(account, warning_write, &args);
+    if (e == ERR_OK)
+        remember_warned(account, true);
+    return e;
+}
+
+enum err account_quota_calm(struct account *account)
+{
+    enum err e = account_write(account, calm_write, NULL);
+    if (e == ERR_OK)
+        remember_warned(account, false);
     return e;
 }
 

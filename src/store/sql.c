@@ -46,6 +46,7 @@ static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OL
     "CREATE TABLE text_filter(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);",
     "CREATE TABLE download(email INTEGER NOT NULL, device INTEGER NOT NULL, taken INTEGER NOT NULL,"
     " hidden INTEGER NOT NULL, PRIMARY KEY(email, device)) WITHOUT ROWID;",
+    "ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;",
 };
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -67,6 +68,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_ACCOUNT_MODSEQ] =
         "SELECT max((SELECT modseq FROM account), (SELECT ifnull(max(modseq), 0) FROM mailbox))",
     [SQL_ACCOUNT_MODSEQ_SET] = "UPDATE account SET modseq=?1",
+    [SQL_ACCOUNT_WARNED] = "SELECT warned FROM account",
+    [SQL_ACCOUNT_WARNED_SET] = "UPDATE account SET warned=?1",
     [SQL_ACCOUNT_UIDVALIDITY] = "SELECT uidvalidity FROM account",
     [SQL_ACCOUNT_UIDVALIDITY_SET] =
         "UPDATE account SET uidvalidity=max(uidvalidity+1, ?1) RETURNING uidvalidity",
@@ -212,7 +215,7 @@ static int add_account(sqlite3 *db, struct slice id)
 {
     sqlite3_stmt *statement;
     int rc =
-        sqlite3_prepare_v2(db, "INSERT INTO account VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
+        sqlite3_prepare_v2(db, "INSERT INTO account(one, modseq, uidvalidity, epoch, id) VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
     if (rc != SQLITE_OK)
         return rc;
     sql_bind_text(statement, 1, id);

@@ -19,6 +19,8 @@ enum sql {
     SQL_ACCOUNT,
     SQL_ACCOUNT_MODSEQ,
     SQL_ACCOUNT_MODSEQ_SET,
+    SQL_ACCOUNT_WARNED,
+    SQL_ACCOUNT_WARNED_SET,
     SQL_ACCOUNT_UIDVALIDITY,
     SQL_ACCOUNT_UIDVALIDITY_SET,
     SQL_HANDLES,
@@ -104,11 +106,13 @@ enum sql {
     SQL_COUNT
 };
 
-/* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. Older ones than the oldest are not read. */
-#define STORE_SCHEMA_VERSION        4
+/* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. 5: whether the owner
+ * was warned of the quota. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        5
 #define STORE_SCHEMA_VERSION_OLDEST 2
 #define STORE_SCHEMA_FILTERS        3 /* the first that has them */
 #define STORE_SCHEMA_DOWNLOADS      4
+#define STORE_SCHEMA_WARNED         5
 
 struct account;
 

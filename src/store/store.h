@@ -271,6 +271,13 @@ struct store_append_result {
 enum err MUST_USE account_append(struct account *account, int64_t mailbox, const struct store_append *items,
         size_t count, struct store_append_result *out_result);
 
+/* How much of the quota is used, 0 to 100, the fuller of bytes and messages; 0 without a quota. Whether its owner was told. */
+enum err MUST_USE account_quota_percent(struct account *account, unsigned *out_percent, bool *out_warned);
+/* Files the message that tells, and remembers it, in one change. ERR_EXISTS: was told meanwhile. */
+enum err MUST_USE account_quota_warn(struct account *account, int64_t mailbox, const struct store_append *warning);
+/* There is room again: the next time is worth telling. */
+enum err MUST_USE account_quota_calm(struct account *account);
+
 enum store_flags_how {
     STORE_FLAGS_SET, /* system flags and keywords become exactly these */
     STORE_FLAGS_ADD,

@@ -91,6 +91,11 @@ static const struct key keys[] = {
         "loopback only." },
     { "login.plain_on_loopback", KEY_SWITCH, FIELD(plain_login_on_loopback), 0, 0, NULL, "off",
         "Whether passwords may come without TLS from this machine itself." },
+    { "quota.full", KEY_WORD, FIELD(quota_full), 0, 0, "later refuse", "later",
+        "What a server that sends mail to a full mailbox is told: to try again later (452), or that it "
+        "cannot be delivered (552)." },
+    { "quota.warn_percent", KEY_NUMBER, FIELD(quota_warn_percent), 0, 99, NULL, "80",
+        "How full a mailbox is when its owner gets a message about it, once. 0: never." },
     { "limits.message_bytes", KEY_SIZE, FIELD(message_bytes_max), 65536, (uint64_t)4 << 30, NULL,
         "50M", "Largest message that is accepted." },
     { "limits.connections", KEY_NUMBER, FIELD(connections_max), 10, 1000000, NULL, "19000",

@@ -38,6 +38,8 @@ struct config {
     size_t listener_count;
     bool plain_login_on_loopback; /* [login] plain_on_loopback */
     uint64_t message_bytes_max;   /* [limits] message_bytes */
+    char quota_full[8];           /* [quota] full: "later" or "refuse" */
+    unsigned quota_warn_percent;  /* [quota] warn_percent; 0 = no warning */
     unsigned connections_per_address_max, connections_max, threads, accounts_open_max;
     char listen_text[LISTEN_KEYS][256]; /* the listen keys as written; listeners[] is made from them */
     unsigned char set_by_file[64];      /* per key of the table in config.c */

@@ -317,6 +317,7 @@ static enum err open_all(
         .directory = server->directory,
         .data_dir = config->data_dir,
         .hostname = config->hostname,
+        .warn_percent = config->quota_warn_percent,
         .test_addresses = config->test_addresses,
         .slow_ms = config->slow_ms,
         .delivered = &server->counters.messages_delivered };

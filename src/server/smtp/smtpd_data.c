@@ -204,10 +204,16 @@ static void finish_blob(struct smtpd_session *s)
         check_header(mail);
 }
 
-static const char *file_trouble(enum err e, bool over_quota)
+bool smtpd_refuses_full(const struct smtpd_session *s)
+{
+    return strcmp(s->config->quota_full, "refuse") == 0;
+}
+
+static const char *file_trouble(const struct smtpd_session *s, enum err e, bool over_quota)
 {
     if (over_quota)
-        return "452 4.2.2 The mailbox is full";
+        return smtpd_refuses_full(s) ? "552 5.2.2 The mailbox is full"
+                                     : "452 4.2.2 The mailbox is full";
     return write_trouble(e == ERR_LIMIT ? ERR_IO : e);
 }
 
@@ -227,12 +233,14 @@ static const char *deliver(
                                       .detail = recipient->detail,
                                       .blob = s->mail->blob,
                                       .guid = repeatable ? guid : NULL,
+                                      .hostname = s->config->hostname,
+                                      .warn_percent = s->config->quota_warn_percent,
                                       .received_s = clock_wall_s() },
             &over_quota);
         if (e != ERR_OK) {
-            log_warn("smtp.deliver", "conn=%llu msg=%s to=%s err=%s answering a temporary failure",
+            log_warn("smtp.deliver", "conn=%llu msg=%s to=%s err=%s telling the sender",
                 conn_id(s->conn), s->mail->id, LOG_S(recipient->address), err_name(e));
-            return file_trouble(e, over_quota);
+            return file_trouble(s, e, over_quota);
         }
         atomic_fetch_add(&s->server->counters.messages_delivered, 1);
     }

@@ -91,6 +91,8 @@ void smtpd_take(struct smtpd_session *s, struct slice bytes);
 void smtpd_take_chunk(struct smtpd_session *s, struct slice bytes);
 /* The message is whole: files or submits it and answers. */
 enum err smtpd_message_end(struct smtpd_session *s);
+/* Whether mail for a full mailbox is refused for good ([quota] full). */
+bool smtpd_refuses_full(const struct smtpd_session *s);
 /* For smtpd_take: marks the message as refused; the first reason stays. */
 void smtpd_refuse(struct smtpd_mail *mail, enum err e, const char *reply);
 

@@ -166,6 +166,7 @@ enum err smtpd_cmd_rcpt(struct smtpd_session *s, struct slice rest)
             break;
         }
     if (s->protocol != PROTOCOL_SUBMISSION && any_full(s, &recipient))
-        return refuse(s, address, 452, "4.2.2", "The mailbox is full");
+        return smtpd_refuses_full(s) ? refuse(s, address, 552, "5.2.2", "The mailbox is full")
+                                     : refuse(s, address, 452, "4.2.2", "The mailbox is full");
     return add(s, &recipient);
 }

@@ -1,0 +1,116 @@
+"""Quota: the owner is warned once, a full mailbox is refused by the policy of the server, deleting always works."""
+import contextlib
+import os
+import smtplib
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from server import Server  # noqa: E402
+
+QUOTA = 100_000
+
+
+def message(n, size=9_000):
+    return f"From: a@example.org\r\nSubject: {n}\r\n\r\n".encode() + (b"y" * 70 + b"\r\n") * (size // 72)
+
+
+@pytest.fixture
+def server():
+    with Server() as s:
+        yield s
+
+
+def warnings(server, user):
+    return [m for m in server.bodies(user).values() if b"Your mailbox is filling up" in m]
+
+
+def clear(server, user, mailbox="INBOX"):
+    c = server.imap(user)
+    c.select(mailbox)
+    assert c.store("1:*", "+FLAGS", r"(\Deleted)")[0] == "OK"
+    assert c.expunge()[0] == "OK"
+    c.logout()
+
+
+def test_the_owner_is_warned_once(server):
+    user = server.user(quota=QUOTA)
+    c = server.imap(user)
+    for mailbox, size in (("Trash", 20_000), ("Junk", 10_000)):
+        assert c.append(mailbox, None, None, message("old", size))[0] == "OK"
+    c.append("INBOX", None, '"01-Jan-2020 10:00:00 +0000"', message("ancient", 15_000))
+    c.logout()
+    for n in range(3):
+        server.deliver(user, message(n))
+    assert warnings(server, user) == []
+    server.deliver(user, message(3))
+    said = warnings(server, user)
+    assert len(said) == 1
+    text = said[0].decode()
+    for part in ("that is 81%", "أي 81%", "100.0 KB", "Trash: 20.0 KB", "Junk: 10.0 KB", "older: 15.0 KB", "المهملات: 20.0 KB",
+                 "POP3", f"To: <{user.address}>"):
+        assert part in text, part
+    server.stop()
+    server.start()
+    server.deliver(user, message(4, 2_000))
+    assert len(warnings(server, user)) == 1
+    clear(server, user)
+    server.deliver(user, message(5, 2_000))  # there is room
+    assert warnings(server, user) == []
+    for n in range(6):
+        server.deliver(user, message(n))
+    assert len(warnings(server, user)) == 1  # and again
+    assert server.run("fsck", user.address, check=False).returncode == 0
+
+
+def fill(server, user):
+    for n in range(50):
+        try:
+            server.deliver(user, message(n))
+        except smtplib.SMTPRecipientsRefused as e:
+            return list(e.recipients.values())[0]
+        except smtplib.SMTPDataError as e:
+            return e.smtp_code, e.smtp_error
+    return pytest.fail("the quota stops nothing")
+
+
+@pytest.mark.parametrize(("config", "wanted"), [({}, (452, b"4.2.2")), ({"quota.full": "refuse"}, (552, b"5.2.2"))])
+def test_a_full_mailbox(config, wanted):
+    with Server(config=config) as server:
+        user = server.user(quota=QUOTA)
+        code, text = fill(server, user)
+        assert (code, text[:5]) == wanted
+        with contextlib.closing(smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test")) as c:
+            c.ehlo()
+            with pytest.raises((smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)) as e:
+                c.sendmail("a@example.org", [user.address], message("late", 30_000))
+            said = e.value.recipients[user.address] if hasattr(e.value, "recipients") else (e.value.smtp_code, e.value.smtp_error)
+            assert (said[0], said[1][:5]) == wanted
+        c = server.imap(user)
+        kind, answer = c.append("INBOX", None, None, message("mine", 30_000))
+        assert kind == "NO" and b"[OVERQUOTA]" in answer[0]
+        c.select("INBOX")
+        kind, answer = c.copy("1:*", "Archive")
+        assert kind == "NO" and b"[OVERQUOTA]" in answer[0]
+        assert c.uid("MOVE", "1:2", "Trash")[0] == "OK"
+        c.logout()
+        clear(server, user)
+        clear(server, user, "Trash")
+        server.deliver(user, message("fits"))
+
+
+def test_no_warning_where_none_is_wanted():
+    with Server(config={"quota.warn_percent": "0"}) as server:
+        user = server.user(quota=QUOTA)
+        fill(server, user)
+        assert warnings(server, user) == []
+
+
+def test_messages_count_too(server):
+    user = server.user()
+    server.run("user", "set", user.address, "--quota-messages", "10")
+    for n in range(8):
+        server.deliver(user, message(n, 100))
+    said = warnings(server, user)
+    assert len(said) == 1 and b"8 of 10 messages are used" in said[0]
