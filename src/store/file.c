@@ -129,18 +129,29 @@ static enum err email_delete(
     return ERR_OK;
 }
 
-enum err tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta)
+static enum err add_refs(struct store_tx *tx, int64_t email, int64_t delta)
 {
-    struct account *account = tx->account;
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_EMAIL_REFS, &statement));
+    TRY(sql_get(tx->account, SQL_EMAIL_REFS_ADD, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     (void)sqlite3_bind_int64(statement, 2, delta);
+    TRY(sql_done(tx->account, statement));
+    return sqlite3_changes(tx->account->db) == 1 ? ERR_OK : ERR_CORRUPT;
+}
+
+/* The last one goes without its row being written first. */
+enum err tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta)
+{
+    sqlite3_stmt *statement;
+    if (delta > 0)
+        return add_refs(tx, email, delta);
+    TRY(sql_get(tx->account, SQL_EMAIL_REFS, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
     bool row;
-    TRY(sql_step(account, statement, &row));
+    TRY(sql_step(tx->account, statement, &row));
     if (!row)
         return ERR_CORRUPT;
-    int64_t refs = sqlite3_column_int64(statement, 0);
+    int64_t refs = sqlite3_column_int64(statement, 0) + delta;
     unsigned char guid[GUID_BYTES];
     struct slice bytes = sql_bytes(statement, 1);
     bool guid_ok = bytes.len == GUID_BYTES;
@@ -149,7 +160,7 @@ enum err tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta)
     (void)sqlite3_reset(statement);
     if (!guid_ok || refs < 0)
         return ERR_CORRUPT;
-    return refs == 0 ? email_delete(tx, email, false, guid) : ERR_OK;
+    return refs == 0 ? email_delete(tx, email, false, guid) : add_refs(tx, email, delta);
 }
 
 enum err tx_entry_insert(

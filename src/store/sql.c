@@ -142,7 +142,8 @@ static const char *const text[SQL_COUNT] = {
         "UPDATE entry SET flags=(flags & ~?4) | ?5, modseq=?6 WHERE mailbox=?1"
         " AND uid BETWEEN ?2 AND ?3 AND ((flags & ~?4) | ?5)<>flags AND modseq<=?7",
     [SQL_EMAIL_INSERT] = "INSERT INTO email VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [SQL_EMAIL_REFS] = "UPDATE email SET refs=refs+?2 WHERE id=?1 RETURNING refs, guid, size",
+    [SQL_EMAIL_REFS] = "SELECT refs, guid FROM email WHERE id=?1",
+    [SQL_EMAIL_REFS_ADD] = "UPDATE email SET refs=refs+?2 WHERE id=?1",
     [SQL_EMAIL_DELETE] = "DELETE FROM email WHERE id=?1",
     [SQL_EMAIL] = "SELECT guid, size, checksum FROM email WHERE id=?1",
     /* Every row is looked at: only where a file stands in the way. */
