@@ -6,6 +6,7 @@
 #include "proto/pop3/pop_parse.h"
 #include "proto/wire/wire.h"
 #include "server/core/login.h"
+#include "server/core/maildrop.h"
 #include "server/core/server.h"
 #include "server/pop3/popd.h"
 
@@ -62,17 +63,8 @@ enum err popd_cmd_auth(struct popd_session *s, struct slice rest);
 enum err popd_cmd_stls(struct popd_session *s);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
 
-/* What the policy shows of the account. */
-struct popd_maildrop {
-    int64_t *boxes; /* owned */
-    size_t box_count;
-    struct store_download_view view; /* borrows boxes */
-};
-/* To be released also after an error. */
-enum err MUST_USE popd_maildrop_open(struct popd_session *s, struct popd_maildrop *drop);
-void popd_maildrop_done(struct popd_maildrop *drop);
 /* Removes, as the policy has it, what this device took long enough ago. Waits for the disk. */
-enum err MUST_USE popd_expire(struct popd_session *s, const struct popd_maildrop *drop);
+enum err MUST_USE popd_expire(struct popd_session *s, const struct maildrop *drop);
 /* What becomes of messages that were taken and removed, as the policy has it. Waits for the disk. */
 enum err MUST_USE popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
     size_t *out_removed);

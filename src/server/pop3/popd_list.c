@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-static enum err take_snapshot(struct popd_session *s, const struct popd_maildrop *drop)
+static enum err take_snapshot(struct popd_session *s, const struct maildrop *drop)
 {
     struct store_download *list;
     size_t count;
@@ -26,15 +26,15 @@ static enum err take_snapshot(struct popd_session *s, const struct popd_maildrop
 
 enum err popd_open_maildrop(struct popd_session *s)
 {
-    struct popd_maildrop drop;
-    enum err e = popd_maildrop_open(s, &drop);
+    struct maildrop drop;
+    enum err e = maildrop_open(s->account, &s->policy, s->user.device, &drop);
     enum err expired = e == ERR_OK ? popd_expire(s, &drop) : ERR_OK;
     if (expired != ERR_OK) /* stays a little longer */
         log_error("pop3.expire", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
             LOG_S(slice_of(s->user.address)), err_name(expired));
     if (e == ERR_OK)
         e = take_snapshot(s, &drop);
-    popd_maildrop_done(&drop);
+    maildrop_done(&drop);
     return e;
 }
 
