@@ -193,6 +193,50 @@ enum err account_downloads_due(struct account *account, const struct store_downl
     return give(e, &all, out_list, out_count);
 }
 
+/* ---- what has been taken ---- */
+
+static enum err taken(
+    struct account *account, struct arena *arena, struct store_taken **out_list, size_t *out_count)
+{
+    sqlite3_stmt *statement;
+    size_t cap = 0;
+    TRY(sql_get(account, SQL_DOWNLOADS_TAKEN, &statement));
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        if (*out_count == cap) {
+            void *grown = arena_grow(arena, *out_list, &cap, *out_count + 1, sizeof **out_list);
+            if (!grown) {
+                (void)sqlite3_reset(statement);
+                return ERR_LIMIT;
+            }
+            *out_list = grown;
+        }
+        (*out_list)[(*out_count)++] =
+            (struct store_taken){ .device = sqlite3_column_int64(statement, 0),
+                .messages = (uint64_t)sqlite3_column_int64(statement, 1) };
+    }
+}
+
+enum err account_taken(
+    struct account *account, struct arena *arena, struct store_taken **out_list, size_t *out_count)
+{
+    struct store_taken *list = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&account->lock);
+    enum err e = account->schema_version < STORE_SCHEMA_DOWNLOADS
+                     ? ERR_OK
+                     : taken(account, arena, &list, &count);
+    pthread_mutex_unlock(&account->lock);
+    if (e == ERR_OK) {
+        *out_list = list;
+        *out_count = count;
+    }
+    return e;
+}
+
 /* ---- what becomes of it ---- */
 
 struct end_write {

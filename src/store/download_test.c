@@ -378,7 +378,37 @@ static void gone_meanwhile(void **state)
     assert_shown(0, "e");
 }
 
+static void what_is_here_of_what_was_taken(void **state)
+{
+    (void)state;
+    struct store_taken *list;
+    size_t count;
+    assert_ok(account_taken(account, &arena, &list, &count));
+    assert_int_equal(count, 0);
+    for (char name = 'a'; name <= 'd'; name++)
+        file("INBOX", name, 0, 1000);
+    struct store_download_view one = view_of(1, "INBOX", NULL), two = one;
+    two.device = 2;
+    struct store_download_end args = {
+        .removal = STORE_REMOVE_MOVE, .to = box("Trash").id, .hide_from = 1
+    };
+    (void)end(&one, args, "abc", "a", ""); /* in Trash it is here still */
+    args.hide_from = 2;
+    args.removal = STORE_REMOVE_EXPUNGE;
+    (void)end(&two, args, "b", "bd", "");
+    assert_ok(account_taken(account, &arena, &list, &count));
+    assert_int_equal(count, 1); /* a row that only hides is no taking; what is gone has none */
+    assert_int_equal(list[0].device, 1);
+    assert_int_equal(list[0].messages, 2);
+    args.removal = STORE_REMOVE_HIDE;
+    (void)end(&two, args, "c", "c", "");
+    assert_ok(account_taken(account, &arena, &list, &count));
+    assert_int_equal(count, 2);
+    assert_int_equal(list[1].device, 2);
+    assert_int_equal(list[1].messages, 1);
+}
+
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(what_is_shown), IN_ACCOUNT(what_was_removed_is_not_shown_again),
     IN_ACCOUNT(each_device_has_its_list), IN_ACCOUNT(what_was_taken_may_go),
-    IN_ACCOUNT(what_is_due), IN_ACCOUNT(gone_meanwhile))
+    IN_ACCOUNT(what_is_due), IN_ACCOUNT(what_is_here_of_what_was_taken), IN_ACCOUNT(gone_meanwhile))

@@ -162,6 +162,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_DOWNLOADS_DUE] =
         "SELECT email FROM download WHERE device=?1 AND taken BETWEEN 1 AND ?2 AND NOT hidden"
         " ORDER BY email",
+    [SQL_DOWNLOADS_TAKEN] =
+        "SELECT device, count(*) FROM download WHERE taken>0 GROUP BY device ORDER BY device",
     /* Only of messages that are there: what goes takes its rows along. */
     [SQL_DOWNLOAD_TAKEN] =
         "INSERT INTO download SELECT id, ?2, ?3, 0 FROM email WHERE id=?1"

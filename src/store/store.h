@@ -352,6 +352,14 @@ enum err MUST_USE account_downloads(struct account *account, const struct store_
 enum err MUST_USE account_downloads_due(struct account *account, const struct store_download_view *view,
         int64_t before_s, struct store_download **out_list, size_t *out_count);
 
+/* How much of what a device has taken is here still, wherever it lies now. By device, in the arena; none that has nothing here. */
+struct store_taken {
+    int64_t device;
+    uint64_t messages;
+};
+enum err MUST_USE account_taken(struct account *account, struct arena *arena, struct store_taken **out_list,
+        size_t *out_count);
+
 enum store_download_removal {
     STORE_REMOVE_HIDE,    /* stays where it is */
     STORE_REMOVE_EXPUNGE,
