@@ -5,10 +5,12 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "deliver/outbox.h"
 #include "server/core/control_int.h"
 #include "server/core/devices.h"
+#include "server/core/facts.h"
 #include "server/core/server_int.h"
 
 #include <errno.h>
@@ -215,6 +217,19 @@ static enum err end_device(struct server *server, struct slice id, struct slice 
     return ERR_OK;
 }
 
+static enum err tell_facts(struct server *server, struct slice id, struct buf *out)
+{
+    struct mailbox_facts facts;
+    struct arena arena;
+    (void)devices_write(server->devices); /* the asker reads them in directory.db */
+    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
+    enum err e = facts_of_user(server->store, server->directory, id, &arena, &facts);
+    if (e == ERR_OK)
+        facts_write(&facts, out);
+    arena_done(&arena);
+    return e;
+}
+
 static enum err answer(struct server *server, struct slice line, struct buf *out)
 {
     struct slice word, id, mode;
@@ -245,6 +260,8 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
     }
     if (slice_eq(word, SLICE("user-removed")))
         return remove_account(server, id);
+    if (slice_eq(word, SLICE("mailbox-facts")))
+        return tell_facts(server, id, out);
     if (slice_eq(word, SLICE("device-revoked")))
         return end_device(server, id, line);
     if (slice_eq(word, SLICE("restore")))

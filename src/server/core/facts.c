@@ -1,0 +1,298 @@
+/* Numbers of a mailbox. What POP3 would show is asked of account_downloads, as a session does; flags are read mailbox by mailbox. */
+#include "server/core/facts.h"
+
+#include "base/clock.h"
+#include "server/core/maildrop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_S        86400
+#define UNREAD_BYTES (1u << 20) /* of rows that are read at a time */
+
+/* ---- folders ---- */
+
+static enum err collect_folders(
+    struct account *account, struct arena *arena, struct mailbox_facts *facts)
+{
+    struct mailbox *boxes;
+    size_t count;
+    TRY(account_mailboxes(account, arena, &boxes, &count));
+    facts->folders = arena_zalloc(arena, count, sizeof *facts->folders);
+    if (!facts->folders)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < count; i++)
+        if (boxes[i].exists && !boxes[i].noselect)
+            facts->folders[facts->folder_count++] = (struct facts_folder){ .name = boxes[i].name,
+                .use = boxes[i].use,
+                .messages = boxes[i].messages,
+                .unread = boxes[i].unseen,
+                .bytes = boxes[i].bytes };
+    return ERR_OK;
+}
+
+/* ---- what POP3 shows ---- */
+
+/* The uids of a mailbox that nobody has read. out_unread is initialised. */
+static enum err read_unread(struct account *account, int64_t mailbox, struct uidset *out_unread)
+{
+    struct store_read_args args = { .mailbox = mailbox, .flags_none = STORE_SEEN };
+    struct arena arena;
+    enum err e = ERR_OK;
+    arena_init(&arena, UNREAD_BYTES * 4);
+    args.rows_max = UNREAD_BYTES / sizeof(struct store_row);
+    do {
+        struct store_rows rows;
+        e = account_read(account, &args, &arena, &rows);
+        for (size_t i = 0; i < rows.count && e == ERR_OK; i++)
+            uidset_add(out_unread, rows.at[i].uid);
+        args.from_uid = e == ERR_OK ? rows.next_uid : 0;
+        arena_reset(&arena);
+    } while (args.from_uid);
+    arena_done(&arena);
+    return e;
+}
+
+static void add(struct facts_amount *amount, uint64_t bytes, bool unread)
+{
+    amount->messages++;
+    amount->bytes += bytes;
+    amount->unread += unread;
+    amount->unread_bytes += unread ? bytes : 0;
+}
+
+static void count_drop(struct facts_amount *all, struct facts_amount *old, int64_t old_before_s,
+    const struct maildrop *drop, const struct uidset *unread, const struct store_download *list,
+    size_t count)
+{
+    size_t box = 0;
+    for (size_t i = 0; i < count; i++) {
+        while (drop->boxes[box] != list[i].mailbox) /* few, and mostly the same again */
+            box = (box + 1) % drop->box_count;
+        bool is_unread = uidset_has(&unread[box], list[i].entry.uid);
+        add(all, list[i].entry.size, is_unread);
+        if (list[i].entry.received_s < old_before_s)
+            add(old, list[i].entry.size, is_unread);
+    }
+}
+
+static enum err collect_drop(struct account *account, const struct pop_policy *policy,
+    struct mailbox_facts *facts, enum facts_drop which)
+{
+    struct maildrop drop;
+    struct store_download *list = NULL;
+    size_t count = 0;
+    bool damaged = false;
+    enum err e = maildrop_open(account, policy, 0, &drop);
+    struct uidset *unread = mem_zalloc(drop.box_count + 1, sizeof *unread);
+    for (size_t i = 0; i < drop.box_count; i++) {
+        uidset_init(&unread[i]);
+        if (e == ERR_OK)
+            e = read_unread(account, drop.boxes[i], &unread[i]);
+    }
+    if (e == ERR_OK)
+        e = account_downloads(account, &drop.view, &list, &count, &damaged);
+    if (e == ERR_OK) {
+        count_drop(&facts->drops[which], &facts->drops[which + 1],
+            clock_wall_s() - (int64_t)facts->days * DAY_S, &drop, unread, list, count);
+        free(list);
+    }
+    facts->damaged |= damaged;
+    for (size_t i = 0; i < drop.box_count; i++)
+        uidset_done(&unread[i]);
+    free(unread);
+    maildrop_done(&drop);
+    return e;
+}
+
+/* ---- all of it ---- */
+
+enum err facts_collect(struct account *account, const struct pop_policy *policy, bool pop_is_on,
+    struct arena *arena, struct mailbox_facts *out_facts)
+{
+    struct mailbox_facts facts = { .days = policy->after == POP_AFTER_DAYS && policy->after_days
+                                               ? policy->after_days
+                                               : FACTS_DAYS_DEFAULT };
+    struct account_usage usage;
+    struct pop_policy all = *policy;
+    all.window = POP_WINDOW_ALL;
+    all.newest = 0;
+    TRY(account_usage(account, &usage));
+    facts.messages = usage.messages;
+    facts.bytes = usage.bytes;
+    TRY(collect_folders(account, arena, &facts));
+    if (pop_is_on || policy->window != POP_WINDOW_NOW)
+        TRY(collect_drop(account, policy, &facts, FACTS_SHOWN));
+    TRY(collect_drop(account, &all, &facts, FACTS_ALL));
+    TRY(account_taken(account, arena, &facts.taken, &facts.taken_count));
+    *out_facts = facts;
+    return ERR_OK;
+}
+
+enum err facts_of_user(struct store *store, struct directory *directory, struct slice id,
+    struct arena *arena, struct mailbox_facts *out_facts)
+{
+    struct user user;
+    struct pop_policy policy;
+    struct account *account;
+    TRY(directory_user_by_id(directory, id, &user));
+    TRY(directory_pop_policy(directory, &user, &policy));
+    enum err e = store_account(store, id, false, &account);
+    if (e == ERR_NOT_FOUND) { /* nothing came yet */
+        *out_facts = (struct mailbox_facts){ .days = FACTS_DAYS_DEFAULT };
+        if (policy.after == POP_AFTER_DAYS && policy.after_days)
+            out_facts->days = policy.after_days;
+        return ERR_OK;
+    }
+    TRY(e);
+    e = facts_collect(account, &policy, user.services & USER_POP3, arena, out_facts);
+    account_unref(account);
+    return e;
+}
+
+/* ---- as lines ---- */
+
+static const char *const use_names[] = { [STORE_USE_NONE] = "none",
+    [STORE_USE_ARCHIVE] = "archive",
+    [STORE_USE_DRAFTS] = "drafts",
+    [STORE_USE_JUNK] = "junk",
+    [STORE_USE_SENT] = "sent",
+    [STORE_USE_TRASH] = "trash" };
+static const char *const drop_names[FACTS_DROPS] = { "shown", "old", "all", "all-old" };
+
+const char *facts_use_name(enum store_special_use use)
+{
+    return (size_t)use < sizeof use_names / sizeof *use_names ? use_names[use] : use_names[0];
+}
+
+static void write_numbers(struct buf *out, const uint64_t *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        buf_addc(out, ' ');
+        buf_addu(out, numbers[i]);
+    }
+}
+
+void facts_write(const struct mailbox_facts *facts, struct buf *out)
+{
+    buf_adds(out, "usage");
+    write_numbers(out, (uint64_t[]){ facts->messages, facts->bytes }, 2);
+    buf_adds(out, "\ndays");
+    write_numbers(out, (uint64_t[]){ facts->days }, 1);
+    buf_addc(out, '\n');
+    for (size_t i = 0; i < facts->folder_count; i++) {
+        const struct facts_folder *folder = &facts->folders[i];
+        buf_adds(out, "folder");
+        write_numbers(out, (uint64_t[]){ folder->messages, folder->unread, folder->bytes }, 3);
+        buf_addf(out, " %s %.*s\n", facts_use_name(folder->use), SLICE_FMT(folder->name));
+    }
+    for (size_t i = 0; i < FACTS_DROPS; i++) {
+        const struct facts_amount *drop = &facts->drops[i];
+        buf_addf(out, "pop %s", drop_names[i]);
+        write_numbers(
+            out, (uint64_t[]){ drop->messages, drop->bytes, drop->unread, drop->unread_bytes }, 4);
+        buf_addc(out, '\n');
+    }
+    for (size_t i = 0; i < facts->taken_count; i++) {
+        buf_adds(out, "taken");
+        write_numbers(
+            out, (uint64_t[]){ (uint64_t)facts->taken[i].device, facts->taken[i].messages }, 2);
+        buf_addc(out, '\n');
+    }
+    if (facts->damaged)
+        buf_adds(out, "damaged\n");
+}
+
+static enum err read_numbers(struct slice *line, uint64_t *out, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct slice word;
+        if (!slice_cut(line, ' ', &word))
+            return ERR_SYNTAX;
+        TRY(slice_to_u64(word, INT64_MAX, &out[i]));
+    }
+    return ERR_OK;
+}
+
+/* Room for one more. It is doubled where the count is a power of two, so that nobody keeps the capacity. */
+static void *one_more(struct arena *arena, void *old, size_t count, size_t element_bytes)
+{
+    size_t cap = count;
+    return count & (count - 1) ? old
+                               : arena_grow(arena, old, &cap, count ? count * 2 : 1, element_bytes);
+}
+
+static enum err read_folder(struct slice line, struct arena *arena, struct mailbox_facts *facts)
+{
+    uint64_t numbers[3];
+    struct slice word;
+    TRY(read_numbers(&line, numbers, 3));
+    if (!slice_cut(&line, ' ', &word) || line.len == 0)
+        return ERR_SYNTAX;
+    struct facts_folder *grown =
+        one_more(arena, facts->folders, facts->folder_count, sizeof *grown);
+    struct slice name = slice_dup(arena, line);
+    if (!grown || !name.ptr)
+        return ERR_LIMIT;
+    struct facts_folder *folder = &grown[facts->folder_count++];
+    *folder = (struct facts_folder){
+        .name = name, .messages = numbers[0], .unread = numbers[1], .bytes = numbers[2]
+    };
+    for (size_t i = 0; i < sizeof use_names / sizeof *use_names; i++)
+        if (slice_eq(word, slice_of(use_names[i])))
+            folder->use = (enum store_special_use)i;
+    facts->folders = grown;
+    return ERR_OK;
+}
+
+static enum err read_drop(struct slice line, struct mailbox_facts *facts)
+{
+    uint64_t numbers[4];
+    struct slice word;
+    if (!slice_cut(&line, ' ', &word))
+        return ERR_SYNTAX;
+    TRY(read_numbers(&line, numbers, 4));
+    for (size_t i = 0; i < FACTS_DROPS; i++)
+        if (slice_eq(word, slice_of(drop_names[i])))
+            facts->drops[i] =
+                (struct facts_amount){ numbers[0], numbers[1], numbers[2], numbers[3] };
+    return ERR_OK;
+}
+
+static enum err read_taken(struct slice line, struct arena *arena, struct mailbox_facts *facts)
+{
+    uint64_t numbers[2];
+    TRY(read_numbers(&line, numbers, 2));
+    struct store_taken *grown = one_more(arena, facts->taken, facts->taken_count, sizeof *grown);
+    if (!grown)
+        return ERR_LIMIT;
+    grown[facts->taken_count++] =
+        (struct store_taken){ .device = (int64_t)numbers[0], .messages = numbers[1] };
+    facts->taken = grown;
+    return ERR_OK;
+}
+
+enum err facts_read_line(struct slice line, struct arena *arena, struct mailbox_facts *facts)
+{
+    uint64_t numbers[2];
+    struct slice word;
+    if (!slice_cut(&line, ' ', &word))
+        return ERR_SYNTAX;
+    if (slice_eq(word, SLICE("folder")))
+        return read_folder(line, arena, facts);
+    if (slice_eq(word, SLICE("pop")))
+        return read_drop(line, facts);
+    if (slice_eq(word, SLICE("taken")))
+        return read_taken(line, arena, facts);
+    if (slice_eq(word, SLICE("damaged"))) {
+        facts->damaged = true;
+    } else if (slice_eq(word, SLICE("usage"))) {
+        TRY(read_numbers(&line, numbers, 2));
+        facts->messages = numbers[0];
+        facts->bytes = numbers[1];
+    } else if (slice_eq(word, SLICE("days"))) {
+        TRY(read_numbers(&line, numbers, 1));
+        facts->days = (unsigned)numbers[0];
+    }
+    return ERR_OK;
+}
