@@ -73,6 +73,9 @@ compile_commands.json:
 # The sample mail is embedded by the assembler, which no dependency file names.
 $(OUT)/obj/bin/demo_mail.o: data/demo/all.txt
 
+# So are the texts of the guide.
+$(OUT)/obj/bin/guide.o: $(wildcard data/guide/*.en data/guide/*.ar)
+
 demo-mail:
 	@tools/demo-pack
 

@@ -114,7 +114,7 @@ int cli_exit_code(enum err e)
     }
 }
 
-void cli_print_safe(struct slice text)
+void cli_add_safe(struct buf *out, struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = slice_at(text, i);
@@ -123,7 +123,16 @@ void cli_print_safe(struct slice text)
         bool c1 = c == 0xc2 && next < 0xa0;
         bool turns = c == 0xe2 && ((next == 0x80 && third >= 0xa8 && third <= 0xae) ||
                                       (next == 0x81 && third >= 0xa0 && third <= 0xaf));
-        putchar(c < ' ' || c == 127 || c1 || turns ? '?' : c);
+        buf_addc(out, c < ' ' || c == 127 || c1 || turns ? '?' : (char)c);
         i += turns ? 2 : c1 ? 1 : 0;
     }
+}
+
+void cli_print_safe(struct slice text)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    cli_add_safe(&out, text);
+    (void)fwrite(buf_slice(&out).ptr, 1, buf_len(&out), stdout);
+    buf_done(&out);
 }

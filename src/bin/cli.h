@@ -2,6 +2,7 @@
 #ifndef BIN_CLI_H
 #define BIN_CLI_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "bin/catalogue.h"
@@ -26,6 +27,7 @@ void cli_error_text(const char *text);
 
 /* Text of a stranger for a terminal: control characters, and those that turn the direction of writing, become "?". */
 void cli_print_safe(struct slice text);
+void cli_add_safe(struct buf *out, struct slice text);
 
 /* "2026-11-26 18:00", the time here; gives out back. */
 const char *cli_time(int64_t at_s, char *out, size_t out_bytes);
