@@ -4,6 +4,7 @@
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
 #include "bin/verb_device.h"
+#include "bin/verb_explain.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_serve.h"
@@ -51,6 +52,7 @@ static const struct verb {
     { "user", verb_user, MSG_USER_USAGE },
     { "passwd", verb_passwd, MSG_PASSWD_USAGE },
     { "app-password", verb_app_password, MSG_APP_PASSWORD_USAGE },
+    { "explain", verb_explain, MSG_EXPLAIN_USAGE },
     { "pop", verb_pop, MSG_POP_USAGE },
     { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },

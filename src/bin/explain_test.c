@@ -1,0 +1,351 @@
+/* The guide says all that its texts hold, in each language, and what it says follows from the numbers. */
+#include "bin/explain.h"
+
+#include "base/test.h"
+#include "base/utf8.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MB (1u << 20)
+
+static struct config *config;
+static struct user user;
+static struct pop_policy policy;
+static struct mailbox_facts facts;
+static struct device devices[3];
+static bool own[3];
+static struct facts_folder folders[8];
+static struct store_taken taken[2];
+static struct explain_input input;
+static struct buf said[2];
+
+static struct facts_amount amount(uint64_t messages, uint64_t bytes, uint64_t unread)
+{
+    return (struct facts_amount){ messages, bytes, unread, unread ? bytes / 10 : 0 };
+}
+
+/* A mailbox that one device reads: 120 messages, 60 of them old, 8 unread, 10 MB of 100; POP3 is off. */
+static int set_up(void **state)
+{
+    (void)state;
+    assert_ok(config_load(NULL, &config, NULL));
+    (void)snprintf(config->hostname, sizeof config->hostname, "mail.example.org");
+    user = (struct user){ .address = "salma@example.org",
+        .services = USER_IMAP | USER_SUBMISSION,
+        .quota_bytes = 100 * MB };
+    policy = (struct pop_policy){ 0 };
+    memset(devices, 0, sizeof devices);
+    memset(own, 0, sizeof own);
+    devices[1].id = 1;
+    devices[2].id = 2;
+    (void)snprintf(devices[1].name, sizeof devices[1].name, "phone");
+    (void)snprintf(devices[2].name, sizeof devices[2].name, "لوح");
+    devices[1].uses[0].last_s = 1700000000;
+    folders[0] = (struct facts_folder){ .name = SLICE("INBOX"), .messages = 120, .bytes = 10 * MB };
+    folders[0].unread = 8;
+    facts = (struct mailbox_facts){ .messages = 120,
+        .bytes = 10 * MB,
+        .days = 30,
+        .folders = folders,
+        .folder_count = 1,
+        .taken = taken,
+        .drops = { { 0 }, { 0 }, amount(120, 10 * MB, 8), amount(60, 6 * MB, 2) } };
+    input = (struct explain_input){ .config = config,
+        .user = &user,
+        .policy = &policy,
+        .facts = &facts,
+        .devices = devices,
+        .own_policy = own,
+        .device_count = 3 };
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    config_unref(config);
+    return 0;
+}
+
+/* The text of now, in the language; *_said grow. */
+static const char *text_in(enum lang lang)
+{
+    static struct buf out;
+    buf_done(&out);
+    buf_init(&out, 0);
+    explain_write(lang, &input, &out, &said[lang]);
+    assert_true(utf8_valid(buf_slice(&out)));
+    buf_addc(&out, '\0');
+    return buf_slice(&out).ptr;
+}
+
+static void assert_says(const char *english, const char *arabic)
+{
+    if (!strstr(text_in(LANG_EN), english))
+        fail_msg("\"%s\" is not in:\n%s", english, text_in(LANG_EN));
+    if (!strstr(text_in(LANG_AR), arabic))
+        fail_msg("\"%s\" is not in:\n%s", arabic, text_in(LANG_AR));
+}
+
+static void pop_on(enum facts_drop from)
+{
+    user.services |= USER_POP3;
+    facts.drops[FACTS_SHOWN] = facts.drops[from];
+    facts.drops[FACTS_OLD] =
+        from == FACTS_ALL ? facts.drops[FACTS_ALL_OLD] : (struct facts_amount){ 0 };
+}
+
+static void what_there_is(void **state)
+{
+    (void)state;
+    assert_says("holds 120 messages, 10.0 MB in all", "120 رسالةً، والحجم كله 10.0 ميغابايت");
+    assert_says("10% of that is used", "والمستعمل منه 10%");
+    assert_says("8 unread messages", "8 رسائل غير مقروءة");
+    folders[0].unread = 0;
+    assert_says("Nothing in it is unread", "وليس فيه شيء غير مقروء");
+    for (size_t i = 1; i < 7; i++) {
+        folders[i] = (struct facts_folder){
+            .name = SLICE("شغل"), .use = (enum store_special_use)(i - 1), .messages = 2, .bytes = 10
+        };
+    }
+    folders[7] = (struct facts_folder){ .name = SLICE("empty") };
+    facts.folder_count = 8;
+    facts.damaged = true;
+    user.quota_messages = 102;
+    assert_says("Trash: 2 messages, 10 bytes", "رسالتان، والحجم 10 بايت");
+    assert_says("One more folder is empty.", "وفيه مجلد واحد آخر فارغ.");
+    assert_says("no more than 102 messages", "لأكثر من 102 رسالة");
+    user.quota_bytes = 0;
+    assert_says("no limit to its size", "لا حدّ لحجمه");
+    facts = (struct mailbox_facts){ .days = 30 };
+    assert_says("is empty", "فارغ");
+    assert_says("nothing to download", "ليس فيه الآن ما يمكن تنزيله");
+}
+
+static void what_the_devices_do(void **state)
+{
+    (void)state;
+    assert_says("one device logged in", "جهاز واحد");
+    assert_says("suits it best: the mail stays", "فالأنسب IMAP: إذا ضاع الجهاز بقيت الرسائل");
+    devices[2].uses[0].last_s = devices[2].uses[2].last_s = 1700000000;
+    assert_says("2 devices logged in", "جهازان");
+    assert_says("IMAP, sending", "IMAP، الإرسال");
+    assert_says("used IMAP here: 2.", "استعملت IMAP هنا 2،");
+    assert_says("read by 2 devices, so IMAP suits it best: everything",
+        "جهازان، فالأنسب له IMAP، لأن كل شيء");
+    facts.bytes = 95 * MB;
+    assert_says("as 95% is used", "لأن المستعمل 95%");
+    user.services &= ~(unsigned)USER_IMAP;
+    assert_says("But IMAP is off", "لكن IMAP متوقف");
+    pop_on(FACTS_ALL);
+    policy.after = POP_AFTER_QUIT;
+    assert_says("is safer: the other devices then miss nothing", "فالأسلم أن يُختار after=keep");
+    memset(devices[1].uses, 0, sizeof devices[1].uses);
+    memset(devices[2].uses, 0, sizeof devices[2].uses);
+    assert_says("No device or program has logged in yet", "لم يدخل إليه أي جهاز");
+    assert_says("best to begin with IMAP", "البدء بـ IMAP");
+    devices[0].uses[2].last_s = 1; /* who only sends reads nothing */
+    assert_says("best to begin with IMAP", "البدء بـ IMAP");
+    assert_says("the main password: sending", "كلمة المرور الرئيسية");
+}
+
+static void what_each_choice_would_do(void **state)
+{
+    (void)state;
+    assert_says("Switched on with window=all, POP3 would show 120 messages, 10.0 MB.",
+        "لعرض 120 رسالةً، والحجم 10.0 ميغابايت");
+    assert_says("120 messages would move to Trash", "تنتقل إلى المهملات 120 رسالةً");
+    assert_says("120 messages would be erased from the server at once, which frees 10.0 MB.",
+        "تُمحى من الخادم فورًا 120 رسالةً، ويتحرر 10.0 ميغابايت");
+    assert_says("among it 8 unread messages.", "ومنها 8 رسائل غير مقروءة.");
+    assert_says("Older than that today: 60 messages; when they go, that frees 6.0 MB.",
+        "الأقدم من ذلك اليوم 60 رسالةً، وحين تزول يتحرر 6.0 ميغابايت");
+    assert_says("its time comes: 60 messages, 4.0 MB", "60 رسالةً، والحجم 4.0 ميغابايت");
+
+    policy.unread_stays = true; /* 8 stay with 1 MB, 2 of them old with 0.6 MB */
+    assert_says("112 messages would be erased from the server at once, which frees 9.0 MB.",
+        "112 رسالةً، ويتحرر 9.0 ميغابايت");
+    assert_says("Older than that today: 58 messages; when they go, that frees 5.4 MB.",
+        "58 رسالةً، وحين تزول يتحرر 5.4 ميغابايت");
+    facts.drops[FACTS_ALL] = (struct facts_amount){ 3, 300, 3, 300 };
+    facts.drops[FACTS_ALL_OLD] = (struct facts_amount){ 0 };
+    assert_says("nothing goes", "لا يزول شيء");
+    assert_says("Nothing here is older", "لا رسالة اليوم أقدم من ذلك");
+
+    policy.unread_stays = false;
+    pop_on(FACTS_ALL);
+    facts.drops[FACTS_SHOWN] = amount(2, 2 * MB, 0);
+    assert_says("If a program downloaded all that is shown now", "لو نزّل برنامج كل ما يُعرض الآن");
+    assert_says("2 messages would be erased", "تُمحى من الخادم فورًا رسالتان");
+    assert_says("With window=all it would show 3 messages, 300 bytes", "لعرض 3 رسائل");
+}
+
+static void what_the_policy_says(void **state)
+{
+    (void)state;
+    pop_on(FACTS_ALL_OLD);
+    assert_says("It now shows a program 60 messages, 6.0 MB.", "على البرنامج 60 رسالةً");
+    for (int dele = POP_DELE_TRASH; dele <= POP_DELE_ARCHIVE; dele++) {
+        static const char *const words[] = { "dele=trash)", "dele=expunge)", "dele=hide)",
+            "dele=archive)" };
+        policy.dele = (unsigned)dele;
+        assert_says(words[dele], words[dele]);
+    }
+    assert_says("stays here (after=keep)", "يبقى هنا (after=keep)");
+    assert_says("It shows the inbox alone.", "صندوق الوارد وحده");
+    policy.after = POP_AFTER_QUIT;
+    policy.unread_stays = policy.with_sent = true;
+    policy.folders = POP_FOLDERS_ALL;
+    policy.since_ms = 1700000000000;
+    policy.newest = 11;
+    assert_says("as if it had deleted it (after=quit)", "(after=quit)");
+    assert_says("left out of that (unread=stays)", "unread=stays)");
+    assert_says("It shows only what came since", "إلا ما وصل منذ");
+    assert_says("no more than 11 messages", "أكثر من 11 رسالةً");
+    policy.after = POP_AFTER_DAYS;
+    policy.after_days = 2;
+    policy.window = POP_WINDOW_DAYS;
+    policy.window_days = 7;
+    policy.folders = POP_FOLDERS_LIST;
+    (void)snprintf(policy.names, sizeof policy.names, "Work,شغل");
+    own[1] = true;
+    assert_says("2 days later", "بعد يومين");
+    assert_says("in the last 7 days", "في آخر 7 أيام");
+    assert_says("Work,شغل", "Work,شغل");
+    assert_says("The device phone has POP3 settings of its own", "إعدادات POP3 خاصة به");
+    facts.drops[FACTS_SHOWN] = (struct facts_amount){ 0 };
+    assert_says("shows a program nothing", "أي رسالة");
+}
+
+static void what_one_computer_should_do(void **state)
+{
+    (void)state;
+    pop_on(FACTS_ALL);
+    memset(devices[1].uses, 0, sizeof devices[1].uses);
+    devices[0].uses[1] = (struct device_use){ .last_s = 1700000000, .retrieved = 50 };
+    taken[0] = (struct store_taken){ .device = 0, .messages = 50 };
+    taken[1] = (struct store_taken){ .device = 99, .messages = 3 };
+    facts.taken_count = 2;
+    assert_says("the main password: 50 messages; all of it is still here", "وكلها باقية هنا");
+    assert_says("an app password that was revoked: 3 messages", "3 رسائل، وكلها باقية هنا");
+    assert_says("fine as long as after=keep", "مناسب ما دام after=keep");
+    taken[0].messages = 20;
+    assert_says("50 messages. Still here: 20. Nowhere on the server any more: 30.",
+        "الباقي منها هنا 20، وما ليس له أثر على الخادم 30");
+    assert_says("a message that was taken twice counts twice", "محسوبة مرتين");
+    taken[0].messages = 60; /* the count was lost with a server that was killed */
+    assert_says("the main password: 60 messages; all", "60 رسالةً، وكلها");
+    policy.after = POP_AFTER_QUIT;
+    assert_says("safer to back up that computer", "فالأسلم أن تُحفظ نسخة احتياطية");
+    facts.bytes = 96 * MB;
+    assert_says("so POP3 with after=30 and dele=expunge suits it best: 6.0 MB of old mail",
+        "POP3 مع after=30 وdele=expunge: تزول بذلك 6.0 ميغابايت");
+    assert_says("96% of that is used. When it is full", "إذا امتلأ");
+    facts.drops[FACTS_OLD] = (struct facts_amount){ 0 };
+    assert_says("newer than 30 days", "أحدث من 30 يومًا");
+}
+
+static void what_to_type(void **state)
+{
+    (void)state;
+    pop_on(FACTS_ALL);
+    (void)snprintf(user.address, sizeof user.address, "س+x@example.org");
+    assert_says("    IMAP  mail.example.org  993    SSL/TLS\n",
+        "    IMAP  mail.example.org  993    SSL/TLS\n");
+    assert_says("    SMTP  mail.example.org  465    SSL/TLS\n", "465    SSL/TLS\n");
+    assert_says("made its certificate itself", "صنع الخادم شهادته بنفسه");
+    for (size_t i = 0; explain_programs[i]; i++) {
+        input.program = explain_programs[i];
+        assert_says("mail.example.org", "mail.example.org");
+        assert_says("993", "995");
+        assert_says("465", "465");
+    }
+    assert_says(
+        "smtps://%D8%B3%2Bx%40example.org@mail.example.org:465/", "imaps://mail.example.org:993/");
+    input.program = NULL;
+    (void)snprintf(config->cert_file, sizeof config->cert_file, "/x");
+    assert_null(strstr(text_in(LANG_EN), "made its certificate"));
+    static const char *const listens[] = { "127.0.0.1:1143, *:2143", "off", "127.0.0.1:1110",
+        "[::1]:1995", "*:25", "off", "off", "off" };
+    for (size_t i = 0; i < LISTEN_KEYS; i++)
+        (void)snprintf(config->listen_text[i], sizeof config->listen_text[i], "%s", listens[i]);
+    assert_ok(config_parse_listeners(config, NULL));
+    assert_says("    IMAP  mail.example.org  2143   STARTTLS\n", "2143   STARTTLS\n");
+    assert_says("POP3 can be reached from the server's own machine only.",
+        "لا يمكن الوصول إلى POP3 إلا من جهاز الخادم نفسه");
+    assert_says("    POP3  mail.example.org  1995   SSL/TLS\n", "1995   SSL/TLS\n");
+    assert_says("The server offers no SMTP (sending).", "الخادم لا يقدّم SMTP (الإرسال)");
+    user.services = USER_IMAP;
+    assert_says("POP3 is off for this user.", "خدمة POP3 متوقفة لهذا المستخدم");
+    input.program = "mutt";
+    assert_says("imap://mail.example.org:2143/", "imap://mail.example.org:2143/");
+    assert_null(strstr(text_in(LANG_EN), "pop_host"));
+}
+
+/* ---- the texts ---- */
+
+static void every_placeholder_resolves(void **state)
+{
+    (void)state;
+    for (int lang = LANG_EN; lang <= LANG_AR; lang++) {
+        size_t cursor = 0;
+        struct slice section, text, name, noun;
+        while (guide_next((enum lang)lang, &cursor, &section, &text)) {
+            if (slice_starts(section, SLICE("noun ")))
+                continue;
+            bool number;
+            while (guide_placeholder(&text, &name, &noun)) {
+                char noun_section[64];
+                struct slice forms;
+                if (!explain_knows(name, &number) || (noun.len > 0 && !number))
+                    fail_msg("%.*s: {%.*s}", SLICE_FMT(section), SLICE_FMT(name));
+                (void)snprintf(noun_section, sizeof noun_section, "noun %.*s", SLICE_FMT(noun));
+                if (noun.len > 0 && guide_section((enum lang)lang, slice_of(noun_section), &forms))
+                    fail_msg("%.*s: {:%.*s}", SLICE_FMT(section), SLICE_FMT(noun));
+            }
+            if (slice_index(text, '{') < text.len)
+                fail_msg("%.*s: a brace is left", SLICE_FMT(section));
+        }
+    }
+    bool number;
+    assert_false(explain_knows(SLICE("nothing"), &number));
+}
+
+static bool is_used_noun(enum lang lang, struct slice section)
+{
+    size_t cursor = 0;
+    struct slice at, text, name, noun;
+    while (guide_next(lang, &cursor, &at, &text))
+        while (!slice_starts(at, SLICE("noun ")) && guide_placeholder(&text, &name, &noun))
+            if (slice_eq(noun, slice_from_index(section, 5)))
+                return true;
+    return false;
+}
+
+/* Runs last: the tests before it have said everything. */
+static void no_section_is_unused(void **state)
+{
+    (void)state;
+    for (int lang = LANG_EN; lang <= LANG_AR; lang++) {
+        size_t cursor = 0;
+        struct slice section, text;
+        while (guide_next((enum lang)lang, &cursor, &section, &text)) {
+            bool used = slice_starts(section, SLICE("noun "))
+                            ? is_used_noun((enum lang)lang, section)
+                            : false;
+            struct slice lines = buf_slice(&said[lang]), line;
+            while (!used && slice_cut(&lines, '\n', &line))
+                used = slice_eq(line, section);
+            if (!used)
+                fail_msg("%.*s is never said", SLICE_FMT(section));
+        }
+        buf_done(&said[lang]);
+    }
+}
+
+#define WITH_MAILBOX(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+TEST_MAIN(WITH_MAILBOX(what_there_is), WITH_MAILBOX(what_the_devices_do),
+    WITH_MAILBOX(what_each_choice_would_do), WITH_MAILBOX(what_the_policy_says),
+    WITH_MAILBOX(what_one_computer_should_do), WITH_MAILBOX(what_to_type),
+    cmocka_unit_test(every_placeholder_resolves), cmocka_unit_test(no_section_is_unused))

@@ -1,0 +1,188 @@
+"""The guide: what it says of three mailboxes follows from what was filed, in both languages, beside a running server and without one."""
+import contextlib
+import imaplib
+import json
+import os
+import re
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from server import Server  # noqa: E402
+
+DAY_S = 86400
+KIB = 1024
+MARKS = re.compile("[\u200f\u2068\u2069]")
+
+
+def message(number, size):
+    head = f"From: a@example.org\r\nSubject: {number}\r\n\r\n"
+    full, rest = divmod(size - len(head) - 2, 72)
+    return (head + ("x" * 70 + "\r\n") * full + "x" * rest + "\r\n").encode()
+
+
+@pytest.fixture
+def server():
+    s = Server()
+    s.start()
+    yield s
+    s.close()
+
+
+def app_password(server, user, name):
+    made = json.loads(server.run("app-password", "add", user.address, name, "--json"))
+    return user._replace(password=made["password"])
+
+
+def file(server, user, mailbox, count, size, read=True, days_ago=0):
+    with contextlib.closing(Imap(server, user)) as c:
+        for number in range(count):
+            when = imaplib.Time2Internaldate(time.time() - days_ago * DAY_S)
+            assert c.c.append(mailbox, r"(\Seen)" if read else "", when, message(number, size))[0] == "OK"
+
+
+class Imap:
+    def __init__(self, server, user):
+        self.c = server.imap(user)
+
+    def close(self):
+        self.c.logout()
+
+
+def take(server, user):
+    c = server.pop3(user)
+    count = c.stat()[0]
+    for number in range(1, count + 1):
+        c.retr(number)
+    c.quit()
+    return count
+
+
+def both_ways(server, user):
+    """(numbers, {language: text}); the same with the server and without it."""
+    def ask():
+        texts = {lang: MARKS.sub("", server.run("explain", user.address, "--lang", lang)) for lang in ("en", "ar")}
+        return json.loads(server.run("explain", user.address, "--json")), texts
+    if not server.alive():
+        server.start()
+    running = ask()
+    assert server.stop() == 0 and not server.sanitizer_reports()
+    stopped = ask()
+    assert running == stopped
+    return running
+
+
+def says(texts, **wanted):
+    for lang, lines in wanted.items():
+        for line in lines:
+            assert line in texts[lang], texts[lang]
+
+
+def test_three_devices_on_imap(server):
+    user = server.user(pop=False)
+    for name in ("phone", "laptop", "لوح"):
+        device = app_password(server, user, name)
+        if name == "phone":
+            file(server, device, "INBOX", 14, 4 * KIB)
+            file(server, device, "INBOX", 12, 2 * KIB, read=False)
+            file(server, device, "Sent", 2, KIB)
+            file(server, device, "INBOX", 1, 10 * KIB, days_ago=45)
+        server.imap(device).logout()
+    numbers, texts = both_ways(server, user)
+    assert (numbers["messages"], numbers["bytes"]) == (29, 92 * KIB)
+    assert {d["name"] for d in numbers["devices"] if d["last"]["imap"]} == {"phone", "laptop", "لوح"}
+    assert numbers["pop"]["on"] is False and numbers["pop"]["shown"]["messages"] == 0
+    assert numbers["pop"]["all"] == {"messages": 27, "bytes": 90 * KIB, "unread": 12, "unread_bytes": 24 * KIB}
+    assert numbers["pop"]["all_old"]["messages"] == 1
+    says(texts, en=[
+        "The mailbox holds 29 messages, 92.0 KB in all.", "Among them: 12 unread messages.", "There is no limit to its size.",
+        "  Inbox: 27 messages, among them 12 unread messages, 90.0 KB", "  Sent: 2 messages, 2.0 KB", "4 more folders are empty.",
+        "So far 3 devices logged in:", "  phone: IMAP, last on ", "  لوح: IMAP, last on ", "Devices that used IMAP here: 3.",
+        "It is off here", "POP3 would show 27 messages, 90.0 KB.",
+        "27 messages would be erased from the server at once, which frees 90.0 KB.", "among it 12 unread messages.",
+        "Older than that today: one message; when they go, that frees 10.0 KB.", "26 messages, 80.0 KB",
+        "This mailbox is read by 3 devices, so IMAP suits it best",
+        f"    IMAP  mail.barid.test  {server.port('imaps')}", "IMAP can be reached from the server's own machine only.",
+        "POP3 is off for this user.", f"    {user.address}\n"],
+        ar=["في الصندوق 29 رسالةً، والحجم كله 92.0 كيلوبايت.", "ومنها 12 رسالةً غير مقروءة.", "  المرسل: رسالتان، والحجم 2.0 كيلوبايت",
+            "وفيه 4 مجلدات أخرى فارغة.", "دخل إليه حتى الآن 3 أجهزة:", "لعرض 27 رسالةً، والحجم 90.0 كيلوبايت", "تُمحى من الخادم فورًا 27 رسالةً",
+            "الأقدم من ذلك اليوم رسالة واحدة", "يدخل إلى هذا الصندوق 3 أجهزة، فالأنسب له IMAP", "خدمة POP3 متوقفة لهذا المستخدم."])
+
+
+def test_one_computer_with_pop_and_a_nearly_full_quota(server):
+    user = server.user(pop=True, quota=200 * KIB)
+    helper = app_password(server, user, "helper")
+    file(server, helper, "INBOX", 30, 5 * KIB, days_ago=60)
+    server.run("app-password", "revoke", user.address, "helper")
+    server.run("pop", user.address, "window=all")
+    for number in range(11):
+        server.deliver(user, message(number, 2 * KIB))
+    assert take(server, user) == 41
+    numbers, texts = both_ways(server, user)
+    shown = numbers["pop"]["shown"]
+    assert (shown["messages"], shown["unread"]) == (41, 11) and shown["bytes"] == numbers["bytes"] > 172 * KIB
+    assert numbers["pop"]["old"] == {"messages": 30, "bytes": 150 * KIB, "unread": 0, "unread_bytes": 0}
+    assert numbers["taken_and_here"] == [{"device": 0, "messages": 41}]
+    percent = numbers["bytes"] * 100 // (200 * KIB)
+    assert percent >= 85
+    says(texts, en=[
+        "The mailbox holds 41 messages", f"It may grow to 200.0 KB; {percent}% of that is used. When it is full, no new mail gets in.",
+        "So far one device logged in:", "  the main password: POP3, last on ", "It is on here.", "It now shows a program 41 messages",
+        "41 messages would be erased", "among it 11 unread messages.",
+        "Older than that today: 30 messages; when they go, that frees 150.0 KB.", "  the main password: 41 messages; all of it is still here.",
+        f"One device reads it and {percent}% of its room is used, so POP3 with after=30 and dele=expunge suits it best: 150.0 KB of old mail would go",
+        f"    POP3  mail.barid.test  {server.port('pop3s')}"],
+        ar=["في الصندوق 41 رسالةً", f"أقصى حجم له 200.0 كيلوبايت، والمستعمل منه {percent}%. إذا امتلأ", "جهاز واحد:", "  كلمة المرور الرئيسية: POP3",
+            "على البرنامج 41 رسالةً", "ومنها 11 رسالةً غير مقروءة.", "الأقدم من ذلك اليوم 30 رسالةً، وحين تزول يتحرر 150.0 كيلوبايت.",
+            "  كلمة المرور الرئيسية: 41 رسالةً، وكلها باقية هنا.",
+            f"والمستعمل من حجمه {percent}%، فالأنسب POP3 مع after=30 وdele=expunge: تزول بذلك 150.0 كيلوبايت"])
+
+    # what the guide foretold: it is what happens
+    server.run("pop", user.address, "after=quit", "dele=expunge")
+    server.start()
+    assert take(server, user) == 41
+    numbers, texts = both_ways(server, user)
+    assert numbers["messages"] == 0 and numbers["taken_and_here"] == [] and numbers["pop"]["shown"]["messages"] == 0
+    says(texts, en=["is empty", "  the main password: 82 messages. Still here: 0. Nowhere on the server any more: 82.", "counts twice",
+                    "it is safer to back up that computer"],
+         ar=["الصندوق فارغ", "82 رسالةً. الباقي منها هنا 0، وما ليس له أثر على الخادم 82.", "فالأسلم أن تُحفظ نسخة احتياطية"])
+
+
+def test_a_new_account(server):
+    user = server.user(pop=False)
+    numbers, texts = both_ways(server, user)
+    assert (numbers["messages"], numbers["bytes"], numbers["folders"]) == (0, 0, [])
+    ident = json.loads(server.run("user", "show", user.address, "--json"))["id"]
+    assert not os.path.exists(os.path.join(server.data, "accounts", ident))  # asking makes nothing
+    says(texts, en=["The mailbox is empty; no message has come yet.", "No device or program has logged in yet.", "It is off here",
+                    "There is nothing to download now.", "it is best to begin with IMAP", f"barid app-password add {user.address} phone"],
+         ar=["الصندوق فارغ، ولم تصل إليه رسالة بعد.", "لم يدخل إليه أي جهاز أو برنامج بعد.", "ليس فيه الآن ما يمكن تنزيله.", "البدء بـ IMAP"])
+
+
+def test_the_words_of_each_program(server):
+    user = server.user()
+    fields = {"outlook": ["Server", "Port", "Encryption method"], "thunderbird": ["Protocol", "Hostname", "Port", "Connection security"],
+              "apple-mail": ["Incoming Mail Server", "Port"], "gmail": ["Server", "Port", "Security type"],
+              "fairemail": ["Host", "Encryption", "Port number"], "mutt": ["set imap_user", "set folder"]}
+    for lang in ("en", "ar"):
+        table = server.run("explain", user.address, "--lang", lang)
+        assert all(name in table for name in fields)
+        for program, names in fields.items():
+            text = server.run("explain", user.address, "--program", program, "--lang", lang)
+            copied = [line for line in text.splitlines() if line.startswith("    ")]
+            assert not any(MARKS.search(line) for line in copied)
+            at = [next(i for i, line in enumerate(copied) if line.startswith(f"    {name}")) for name in names]
+            assert at == sorted(at), program
+            for port in ("imaps", "pop3s", "submissions"):
+                assert any(str(server.port(port)) in line for line in copied), (program, port)
+    assert "%40barid.test@mail.barid.test" in text
+
+
+def test_wrong_use(server):
+    user = server.user()
+    for words, code in (((), 64), ((user.address, "--program"), 64), ((user.address, "--program", "elm"), 64), ((user.address, "more"), 64),
+                        (("nobody@barid.test",), 67)):
+        done = server.run("explain", *words, check=False)
+        assert done.returncode == code and done.stderr, words
