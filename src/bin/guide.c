@@ -261,3 +261,64 @@ enum err guide_expand(enum lang lang, struct slice text, const struct guide_valu
     }
     return ERR_OK;
 }
+
+/* ---- lines ---- */
+
+/* How many columns a character takes; marks of Arabic and of direction take none. */
+static size_t width_of(uint32_t c)
+{
+    bool none =
+        (c >= 0x64B && c <= 0x652) || c == 0x200E || c == 0x200F || (c >= 0x2066 && c <= 0x2069);
+    return none ? 0 : 1;
+}
+
+/* Bytes of the line that fit; at a blank where there is one. */
+static size_t fitting(struct slice line, size_t columns)
+{
+    size_t width = 0, blank = 0, depth = 0;
+    for (size_t at = 0; at < line.len;) {
+        uint32_t c;
+        size_t len = utf8_decode(line, at, &c);
+        len = len ? len : 1;
+        if (line.ptr[at] == ' ' && depth == 0)
+            blank = at;
+        width += len == 1 ? 1 : width_of(c);
+        depth += len > 1 && c >= 0x2066 && c <= 0x2068;
+        depth -= len > 1 && c == 0x2069 && depth > 0;
+        if (width > columns && blank > 0)
+            return blank;
+        at += len;
+    }
+    return line.len;
+}
+
+static void fold_line(struct slice line, size_t columns, struct buf *out)
+{
+    struct slice mark = slice_sub(line, 0, slice_starts(line, SLICE(RIGHT_TO_LEFT)) ? 3 : 0);
+    line = slice_from_index(line, mark.len);
+    size_t indent = 0;
+    while (indent < line.len && line.ptr[indent] == ' ')
+        indent++;
+    struct slice blanks = slice_sub(line, 0, indent);
+    if (indent >= 4 || columns <= indent)
+        columns = SIZE_MAX;
+    line = slice_from_index(line, indent);
+    for (bool first = true; first || line.len > 0; first = false) {
+        size_t fits = fitting(line, columns - indent);
+        if (!first)
+            buf_addc(out, '\n');
+        buf_add(out, mark);
+        buf_add(out, blanks);
+        buf_add(out, slice_sub(line, 0, fits));
+        line = slice_from_index(line, fits + (fits < line.len)); /* the blank */
+    }
+}
+
+void guide_fold(struct slice text, size_t columns, struct buf *out)
+{
+    struct slice line;
+    while (slice_cut(&text, '\n', &line)) {
+        fold_line(line, columns, out);
+        buf_addc(out, '\n');
+    }
+}

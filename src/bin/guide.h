@@ -53,6 +53,8 @@ enum err MUST_USE guide_expand(enum lang lang, struct slice text, const struct g
 /* The next placeholder of a text: its name and its noun (empty: none). *rest is what stands behind it. False: there is none, or what is left is no text
  * that guide_expand takes. */
 bool guide_placeholder(struct slice *rest, struct slice *out_name, struct slice *out_noun);
+/* Breaks lines that are wider than a terminal at blanks, not at those of an isolated value; lines to be copied stay whole. */
+void guide_fold(struct slice text, size_t columns, struct buf *out);
 /* "4.2 MB", of 1024. */
 void guide_bytes(enum lang lang, uint64_t bytes, struct buf *out);
 

@@ -165,6 +165,37 @@ static void sizes(void **state)
     buf_done(&out);
 }
 
+static void long_lines_are_folded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *wanted;
+    } rows[] = {
+        { "", "" },
+        { "\n", "\n" },
+        { "one two\n", "one two\n" },
+        { "one two three\n", "one two\nthree\n" },
+        { "one two thre\nx\n", "one two\nthre\nx\n" },
+        { "one two te\n", "one two te\n" }, /* ten */
+        { "  one two three\n", "  one two\n  three\n" },
+        { "averylongword and one\n", "averylongword\nand one\n" },
+        { "    a line to copy, however long\n", "    a line to copy, however long\n" },
+        { RTL "واحد اثنان ثلاثة\n", RTL "واحد اثنان\n" RTL "ثلاثة\n" },
+        { RTL "رسالةً وَاحدة\n", RTL "رسالةً\n" RTL "وَاحدة\n" },
+        { RTL "رسالةً وَاح\n", RTL "رسالةً وَاح\n" }, /* ten, and marks */
+        { "x " ISOLATED("a b c d e f") " y\n", "x\n" ISOLATED("a b c d e f") "\ny\n" },
+        { "\xff\xff 345678901\n", "\xff\xff\n345678901\n" },
+    };
+    struct buf out;
+    buf_init(&out, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buf_clear(&out);
+        guide_fold(slice_of(rows[i].text), 10, &out);
+        assert_slice(rows[i].text, buf_slice(&out), slice_of(rows[i].wanted));
+    }
+    buf_done(&out);
+}
+
 /* ---- the texts ---- */
 
 static bool is_noun(struct slice name)
@@ -264,5 +295,6 @@ static void lines_to_copy_are_the_same(void **state)
 TEST_MAIN(cmocka_unit_test(plural_forms), cmocka_unit_test(values_are_put_in),
     cmocka_unit_test(a_direction_of_its_own_is_isolated), cmocka_unit_test(nouns_take_their_form),
     cmocka_unit_test(what_cannot_be_filled_in), cmocka_unit_test(sizes),
+    cmocka_unit_test(long_lines_are_folded),
     cmocka_unit_test(both_languages_have_the_same_sections),
     cmocka_unit_test(every_noun_has_every_form), cmocka_unit_test(lines_to_copy_are_the_same))
