@@ -16,15 +16,16 @@ const char *const explain_programs[] = { "outlook", "thunderbird", "apple-mail",
 /* N(name): a number that a noun may stand behind; B(name): bytes; T(name): text. */
 #define VALUES                                                                                     \
     N(messages)                                                                                    \
-    N(unread) B(size) B(quota) N(percent) N(quota_messages) N(folders_empty) N(row) N(row_unread)  \
+    N(unread)                                                                                      \
+    B(size) B(quota) N(percent) N(quota_messages) N(folders_empty) N(row) N(row_unread)            \
         B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown) B(shown_size) N(all)    \
             B(all_size) N(base) B(base_size) N(goes) B(goes_size) N(goes_unread) N(old)            \
-                B(old_size) N(recent) B(recent_size) N(window_days) N(after_days) N(newest)        \
-                    N(taken) N(here) N(gone) N(imap_port) N(pop_port) N(send_port) T(address)      \
-                        T(host) T(folder) T(device) W(protocols) W(protocol) T(when) T(since)      \
-                            T(folders) T(imap_security) T(imap_scheme) T(pop_security)             \
-                                T(pop_scheme) T(send_security) T(send_scheme) T(user_url) T(port)  \
-                                    T(security) T(programs)
+                B(old_size) N(recent) B(recent_size) N(due) B(due_size) N(window_days)             \
+                    N(after_days) N(newest) N(taken) N(here) N(gone) N(imap_port) N(pop_port)      \
+                        N(send_port) T(address) T(host) T(folder) T(device) W(protocols)           \
+                            W(protocol) T(when) T(since) T(folders) T(imap_security)               \
+                                T(imap_scheme) T(pop_security) T(pop_scheme) T(send_security)      \
+                                    T(send_scheme) T(user_url) T(port) T(security) T(programs)
 
 enum value_index {
 #define N(name) VALUE_##name,
@@ -282,11 +283,16 @@ static struct facts_amount what_goes(const struct explaining *x, const struct fa
 static void say_days(struct explaining *x)
 {
     struct facts_amount old = what_goes(x, &x->old);
+    struct facts_amount due = what_goes(x, &x->in->facts->drops[FACTS_DUE]);
+    set_number(x, VALUE_due, due.messages);
+    set_number(x, VALUE_due_size, due.bytes);
     set_number(x, VALUE_old, old.messages);
     set_number(x, VALUE_old_size, old.bytes);
     set_number(x, VALUE_recent, x->base.messages - old.messages);
     set_number(x, VALUE_recent_size, x->base.bytes - old.bytes);
-    say(x, old.messages ? "choice.days" : "choice.days-none");
+    say(x, "choice.days");
+    say(x, due.messages ? "choice.days-due" : "choice.days-not-yet");
+    say(x, "choice.days-old");
 }
 
 static void say_choices(struct explaining *x)

@@ -135,7 +135,7 @@ static void what_the_devices_do(void **state)
     assert_says("read by 2 devices, so IMAP suits it best: everything",
         "جهازان، فالأنسب له IMAP، لأن كل شيء");
     facts.bytes = 95 * MB;
-    assert_says("as 95% is used", "لأن المستعمل 95%");
+    assert_says("as 95% of its room is used", "لأن المستعمل من حجمه 95%");
     user.services &= ~(unsigned)USER_IMAP;
     assert_says("But IMAP is off", "لكن IMAP متوقف");
     pop_on(FACTS_ALL);
@@ -158,20 +158,23 @@ static void what_each_choice_would_do(void **state)
     assert_says("120 messages would move to Trash", "تنتقل إلى المهملات 120 رسالةً");
     assert_says("120 messages would be erased from the server at once, which frees 10.0 MB.",
         "تُمحى من الخادم فورًا 120 رسالةً، ويتحرر 10.0 ميغابايت");
-    assert_says("among it 8 unread messages.", "ومنها 8 رسائل غير مقروءة.");
-    assert_says("Older than that today: 60 messages; when they go, that frees 6.0 MB.",
-        "الأقدم من ذلك اليوم 60 رسالةً، وحين تزول يتحرر 6.0 ميغابايت");
-    assert_says("its time comes: 60 messages, 4.0 MB", "60 رسالةً، والحجم 4.0 ميغابايت");
+    assert_says("including 8 unread messages.", "ومنها 8 رسائل غير مقروءة.");
+    assert_says("gone would be what is older: 60 messages, 6.0 MB.",
+        "ويزول الأقدم: 60 رسالةً، والحجم 6.0 ميغابايت");
+    assert_says("that leaves 60 messages, 4.0 MB", "60 رسالةً، والحجم 4.0 ميغابايت");
 
     policy.unread_stays = true; /* 8 stay with 1 MB, 2 of them old with 0.6 MB */
     assert_says("112 messages would be erased from the server at once, which frees 9.0 MB.",
         "112 رسالةً، ويتحرر 9.0 ميغابايت");
-    assert_says("Older than that today: 58 messages; when they go, that frees 5.4 MB.",
-        "58 رسالةً، وحين تزول يتحرر 5.4 ميغابايت");
+    assert_says("what is older: 58 messages, 5.4 MB.", "58 رسالةً، والحجم 5.4 ميغابايت");
     facts.drops[FACTS_ALL] = (struct facts_amount){ 3, 300, 3, 300 };
     facts.drops[FACTS_ALL_OLD] = (struct facts_amount){ 0 };
     assert_says("nothing goes", "لا يزول شيء");
-    assert_says("Nothing here is older", "لا رسالة اليوم أقدم من ذلك");
+    assert_says("so nothing goes at once", "فلا يزول شيء فورًا");
+    facts.drops[FACTS_DUE] = (struct facts_amount){ 3, 300, 1, 100 };
+    assert_says(
+        "still here: 2 messages. The next visit would erase this mail, which frees 200 bytes",
+        "ولا تزال هنا رسالتان. يمحوها الاتصال التالي، ويتحرر 200 بايت");
 
     policy.unread_stays = false;
     pop_on(FACTS_ALL);
@@ -232,15 +235,15 @@ static void what_one_computer_should_do(void **state)
     assert_says("fine as long as after=keep", "مناسب ما دام after=keep");
     taken[0].messages = 20;
     assert_says("50 messages. Still here: 20. Nowhere on the server any more: 30.",
-        "الباقي منها هنا 20، وما ليس له أثر على الخادم 30");
+        "الباقي منها هنا 20، وما لم يبقَ له أثر على الخادم 30");
     assert_says("a message that was taken twice counts twice", "محسوبة مرتين");
     taken[0].messages = 60; /* the count was lost with a server that was killed */
     assert_says("the main password: 60 messages; all", "60 رسالةً، وكلها");
     policy.after = POP_AFTER_QUIT;
     assert_says("safer to back up that computer", "فالأسلم أن تُحفظ نسخة احتياطية");
     facts.bytes = 96 * MB;
-    assert_says("so POP3 with after=30 and dele=expunge suits it best: 6.0 MB of old mail",
-        "POP3 مع after=30 وdele=expunge: تزول بذلك 6.0 ميغابايت");
+    assert_says("so POP3 with after=30 and dele=expunge suits it best: in the long run 6.0 MB",
+        "POP3 مع after=30 وdele=expunge، ونسخة احتياطية من ذلك الحاسوب: مع الوقت يتحرر بذلك 6.0");
     assert_says("96% of that is used. When it is full", "إذا امتلأ");
     facts.drops[FACTS_OLD] = (struct facts_amount){ 0 };
     assert_says("newer than 30 days", "أحدث من 30 يومًا");

@@ -11,6 +11,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define COLUMNS_MIN 30
+#define COLUMNS_MAX 100 /* longer lines are hard to read */
 
 /* ---- the numbers ---- */
 
@@ -126,7 +131,7 @@ static void print_devices(const struct explain_input *input)
 
 static void print_pop(const struct explain_input *input)
 {
-    static const char *const names[FACTS_DROPS] = { "shown", "old", "all", "all_old" };
+    static const char *const names[FACTS_DROPS] = { "shown", "old", "all", "all_old", "due" };
     struct buf value;
     buf_init(&value, 0);
     printf(",\"pop\":{\"on\":%s,\"days\":%u", input->user->services & USER_POP3 ? "true" : "false",
@@ -178,12 +183,21 @@ static void print_json(const struct explain_input *input)
 
 /* ---- the verb ---- */
 
+/* What goes to a file or another program is not folded: it has a line for each sentence. */
 static void print_text(const struct explain_input *input)
 {
-    struct buf text;
+    struct winsize size = { 0 };
+    struct buf text, folded;
     buf_init(&text, 0);
+    buf_init(&folded, 0);
     explain_write(lang_get(), input, &text, NULL);
-    (void)fwrite(buf_slice(&text).ptr, 1, buf_len(&text), stdout);
+    bool terminal = isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+    if (terminal && size.ws_col >= COLUMNS_MIN)
+        guide_fold(
+            buf_slice(&text), size.ws_col < COLUMNS_MAX ? size.ws_col : COLUMNS_MAX, &folded);
+    struct slice printed = buf_len(&folded) ? buf_slice(&folded) : buf_slice(&text);
+    (void)fwrite(printed.ptr, 1, printed.len, stdout);
+    buf_done(&folded);
     buf_done(&text);
 }
 

@@ -98,17 +98,17 @@ def test_three_devices_on_imap(server):
     assert numbers["pop"]["all_old"]["messages"] == 1
     says(texts, en=[
         "The mailbox holds 29 messages, 92.0 KB in all.", "Among them: 12 unread messages.", "There is no limit to its size.",
-        "  Inbox: 27 messages, among them 12 unread messages, 90.0 KB", "  Sent: 2 messages, 2.0 KB", "4 more folders are empty.",
+        "  Inbox: 27 messages, including 12 unread messages, 90.0 KB", "  Sent: 2 messages, 2.0 KB", "4 more folders are empty.",
         "So far 3 devices logged in:", "  phone: IMAP, last on ", "  لوح: IMAP, last on ", "Devices that used IMAP here: 3.",
         "It is off here", "POP3 would show 27 messages, 90.0 KB.",
-        "27 messages would be erased from the server at once, which frees 90.0 KB.", "among it 12 unread messages.",
-        "Older than that today: one message; when they go, that frees 10.0 KB.", "26 messages, 80.0 KB",
+        "27 messages would be erased from the server at once, which frees 90.0 KB.", "including 12 unread messages.",
+        "so nothing goes at once.", "that leaves 26 messages, 80.0 KB;", "what is older: one message, 10.0 KB.",
         "This mailbox is read by 3 devices, so IMAP suits it best",
         f"    IMAP  mail.barid.test  {server.port('imaps')}", "IMAP can be reached from the server's own machine only.",
         "POP3 is off for this user.", f"    {user.address}\n"],
         ar=["في الصندوق 29 رسالةً، والحجم كله 92.0 كيلوبايت.", "ومنها 12 رسالةً غير مقروءة.", "  المرسل: رسالتان، والحجم 2.0 كيلوبايت",
             "وفيه 4 مجلدات أخرى فارغة.", "دخل إليه حتى الآن 3 أجهزة:", "لعرض 27 رسالةً، والحجم 90.0 كيلوبايت", "تُمحى من الخادم فورًا 27 رسالةً",
-            "الأقدم من ذلك اليوم رسالة واحدة", "يدخل إلى هذا الصندوق 3 أجهزة، فالأنسب له IMAP", "خدمة POP3 متوقفة لهذا المستخدم."])
+            "ويزول الأقدم: رسالة واحدة، والحجم 10.0 كيلوبايت", "يدخل إلى هذا الصندوق 3 أجهزة، فالأنسب له IMAP", "خدمة POP3 متوقفة لهذا المستخدم."])
 
 
 def test_one_computer_with_pop_and_a_nearly_full_quota(server):
@@ -130,14 +130,14 @@ def test_one_computer_with_pop_and_a_nearly_full_quota(server):
     says(texts, en=[
         "The mailbox holds 41 messages", f"It may grow to 200.0 KB; {percent}% of that is used. When it is full, no new mail gets in.",
         "So far one device logged in:", "  the main password: POP3, last on ", "It is on here.", "It now shows a program 41 messages",
-        "41 messages would be erased", "among it 11 unread messages.",
-        "Older than that today: 30 messages; when they go, that frees 150.0 KB.", "  the main password: 41 messages; all of it is still here.",
-        f"One device reads it and {percent}% of its room is used, so POP3 with after=30 and dele=expunge suits it best: 150.0 KB of old mail would go",
+        "41 messages would be erased", "including 11 unread messages.",
+        "so nothing goes at once.", "what is older: 30 messages, 150.0 KB.", "  the main password: 41 messages; all of it is still here.",
+        f"One device reads it and {percent}% of its room is used, so POP3 with after=30 and dele=expunge suits it best: in the long run 150.0 KB",
         f"    POP3  mail.barid.test  {server.port('pop3s')}"],
         ar=["في الصندوق 41 رسالةً", f"أقصى حجم له 200.0 كيلوبايت، والمستعمل منه {percent}%. إذا امتلأ", "جهاز واحد:", "  كلمة المرور الرئيسية: POP3",
-            "على البرنامج 41 رسالةً", "ومنها 11 رسالةً غير مقروءة.", "الأقدم من ذلك اليوم 30 رسالةً، وحين تزول يتحرر 150.0 كيلوبايت.",
+            "على البرنامج 41 رسالةً", "ومنها 11 رسالةً غير مقروءة.", "ويزول الأقدم: 30 رسالةً، والحجم 150.0 كيلوبايت.",
             "  كلمة المرور الرئيسية: 41 رسالةً، وكلها باقية هنا.",
-            f"والمستعمل من حجمه {percent}%، فالأنسب POP3 مع after=30 وdele=expunge: تزول بذلك 150.0 كيلوبايت"])
+            f"والمستعمل من حجمه {percent}%، فالأنسب POP3 مع after=30 وdele=expunge، ونسخة احتياطية من ذلك الحاسوب: مع الوقت يتحرر بذلك 150.0 كيلوبايت"])
 
     # what the guide foretold: it is what happens
     server.run("pop", user.address, "after=quit", "dele=expunge")
@@ -147,7 +147,7 @@ def test_one_computer_with_pop_and_a_nearly_full_quota(server):
     assert numbers["messages"] == 0 and numbers["taken_and_here"] == [] and numbers["pop"]["shown"]["messages"] == 0
     says(texts, en=["is empty", "  the main password: 82 messages. Still here: 0. Nowhere on the server any more: 82.", "counts twice",
                     "it is safer to back up that computer"],
-         ar=["الصندوق فارغ", "82 رسالةً. الباقي منها هنا 0، وما ليس له أثر على الخادم 82.", "فالأسلم أن تُحفظ نسخة احتياطية"])
+         ar=["الصندوق فارغ", "82 رسالةً. الباقي منها هنا 0، وما لم يبقَ له أثر على الخادم 82.", "فالأسلم أن تُحفظ نسخة احتياطية"])
 
 
 def test_a_new_account(server):

@@ -1,6 +1,7 @@
 /* Numbers of a mailbox. What POP3 would show is asked of account_downloads, as a session does; flags are read mailbox by mailbox. */
 #include "server/core/facts.h"
 
+#include "auth/device.h"
 #include "base/clock.h"
 #include "server/core/maildrop.h"
 
@@ -61,70 +62,141 @@ static void add(struct facts_amount *amount, uint64_t bytes, bool unread)
     amount->unread_bytes += unread ? bytes : 0;
 }
 
-static void count_drop(struct facts_amount *all, struct facts_amount *old, int64_t old_before_s,
-    const struct maildrop *drop, const struct uidset *unread, const struct store_download *list,
-    size_t count)
+/* What a policy shows, as it is and with window=all; the mailboxes are the same. What of them nobody has read. */
+struct shown {
+    struct maildrop drop, all;
+    const int64_t *devices; /* that may come again */
+    size_t device_count;
+    struct uidset *unread; /* owned; for each of the boxes of `all` */
+    int64_t old_before_s;
+};
+
+static void shown_done(struct shown *shown)
 {
-    size_t box = 0;
-    for (size_t i = 0; i < count; i++) {
-        while (drop->boxes[box] != list[i].mailbox) /* few, and mostly the same again */
-            box = (box + 1) % drop->box_count;
-        bool is_unread = uidset_has(&unread[box], list[i].entry.uid);
-        add(all, list[i].entry.size, is_unread);
-        if (list[i].entry.received_s < old_before_s)
-            add(old, list[i].entry.size, is_unread);
-    }
+    for (size_t i = 0; i < shown->all.box_count; i++)
+        uidset_done(&shown->unread[i]);
+    free(shown->unread);
+    maildrop_done(&shown->all);
+    maildrop_done(&shown->drop);
 }
 
-static enum err collect_drop(struct account *account, const struct pop_policy *policy,
-    struct mailbox_facts *facts, enum facts_drop which)
+/* To be released also after an error. */
+static enum err shown_open(
+    struct account *account, const struct pop_policy *policy, struct shown *shown)
 {
-    struct maildrop drop;
-    struct store_download *list = NULL;
-    size_t count = 0;
-    bool damaged = false;
-    enum err e = maildrop_open(account, policy, 0, &drop);
-    struct uidset *unread = mem_zalloc(drop.box_count + 1, sizeof *unread);
-    for (size_t i = 0; i < drop.box_count; i++) {
-        uidset_init(&unread[i]);
+    struct pop_policy all = *policy;
+    all.window = POP_WINDOW_ALL;
+    all.newest = 0;
+    enum err e = maildrop_open(account, policy, 0, &shown->drop);
+    enum err all_e = maildrop_open(account, &all, 0, &shown->all);
+    e = e == ERR_OK ? all_e : e;
+    shown->unread = mem_zalloc(shown->all.box_count + 1, sizeof *shown->unread);
+    for (size_t i = 0; i < shown->all.box_count; i++) {
+        uidset_init(&shown->unread[i]);
         if (e == ERR_OK)
-            e = read_unread(account, drop.boxes[i], &unread[i]);
+            e = read_unread(account, shown->all.boxes[i], &shown->unread[i]);
     }
-    if (e == ERR_OK)
-        e = account_downloads(account, &drop.view, &list, &count, &damaged);
-    if (e == ERR_OK) {
-        count_drop(&facts->drops[which], &facts->drops[which + 1],
-            clock_wall_s() - (int64_t)facts->days * DAY_S, &drop, unread, list, count);
+    return e;
+}
+
+static bool is_unread(const struct shown *shown, const struct store_download *one)
+{
+    for (size_t i = 0; i < shown->all.box_count; i++)
+        if (shown->all.boxes[i] == one->mailbox)
+            return uidset_has(&shown->unread[i], one->entry.uid);
+    return false;
+}
+
+/* which, and behind it the old of it. */
+static enum err collect_drop(struct account *account, const struct shown *shown,
+    const struct maildrop *drop, struct mailbox_facts *facts, enum facts_drop which)
+{
+    struct store_download *list;
+    size_t count;
+    bool damaged = false;
+    TRY(account_downloads(account, &drop->view, &list, &count, &damaged));
+    for (size_t i = 0; i < count; i++) {
+        bool unread = is_unread(shown, &list[i]);
+        add(&facts->drops[which], list[i].entry.size, unread);
+        if (list[i].entry.received_s < shown->old_before_s)
+            add(&facts->drops[which + 1], list[i].entry.size, unread);
+    }
+    free(list);
+    facts->damaged |= damaged;
+    return ERR_OK;
+}
+
+static int by_email(const void *a, const void *b)
+{
+    const struct store_download *one = a, *two = b;
+    return one->entry.email < two->entry.email ? -1 : one->entry.email > two->entry.email;
+}
+
+/* What any of the devices has taken long enough ago; each message once. */
+static enum err collect_due(struct account *account, const struct shown *shown,
+    const struct maildrop *drop, struct mailbox_facts *facts)
+{
+    struct store_download_view view = drop->view;
+    struct store_download *all = NULL;
+    size_t all_count = 0;
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < shown->device_count && e == ERR_OK; i++) {
+        struct store_download *list = NULL;
+        size_t count = 0;
+        view.device = shown->devices[i];
+        e = account_downloads_due(account, &view, shown->old_before_s, &list, &count);
+        if (e != ERR_OK || count == 0) {
+            free(e == ERR_OK ? list : NULL);
+            continue;
+        }
+        all = mem_realloc(all, (all_count + count) * sizeof *all);
+        memcpy(all + all_count, list, count * sizeof *all);
+        all_count += count;
         free(list);
     }
-    facts->damaged |= damaged;
-    for (size_t i = 0; i < drop.box_count; i++)
-        uidset_done(&unread[i]);
-    free(unread);
-    maildrop_done(&drop);
+    if (all_count > 0)
+        qsort(all, all_count, sizeof *all, by_email);
+    for (size_t i = 0; i < all_count && e == ERR_OK; i++)
+        if (i == 0 || all[i].entry.email != all[i - 1].entry.email)
+            add(&facts->drops[FACTS_DUE], all[i].entry.size, is_unread(shown, &all[i]));
+    free(all);
+    return e;
+}
+
+/* With POP3 off nothing is shown of what came before it is switched on. */
+static enum err collect_pop(struct account *account, const struct pop_policy *policy,
+    bool pop_is_on, struct shown *shown, struct mailbox_facts *facts)
+{
+    enum err e = shown_open(account, policy, shown);
+    if (e == ERR_OK && (pop_is_on || policy->window != POP_WINDOW_NOW))
+        e = collect_drop(account, shown, &shown->drop, facts, FACTS_SHOWN);
+    if (e == ERR_OK)
+        e = collect_drop(account, shown, &shown->all, facts, FACTS_ALL);
+    if (e == ERR_OK)
+        e = collect_due(account, shown, pop_is_on ? &shown->drop : &shown->all, facts);
+    shown_done(shown);
     return e;
 }
 
 /* ---- all of it ---- */
 
 enum err facts_collect(struct account *account, const struct pop_policy *policy, bool pop_is_on,
-    struct arena *arena, struct mailbox_facts *out_facts)
+    const int64_t *devices, size_t device_count, int64_t now_s, struct arena *arena,
+    struct mailbox_facts *out_facts)
 {
     struct mailbox_facts facts = { .days = policy->after == POP_AFTER_DAYS && policy->after_days
                                                ? policy->after_days
                                                : FACTS_DAYS_DEFAULT };
+    struct shown shown = { .devices = devices,
+        .device_count = device_count,
+        .old_before_s = now_s - (int64_t)facts.days * DAY_S };
     struct account_usage usage;
-    struct pop_policy all = *policy;
-    all.window = POP_WINDOW_ALL;
-    all.newest = 0;
     TRY(account_usage(account, &usage));
     facts.messages = usage.messages;
     facts.bytes = usage.bytes;
     TRY(collect_folders(account, arena, &facts));
-    if (pop_is_on || policy->window != POP_WINDOW_NOW)
-        TRY(collect_drop(account, policy, &facts, FACTS_SHOWN));
-    TRY(collect_drop(account, &all, &facts, FACTS_ALL));
     TRY(account_taken(account, arena, &facts.taken, &facts.taken_count));
+    TRY(collect_pop(account, policy, pop_is_on, &shown, &facts));
     *out_facts = facts;
     return ERR_OK;
 }
@@ -135,8 +207,16 @@ enum err facts_of_user(struct store *store, struct directory *directory, struct 
     struct user user;
     struct pop_policy policy;
     struct account *account;
+    struct device *list;
+    size_t count;
     TRY(directory_user_by_id(directory, id, &user));
     TRY(directory_pop_policy(directory, &user, &policy));
+    TRY(directory_devices(directory, &user, arena, &list, &count));
+    int64_t *devices = arena_zalloc(arena, count, sizeof *devices);
+    if (!devices)
+        return ERR_LIMIT;
+    for (size_t i = 0; i < count; i++)
+        devices[i] = list[i].id;
     enum err e = store_account(store, id, false, &account);
     if (e == ERR_NOT_FOUND) { /* nothing came yet */
         *out_facts = (struct mailbox_facts){ .days = FACTS_DAYS_DEFAULT };
@@ -145,7 +225,8 @@ enum err facts_of_user(struct store *store, struct directory *directory, struct 
         return ERR_OK;
     }
     TRY(e);
-    e = facts_collect(account, &policy, user.services & USER_POP3, arena, out_facts);
+    e = facts_collect(account, &policy, user.services & USER_POP3, devices, count, clock_wall_s(),
+        arena, out_facts);
     account_unref(account);
     return e;
 }
@@ -158,7 +239,7 @@ static const char *const use_names[] = { [STORE_USE_NONE] = "none",
     [STORE_USE_JUNK] = "junk",
     [STORE_USE_SENT] = "sent",
     [STORE_USE_TRASH] = "trash" };
-static const char *const drop_names[FACTS_DROPS] = { "shown", "old", "all", "all-old" };
+static const char *const drop_names[FACTS_DROPS] = { "shown", "old", "all", "all-old", "due" };
 
 const char *facts_use_name(enum store_special_use use)
 {

@@ -4,7 +4,7 @@
  *     usage 26 4194304                   messages, bytes
  *     folder 20 3 3145728 none INBOX     messages, unread, bytes, special use, name
  *     days 30                            of what is "old" below
- *     pop shown 12 1048576 3 2048        messages, bytes, of them unread: messages, bytes; so also "pop old", "pop all", "pop all-old"
+ *     pop shown 12 1048576 3 2048        messages, bytes, of them unread: messages, bytes; so also old, all, all-old, due
  *     taken 2 17                         device, messages that it took and that are here still
  *     damaged                            some messages cannot be read; they are left out */
 #ifndef SERVER_CORE_FACTS_H
@@ -30,6 +30,7 @@ enum facts_drop {
     FACTS_OLD,     /* of these, what arrived more than `days` ago */
     FACTS_ALL,     /* the same with window=all and newest=all */
     FACTS_ALL_OLD,
+    FACTS_DUE, /* what devices that may come again took more than `days` ago: with after=DAYS it goes when they come next */
     FACTS_DROPS
 };
 
@@ -45,9 +46,10 @@ struct mailbox_facts {
     bool damaged;
 };
 
-/* From an account that is there. POP3 that is off shows nothing that has come so far where the policy says window=now. Reads, and holds no lock for longer than
+/* From an account that is there. devices: those that may come again, 0 for the main password. POP3 that is off shows nothing that has come so far where the policy says window=now. Reads, and holds no lock for longer than
  * one mailbox takes. */
-enum err MUST_USE facts_collect(struct account *account, const struct pop_policy *policy, bool pop_is_on, struct arena *arena, struct mailbox_facts *out_facts);
+enum err MUST_USE facts_collect(struct account *account, const struct pop_policy *policy, bool pop_is_on, const int64_t *devices, size_t device_count, int64_t now_s,
+        struct arena *arena, struct mailbox_facts *out_facts);
 /* The same by the user's id; makes no account. ERR_NOT_FOUND: no such user. */
 enum err MUST_USE facts_of_user(struct store *store, struct directory *directory, struct slice id, struct arena *arena, struct mailbox_facts *out_facts);
 

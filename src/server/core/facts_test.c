@@ -11,6 +11,7 @@
 
 #define DAY_S 86400
 
+static const int64_t devices[] = { 0, 7 };
 static char folder[64];
 static struct store *store;
 static struct account *account;
@@ -89,7 +90,7 @@ static void what_pop_would_show(void **state)
     file("Sent", STORE_SEEN, 1);
     file("Archive", STORE_SEEN, 400);
 
-    assert_ok(facts_collect(account, &policy, true, &arena, &facts));
+    assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
     assert_int_equal(facts.messages, 5);
     assert_int_equal(facts.bytes, 500);
     assert_int_equal(facts.days, FACTS_DAYS_DEFAULT);
@@ -103,9 +104,10 @@ static void what_pop_would_show(void **state)
     assert_drop(&facts, FACTS_ALL_OLD, 2, 1);
 
     policy.since_ms = 0;
-    assert_ok(facts_collect(account, &policy, true, &arena, &facts));
+    assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
     assert_drop(&facts, FACTS_SHOWN, 3, 2);
-    assert_ok(facts_collect(account, &policy, false, &arena, &facts)); /* on from now */
+    assert_ok(facts_collect(
+        account, &policy, false, devices, 2, clock_wall_s(), &arena, &facts)); /* on from now */
     assert_drop(&facts, FACTS_SHOWN, 0, 0);
 
     policy.window = POP_WINDOW_DAYS;
@@ -114,16 +116,55 @@ static void what_pop_would_show(void **state)
     policy.with_sent = true;
     policy.after = POP_AFTER_DAYS;
     policy.after_days = 10;
-    assert_ok(facts_collect(account, &policy, false, &arena, &facts));
+    assert_ok(facts_collect(account, &policy, false, devices, 2, clock_wall_s(), &arena, &facts));
     assert_int_equal(facts.days, 10);
     assert_drop(&facts, FACTS_SHOWN, 3, 2);
     assert_drop(&facts, FACTS_OLD, 1, 1);
     assert_drop(&facts, FACTS_ALL, 5, 2);
     assert_drop(&facts, FACTS_ALL_OLD, 3, 1);
     policy.newest = 1;
-    assert_ok(facts_collect(account, &policy, false, &arena, &facts));
+    assert_ok(facts_collect(account, &policy, false, devices, 2, clock_wall_s(), &arena, &facts));
     assert_drop(&facts, FACTS_SHOWN, 1, 0);
     assert_drop(&facts, FACTS_ALL, 5, 2);
+}
+
+/* Ends a session of a device that took the first `count` of the inbox. */
+static void take(int64_t device, size_t count)
+{
+    struct store_download *list;
+    struct store_downloaded at[8] = { 0 };
+    size_t there, removed;
+    bool damaged;
+    int64_t inbox = box("INBOX");
+    struct store_download_view view = { .device = device, .mailboxes = &inbox, .mailbox_count = 1 };
+    assert_ok(account_downloads(account, &view, &list, &there, &damaged));
+    for (size_t i = 0; i < count; i++)
+        at[i] = (struct store_downloaded){
+            .mailbox = inbox, .uid = list[i].entry.uid, .email = list[i].entry.email, .taken = true
+        };
+    free(list);
+    assert_ok(account_download_end(account,
+        &(struct store_download_end){
+            .device = device, .at = at, .count = count, .removal = STORE_REMOVE_HIDE },
+        &removed));
+}
+
+static void what_is_due(void **state)
+{
+    (void)state;
+    struct mailbox_facts facts;
+    struct pop_policy policy = { 0 };
+    for (int i = 0; i < 4; i++)
+        file("INBOX", i == 0 ? 0 : STORE_SEEN, 90);
+    take(0, 2);
+    take(7, 3);
+    take(9, 4); /* was revoked: it does not come again */
+    assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
+    assert_drop(&facts, FACTS_DUE, 0, 0); /* old mail, but taken today */
+    assert_int_equal(facts.taken_count, 3);
+    assert_ok(facts_collect(
+        account, &policy, true, devices, 2, clock_wall_s() + 31 * DAY_S, &arena, &facts));
+    assert_drop(&facts, FACTS_DUE, 3, 1); /* each once */
 }
 
 static void more_unread_than_fit_at_a_time(void **state)
@@ -142,7 +183,7 @@ static void more_unread_than_fit_at_a_time(void **state)
     for (size_t i = 0; i < 40; i++)
         assert_ok(account_append(account, box("INBOX"), items, 500, &result));
     blob_unref(blob);
-    assert_ok(facts_collect(account, &policy, true, &arena, &facts));
+    assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
     assert_int_equal(facts.drops[FACTS_SHOWN].messages, 20000);
     assert_int_equal(facts.drops[FACTS_SHOWN].unread, 20000);
 }
@@ -163,7 +204,8 @@ static void lines_there_and_back(void **state)
         .bytes = 1u << 20,
         .days = 30,
         .damaged = true,
-        .drops = { { 1, 2, 3, 4 }, { 5, 6, 7, 8 }, { 9, 10, 11, 12 }, { 13, 14, 15, 16 } } };
+        .drops = { { 1, 2, 3, 4 }, { 5, 6, 7, 8 }, { 9, 10, 11, 12 }, { 13, 14, 15, 16 },
+            { 17, 18, 19, 20 } } };
     struct facts_folder folders[5];
     struct store_taken taken[3] = { { 0, 5 }, { 2, 6 }, { 9, 7 } };
     for (size_t i = 0; i < 5; i++)
@@ -229,6 +271,6 @@ static void no_folder_is_made(void **state)
 }
 
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-TEST_MAIN(IN_ACCOUNT(what_pop_would_show), IN_ACCOUNT(more_unread_than_fit_at_a_time),
-    IN_ACCOUNT(no_folder_is_made),
+TEST_MAIN(IN_ACCOUNT(what_pop_would_show), IN_ACCOUNT(what_is_due),
+    IN_ACCOUNT(more_unread_than_fit_at_a_time), IN_ACCOUNT(no_folder_is_made),
     cmocka_unit_test_setup_teardown(lines_there_and_back, set_up, tear_down))
