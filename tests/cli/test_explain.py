@@ -25,7 +25,7 @@ def message(number, size):
 
 @pytest.fixture
 def server():
-    s = Server()
+    s = Server(config={"quota.warn_percent": "0"})
     s.start()
     yield s
     s.close()
