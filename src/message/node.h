@@ -20,10 +20,12 @@
 enum {
     SUMMARY_HEAD_BYTES = 32,
     SUMMARY_TEXTS = 7,                            /* of the facts, in the order of struct msg_facts */
-    SUMMARY_FACTS_BYTES = 12 + SUMMARY_TEXTS * 8, /* date u64, zone u32, then place and length of each text */
+    SUMMARY_FACTS_TEXTS = 20, /* after date u64, zone u32, size of the surrogate u64 */
+    SUMMARY_FACTS_BYTES = SUMMARY_FACTS_TEXTS + SUMMARY_TEXTS * 8, /* place and length of each text */
     SUMMARY_FIELDS_WHOLE = 1,                     /* every kept field is there */
     SUMMARY_HAS_ATTACHMENT = 2,
     SUMMARY_IS_REPLY = 4,
+    SUMMARY_NEEDS_UTF8 = 128, /* the highest: store/sql.c looks for it */
 };
 
 enum node_kind {

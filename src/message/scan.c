@@ -12,7 +12,9 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "base/utf8.h"
 #include "message/address.h"
+#include "message/downgrade.h"
 #include "message/form.h"
 #include "message/head.h"
 #include "message/header.h"
@@ -76,7 +78,7 @@ struct msg_scan {
     struct buf header;
     size_t field_start;   /* in `header`, of the current field */
     size_t headers_bytes; /* of all sections so far */
-    bool field_cut;
+    bool field_cut, section_cut, section_utf8;
 
     struct part *parts; /* owned */
     size_t parts_count, parts_cap;
@@ -91,6 +93,8 @@ struct msg_scan {
     bool fields_whole;
     bool has_attachment;
     bool is_reply;
+    bool needs_utf8, growth_unknown;
+    int64_t growth; /* of the headers, in ASCII */
     int64_t date_s;
     int32_t date_tz_min;
     struct {
@@ -221,7 +225,7 @@ static void part_start(struct msg_scan *scan)
     buf_clear(&scan->header);
     scan->in_header = true;
     scan->field_start = 0;
-    scan->field_cut = false;
+    scan->field_cut = scan->section_cut = scan->section_utf8 = false;
     scan->header_line_len = 0;
 }
 
@@ -554,6 +558,18 @@ static void text_start(struct msg_scan *scan, const struct mime *multipart)
     part->strings_len = buf_len(&scan->strings) - part->strings_at;
 }
 
+/* What RFC 6858 makes of the section is longer or shorter by so much. */
+static void measure_surrogate(struct msg_scan *scan)
+{
+    if (!scan->section_utf8)
+        return;
+    scan->needs_utf8 = true;
+    scan->growth_unknown |= scan->section_cut;
+    if (!scan->growth_unknown)
+        scan->growth += (int64_t)msg_downgrade_header_len(buf_slice(&scan->header)) -
+                        (int64_t)buf_len(&scan->header);
+}
+
 /* The header section of the current part ends here; its body begins. */
 static void header_finish(struct msg_scan *scan)
 {
@@ -566,6 +582,7 @@ static void header_finish(struct msg_scan *scan)
     part->strings_at = buf_len(&scan->strings);
     scan->headers_bytes += buf_len(&scan->header);
     scan->in_header = false;
+    measure_surrogate(scan);
     struct mime mime = { .encoding = SLICE("7bit") };
     if (header_take(scan, &mime) != ERR_OK)
         strings_give_up(scan, part);
@@ -590,6 +607,7 @@ static void header_add(struct msg_scan *scan, struct slice piece, bool ends_line
         }
     }
     scan->header_line_len += piece.len;
+    scan->section_utf8 |= !slice_is_ascii(piece);
     if (ends_line) {
         bool blank = scan->header_line_len == 1 ||
                      (scan->header_line_len == 2 && scan->header_first == '\r');
@@ -610,7 +628,7 @@ static void header_add(struct msg_scan *scan, struct slice piece, bool ends_line
         buf_add(&scan->header, piece);
         return;
     }
-    scan->field_cut = true;
+    scan->field_cut = scan->section_cut = true;
     if (scan->open_count == 1)
         scan->fields_whole = false;
     buf_add(&scan->header, slice_sub(piece, 0, room));
@@ -821,9 +839,14 @@ static void write_facts(struct msg_scan *scan, size_t place, struct buf *out)
     put_u32(facts, (uint64_t)scan->date_s & UINT32_MAX);
     put_u32(facts + 4, (uint64_t)scan->date_s >> 32);
     put_u32(facts + 8, (uint32_t)scan->date_tz_min);
+    uint64_t surrogate = scan->growth_unknown || !scan->needs_utf8
+                             ? 0
+                             : scan->offset + (uint64_t)scan->growth;
+    put_u32(facts + 12, surrogate & UINT32_MAX);
+    put_u32(facts + 16, surrogate >> 32);
     for (size_t i = 0; i < SUMMARY_TEXTS; i++) {
-        put_u32(facts + 12 + 8 * i, place + SUMMARY_FACTS_BYTES + scan->facts[i].at);
-        put_u32(facts + 16 + 8 * i, scan->facts[i].len);
+        put_u32(facts + SUMMARY_FACTS_TEXTS + 8 * i, place + SUMMARY_FACTS_BYTES + scan->facts[i].at);
+        put_u32(facts + SUMMARY_FACTS_TEXTS + 4 + 8 * i, scan->facts[i].len);
     }
     buf_add(out, slice_from(facts, sizeof facts));
     buf_add(out, buf_slice(&scan->facts_text));
@@ -876,6 +899,8 @@ static enum err write_summary(struct msg_scan *scan, struct buf *out)
         head[1] |= SUMMARY_HAS_ATTACHMENT;
     if (scan->is_reply)
         head[1] |= SUMMARY_IS_REPLY;
+    if (scan->needs_utf8)
+        head[1] |= (char)SUMMARY_NEEDS_UTF8;
     put_u32(head + 24, buf_len(out) - start);
     write_facts(scan, buf_len(out) - start, out);
     put_u32(head + 28, buf_len(out) - start);

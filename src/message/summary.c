@@ -27,6 +27,11 @@ static uint32_t get_u32(struct slice bytes, size_t at)
     return le32toh(number);
 }
 
+static uint64_t get_u64(struct slice bytes, size_t at)
+{
+    return get_u32(bytes, at) | (uint64_t)get_u32(bytes, at + 4) << 32;
+}
+
 bool msg_summary_is_older(struct slice bytes)
 {
     return bytes.len && slice_at(bytes, 0) > 0 && slice_at(bytes, 0) < MSG_SUMMARY_VERSION;
@@ -52,8 +57,8 @@ enum err msg_summary_open(struct slice bytes, struct msg_summary *out_summary)
         SUMMARY_FACTS_BYTES)
         return ERR_CORRUPT;
     for (size_t i = 0; i < SUMMARY_TEXTS; i++) {
-        uint32_t at = get_u32(bytes, summary.private_offsets[AT_FACTS] + 12 + 8 * i);
-        uint32_t len = get_u32(bytes, summary.private_offsets[AT_FACTS] + 16 + 8 * i);
+        uint32_t at = get_u32(bytes, summary.private_offsets[AT_FACTS] + SUMMARY_FACTS_TEXTS + 8 * i);
+        uint32_t len = get_u32(bytes, summary.private_offsets[AT_FACTS] + SUMMARY_FACTS_TEXTS + 4 + 8 * i);
         if (at > bytes.len || len > bytes.len - at)
             return ERR_CORRUPT;
     }
@@ -345,12 +350,13 @@ void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts)
     size_t at = summary->private_offsets[AT_FACTS];
     struct slice texts[SUMMARY_TEXTS];
     for (size_t i = 0; i < SUMMARY_TEXTS; i++)
-        texts[i] =
-            slice_sub(bytes, get_u32(bytes, at + 12 + 8 * i), get_u32(bytes, at + 16 + 8 * i));
-    uint64_t date = get_u32(bytes, at) | (uint64_t)get_u32(bytes, at + 4) << 32;
+        texts[i] = slice_sub(bytes, get_u32(bytes, at + SUMMARY_FACTS_TEXTS + 8 * i),
+            get_u32(bytes, at + SUMMARY_FACTS_TEXTS + 4 + 8 * i));
+    uint64_t date = get_u64(bytes, at);
     *out_facts = (struct msg_facts){
         .date_s = (int64_t)date,
         .date_tz_min = (int32_t)get_u32(bytes, at + 8),
+        .surrogate_bytes = get_u64(bytes, at + 12),
         .subject = texts[0],
         .from = texts[1],
         .to = texts[2],
@@ -360,6 +366,7 @@ void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts)
         .base_subject = texts[6],
         .is_reply = summary->private_offsets[AT_FLAGS] & SUMMARY_IS_REPLY,
         .has_attachment = summary->private_offsets[AT_FLAGS] & SUMMARY_HAS_ATTACHMENT,
+        .needs_utf8 = summary->private_offsets[AT_FLAGS] & SUMMARY_NEEDS_UTF8,
     };
 }
 

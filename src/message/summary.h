@@ -14,7 +14,7 @@
 #include "base/slice.h"
 #include "message/source.h"
 
-#define MSG_SUMMARY_VERSION 2u
+#define MSG_SUMMARY_VERSION 3u
 
 struct msg_scan; /* the one-pass scanner */
 
@@ -91,6 +91,8 @@ struct msg_facts {
     struct slice base_subject; /* RFC 5256 §2.1, UTF-8 */
     bool is_reply;             /* RFC 5256 §3: reply or forward, by its subject */
     bool has_attachment;
+    bool needs_utf8;          /* a header section holds bytes that are not ASCII (RFC 6532) */
+    uint64_t surrogate_bytes; /* then: the message's size after msg_downgrade_feed; 0 = not known, a field was too long */
 };
 void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts);
 
