@@ -1055,7 +1055,7 @@ static void older_files_are_read_and_upgraded(void **state)
     append("INBOX", message(100), 0);
     close_all();
     make_older("DROP TABLE text_filter; DROP TABLE download; ALTER TABLE account DROP COLUMN warned;"
-               "PRAGMA user_version=2");
+               "DROP INDEX summary_utf8; PRAGMA user_version=2");
 
     struct account *snapshot;
     char parent[80];
@@ -1089,7 +1089,8 @@ static void older_files_are_read_and_upgraded(void **state)
         close_all();
         assert_int_equal(findings_of(false), 0);
     }
-    make_older("DROP TABLE download; ALTER TABLE account DROP COLUMN warned; PRAGMA user_version=3");
+    make_older("DROP TABLE download; ALTER TABLE account DROP COLUMN warned;"
+               "DROP INDEX summary_utf8; PRAGMA user_version=3");
     open_all();
     assert_downloads("INBOX");
     close_all();
@@ -1100,7 +1101,7 @@ static void older_files_are_read_and_upgraded(void **state)
         assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), true, &account));
         store_close(store);
     }
-    make_older("PRAGMA user_version=5");
+    make_older("PRAGMA user_version=6");
     open_all();
     assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
 }

@@ -4,6 +4,7 @@
 #include "store/account.h"
 
 #include "base/arena.h"
+#include "message/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +132,31 @@ static enum err take_hidden_out(
     return sift(account, view, statement, is_out_of_sight, false, all);
 }
 
+/* Which headers are not ASCII. In the order of emails, as all is. */
+static enum err mark_utf8(struct account *account, struct downloads *all)
+{
+    sqlite3_stmt *statement;
+    size_t at = 0;
+    TRY(sql_get(account, SQL_SUMMARIES_UTF8, &statement));
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        int64_t email = sqlite3_column_int64(statement, 0);
+        while (at < all->count && all->at[at].entry.email < email)
+            at++;
+        if (at == all->count || all->at[at].entry.email != email)
+            continue;
+        struct msg_summary summary;
+        struct msg_facts facts = { 0 };
+        if (msg_summary_open(sql_bytes(statement, 1), &summary) == ERR_OK)
+            msg_facts(&summary, &facts);
+        all->at[at].may_need_utf8 = true;
+        all->at[at].surrogate_bytes = facts.surrogate_bytes;
+    }
+}
+
 static enum err downloads(struct account *account, const struct store_download_view *view,
     struct downloads *all, bool *out_damaged)
 {
@@ -141,7 +167,7 @@ static enum err downloads(struct account *account, const struct store_download_v
         memmove(all->at, all->at + older, view->newest * sizeof *all->at);
         all->count = view->newest;
     }
-    return ERR_OK;
+    return mark_utf8(account, all);
 }
 
 static enum err give(

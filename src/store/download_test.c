@@ -71,14 +71,11 @@ static struct mailbox box(const char *name)
     return found;
 }
 
-/* Files a message that is named by one letter. */
-static void file(const char *mailbox, char name, unsigned flags, int64_t received_s)
+static void file_as(const char *mailbox, const char *text, unsigned flags, int64_t received_s)
 {
     struct blob *blob;
-    char text[64];
-    int len = snprintf(text, sizeof text, "Subject: %c\r\n\r\nbody\r\n", name);
     assert_ok(blob_new(store, MESSAGE_BYTES_MAX, &blob));
-    assert_ok(blob_write(blob, slice_from(text, (size_t)len)));
+    assert_ok(blob_write(blob, slice_of(text)));
     assert_ok(blob_finish(blob));
     struct store_append item = {
         .blob = blob, .flags = { .system = flags }, .received_s = received_s
@@ -86,6 +83,19 @@ static void file(const char *mailbox, char name, unsigned flags, int64_t receive
     struct store_append_result result;
     assert_ok(account_append(account, box(mailbox).id, &item, 1, &result));
     blob_unref(blob);
+}
+
+static void file_text(const char *mailbox, const char *text)
+{
+    file_as(mailbox, text, 0, 0);
+}
+
+/* Files a message that is named by one letter. */
+static void file(const char *mailbox, char name, unsigned flags, int64_t received_s)
+{
+    char text[64];
+    (void)snprintf(text, sizeof text, "Subject: %c\r\n\r\nbody\r\n", name);
+    file_as(mailbox, text, flags, received_s);
 }
 
 static char name_of(int64_t email)
@@ -408,7 +418,50 @@ static void what_is_here_of_what_was_taken(void **state)
     assert_int_equal(list[1].messages, 1);
 }
 
+static void assert_utf8(size_t index, bool may_need, uint64_t surrogate_bytes)
+{
+    struct store_download_view view = view_of(0, "INBOX", "Archive");
+    struct store_download *list;
+    size_t count;
+    bool damaged;
+    assert_ok(account_downloads(account, &view, &list, &count, &damaged));
+    assert_true(index < count);
+    assert_int_equal(list[index].may_need_utf8, may_need);
+    assert_int_equal(list[index].surrogate_bytes, surrogate_bytes);
+    free(list);
+}
+
+/* Whose header is not ASCII is known without a look at it; of a summary of another version it is not known. */
+static void headers_in_utf8(void **state)
+{
+    (void)state;
+    static const char *const wide = "Subject: =?utf-8?B?w6k=?=\r\n\r\nbody\r\n";
+    file("INBOX", 'a', 0, 0);
+    file_text("Archive", "Subject: é\r\n\r\nbody\r\n");
+    file_text("INBOX", "Subject: e\r\n\r\nbodé\r\n");
+    for (int i = 0; i < 2; i++) {
+        assert_utf8(0, false, 0);
+        assert_utf8(1, true, strlen(wide));
+        assert_utf8(2, false, 0);
+        close_all();
+        open_all();
+    }
+    struct store_rows rows;
+    assert_ok(account_read(account,
+        &(struct store_read_args){ .mailbox = box("INBOX").id, .need = STORE_NEED_SUMMARY }, &arena,
+        &rows));
+    struct store_derived older = {
+        .kind = STORE_DERIVED_SUMMARY, .email = rows.at[0].email, .bytes = SLICE("\002\001")
+    };
+    assert_ok(account_keep_derived(account, &older, 1));
+    assert_utf8(0, true, 0);
+    older.bytes = rows.at[0].summary;
+    assert_ok(account_keep_derived(account, &older, 1));
+    assert_utf8(0, false, 0);
+}
+
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(what_is_shown), IN_ACCOUNT(what_was_removed_is_not_shown_again),
     IN_ACCOUNT(each_device_has_its_list), IN_ACCOUNT(what_was_taken_may_go),
-    IN_ACCOUNT(what_is_due), IN_ACCOUNT(what_is_here_of_what_was_taken), IN_ACCOUNT(gone_meanwhile))
+    IN_ACCOUNT(what_is_due), IN_ACCOUNT(what_is_here_of_what_was_taken), IN_ACCOUNT(gone_meanwhile),
+    IN_ACCOUNT(headers_in_utf8))

@@ -7,6 +7,7 @@
 #include "store/sql.h"
 
 #include "base/arena.h"
+#include "message/summary.h"
 #include "store/account.h"
 
 #include <assert.h>
@@ -41,12 +42,17 @@ static const char schema[] =
     "NULL,"
     " next INTEGER NOT NULL, attempts INTEGER NOT NULL);";
 
+/* By the first two bytes (message/node.h): a summary that says so, or one of another version, which does not say. Few are, so nobody pays for the others. */
+#define SUMMARY_MAY_NEED_UTF8 "substr(bytes,1,1)<>x'03' OR substr(bytes,2,1)>=x'80'"
+_Static_assert(MSG_SUMMARY_VERSION == 3, "the index is to be made anew, by an upgrade");
+
 /* What later versions added: from STORE_SCHEMA_VERSION_OLDEST on, one each. A new database runs through them too. */
 static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OLDEST] = {
     "CREATE TABLE text_filter(email INTEGER PRIMARY KEY, bytes BLOB NOT NULL);",
     "CREATE TABLE download(email INTEGER NOT NULL, device INTEGER NOT NULL, taken INTEGER NOT NULL,"
     " hidden INTEGER NOT NULL, PRIMARY KEY(email, device)) WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;",
+    "CREATE INDEX summary_utf8 ON summary(email) WHERE " SUMMARY_MAY_NEED_UTF8 ";",
 };
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -155,6 +161,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_SUMMARY_INSERT] = "INSERT INTO summary VALUES(?1, ?2)",
     [SQL_SUMMARY_DELETE] = "DELETE FROM summary WHERE email=?1",
     [SQL_SUMMARY_KEEP] = "INSERT OR REPLACE INTO summary SELECT id, ?2 FROM email WHERE id=?1",
+    [SQL_SUMMARIES_UTF8] = "SELECT email, CASE WHEN substr(bytes,1,1)=x'03' THEN bytes END"
+                           " FROM summary WHERE " SUMMARY_MAY_NEED_UTF8 " ORDER BY email",
     [SQL_FILTER_DELETE] = "DELETE FROM text_filter WHERE email=?1",
     [SQL_FILTER_KEEP] = "INSERT OR REPLACE INTO text_filter SELECT id, ?2 FROM email WHERE id=?1",
     [SQL_DOWNLOADS] = "SELECT email, taken, hidden FROM download WHERE device IN (?1, ?2)"

@@ -71,6 +71,7 @@ enum sql {
     SQL_SUMMARY_INSERT,
     SQL_SUMMARY_DELETE,
     SQL_SUMMARY_KEEP,
+    SQL_SUMMARIES_UTF8,
     SQL_FILTER_DELETE,
     SQL_FILTER_KEEP,
     SQL_DOWNLOADS,
@@ -108,9 +109,9 @@ enum sql {
     SQL_COUNT
 };
 
-/* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. 5: whether the owner
- * was warned of the quota. Older ones than the oldest are not read. */
-#define STORE_SCHEMA_VERSION        5
+/* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. 5: whether the owner was warned of the quota.
+ * 6: an index of messages with UTF-8 in their headers. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        6
 #define STORE_SCHEMA_VERSION_OLDEST 2
 #define STORE_SCHEMA_FILTERS        3 /* the first that has them */
 #define STORE_SCHEMA_DOWNLOADS      4
