@@ -21,6 +21,8 @@ enum pop_verb pop_parse_verb(struct slice line, struct slice *out_rest)
         { SLICE_CONST("RSET"), POP_RSET },
         { SLICE_CONST("NOOP"), POP_NOOP },
         { SLICE_CONST("QUIT"), POP_QUIT },
+        { SLICE_CONST("UTF8"), POP_UTF8 },
+        { SLICE_CONST("LANG"), POP_LANG },
     };
     struct slice rest = line, name;
     *out_rest = SLICE_EMPTY;
@@ -32,6 +34,32 @@ enum pop_verb pop_parse_verb(struct slice line, struct slice *out_rest)
             return verbs[i].verb;
         }
     return POP_UNKNOWN;
+}
+
+bool pop_verb_takes_nothing(enum pop_verb verb)
+{
+    return verb == POP_CAPA || verb == POP_STLS || verb == POP_STAT || verb == POP_RSET ||
+           verb == POP_NOOP || verb == POP_QUIT || verb == POP_UTF8;
+}
+
+/* language-range = (1*8ALPHA *("-" 1*8alphanum)) / "*"  RFC 4647 §2.1 */
+enum err pop_parse_language(struct slice rest, struct slice *out_range)
+{
+    struct slice left = slice_trim(rest), range = left, subtag;
+    if (left.len == 0)
+        return ERR_NOT_FOUND;
+    for (bool first = true; !slice_eq(range, SLICE("*")) && slice_cut(&left, '-', &subtag);
+            first = false) {
+        if (subtag.len == 0 || subtag.len > 8 || (left.len == 0 && range.ptr[range.len - 1] == '-'))
+            return ERR_SYNTAX;
+        for (size_t i = 0; i < subtag.len; i++) {
+            char c = ascii_lower(subtag.ptr[i]);
+            if (!(c >= 'a' && c <= 'z') && !(!first && c >= '0' && c <= '9'))
+                return ERR_SYNTAX;
+        }
+    }
+    *out_range = range;
+    return ERR_OK;
 }
 
 enum err pop_parse_number(struct slice rest, uint32_t *out_number)

@@ -51,4 +51,40 @@ static void numbers(void **state)
     assert_err(ERR_SYNTAX, pop_parse_top(SLICE("0 1"), &number, &lines));
 }
 
-TEST_MAIN(cmocka_unit_test(verbs), cmocka_unit_test(numbers))
+static void languages(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum err wanted;
+        const char *range;
+    } rows[] = {
+        { "ar", ERR_OK, "ar" },
+        { " en-GB ", ERR_OK, "en-GB" },
+        { "zh-Hant-TW-x1", ERR_OK, "zh-Hant-TW-x1" },
+        { "abcdefgh-abcd1234", ERR_OK, "abcdefgh-abcd1234" },
+        { "*", ERR_OK, "*" },
+        { "", ERR_NOT_FOUND, "" },
+        { "  ", ERR_NOT_FOUND, "" },
+        { "abcdefghi", ERR_SYNTAX, "" },
+        { "ar-", ERR_SYNTAX, "" },
+        { "-ar", ERR_SYNTAX, "" },
+        { "ar--EG", ERR_SYNTAX, "" },
+        { "a1", ERR_SYNTAX, "" },
+        { "ar-*", ERR_SYNTAX, "" },
+        { "ar en", ERR_SYNTAX, "" },
+        { "عربي", ERR_SYNTAX, "" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct slice range = SLICE_EMPTY;
+        assert_err(rows[i].wanted, pop_parse_language(slice_of(rows[i].text), &range));
+        assert_slice(rows[i].text, range, slice_of(rows[i].range));
+    }
+    struct slice rest;
+    assert_int_equal(pop_parse_verb(SLICE("utf8"), &rest), POP_UTF8);
+    assert_int_equal(pop_parse_verb(SLICE("Lang ar"), &rest), POP_LANG);
+    assert_true(pop_verb_takes_nothing(POP_UTF8));
+    assert_false(pop_verb_takes_nothing(POP_LIST));
+}
+
+TEST_MAIN(cmocka_unit_test(verbs), cmocka_unit_test(numbers), cmocka_unit_test(languages))
