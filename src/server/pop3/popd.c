@@ -6,19 +6,28 @@
 
 #include <stdlib.h>
 
-enum err popd_ok(struct popd_session *s, const char *text)
+enum err popd_ok(struct popd_session *s, enum popd_text text)
 {
-    buf_addf(conn_out(s->conn), "+OK %s\r\n", text);
+    return popd_ok_number(s, text, 0);
+}
+
+enum err popd_ok_number(struct popd_session *s, enum popd_text text, uint64_t number)
+{
+    struct buf *out = conn_out(s->conn);
+    buf_add(out, SLICE("+OK "));
+    popd_text_add(s->lang, text, number, out);
+    buf_add(out, SLICE("\r\n"));
     return ERR_OK;
 }
 
-enum err popd_err(struct popd_session *s, const char *code, const char *text)
+enum err popd_err(struct popd_session *s, const char *code, enum popd_text text)
 {
-    buf_addf(conn_out(s->conn), "-ERR %s%s%s\r\n", code, *code ? " " : "", text);
+    buf_addf(
+        conn_out(s->conn), "-ERR %s%s%s\r\n", code, *code ? " " : "", popd_text(s->lang, text));
     return ERR_OK;
 }
 
-enum err popd_bad(struct popd_session *s, const char *text)
+enum err popd_bad(struct popd_session *s, enum popd_text text)
 {
     s->bad_commands++;
     return popd_err(s, "", text);
@@ -34,7 +43,7 @@ static void *session_open(struct conn *conn, void *listener_arg)
     arena_init(&s->ahead, COMMAND_ARENA_BYTES_MAX);
     conn_deadline(conn, DEADLINE_PRELOGIN_MS);
     struct config *config = server_config(s->server);
-    buf_addf(conn_out(conn), "+OK %s Barid is ready\r\n", config->hostname);
+    buf_addf(conn_out(conn), "+OK %s %s\r\n", config->hostname, popd_text(POPD_EN, POPD_READY));
     config_unref(config);
     return s;
 }
@@ -58,12 +67,12 @@ static void session_close(void *session)
 
 static void session_timeout(void *session)
 {
-    (void)popd_err(session, "[SYS/TEMP]", "No command for too long; nothing was removed");
+    (void)popd_err(session, "[SYS/TEMP]", POPD_IDLE);
 }
 
 static void session_shutdown(void *session)
 {
-    (void)popd_err(session, "[SYS/TEMP]", "The server ends this session; nothing was removed");
+    (void)popd_err(session, "[SYS/TEMP]", POPD_SHUTDOWN);
 }
 
 /* ---- commands ---- */
@@ -85,7 +94,7 @@ static enum err unknown(struct popd_session *s, struct slice line)
         s->closing = true;
         return ERR_OK;
     }
-    return popd_bad(s, "Unknown command, or not possible now");
+    return popd_bad(s, POPD_UNKNOWN);
 }
 
 static enum err run_before_login(
@@ -102,9 +111,13 @@ static enum err run_before_login(
         return popd_cmd_auth(s, rest);
     case POP_STLS:
         return popd_cmd_stls(s);
+    case POP_UTF8:
+        return popd_cmd_utf8(s);
+    case POP_LANG:
+        return popd_cmd_lang(s, rest);
     case POP_QUIT:
         s->closing = true;
-        return popd_ok(s, "Goodbye");
+        return popd_ok(s, POPD_GOODBYE);
     default:
         return unknown(s, line);
     }
@@ -114,6 +127,8 @@ static enum err run(struct popd_session *s, struct slice line)
 {
     struct slice rest;
     enum pop_verb verb = pop_parse_verb(line, &rest);
+    if (pop_verb_takes_nothing(verb) && slice_trim(rest).len)
+        return popd_bad(s, POPD_NO_ARGUMENT);
     if (s->state != POPD_TRANSACTION)
         return run_before_login(s, verb, rest, line);
     switch (verb) {
@@ -134,7 +149,11 @@ static enum err run(struct popd_session *s, struct slice line)
     case POP_RSET:
         return popd_cmd_rset(s);
     case POP_NOOP:
-        return popd_ok(s, "Still here");
+        return popd_ok(s, POPD_STILL_HERE);
+    case POP_LANG:
+        return popd_cmd_lang(s, rest);
+    case POP_UTF8:
+        return popd_bad(s, POPD_UTF8_LATE);
     case POP_QUIT:
         return popd_cmd_quit(s);
     default:
@@ -147,7 +166,7 @@ static void check_bad_commands(struct popd_session *s)
     unsigned most = s->state == POPD_TRANSACTION ? BAD_COMMANDS_MAX : BAD_COMMANDS_MAX_PRELOGIN;
     if (s->bad_commands < most || s->closing)
         return;
-    (void)popd_err(s, "", "Too many bad commands");
+    (void)popd_err(s, "", POPD_TOO_MANY_BAD);
     s->closing = true;
 }
 
@@ -155,13 +174,14 @@ static void check_bad_commands(struct popd_session *s)
 static enum err start_tls(struct popd_session *s)
 {
     s->start_tls = false;
-    (void)popd_ok(s, "Begin TLS");
+    (void)popd_ok(s, POPD_TLS_BEGIN);
     if (conn_starttls(s->conn) != ERR_OK) {
         log_warn("pop3.stls", "conn=%llu peer=%s bytes came before the handshake, dropping",
             conn_id(s->conn), LOG_S(slice_of(conn_peer(s->conn))));
         return ERR_CLOSED;
     }
     s->name[0] = 0;
+    s->lang = POPD_EN;
     login_free(s->login);
     s->login = login_new(s->server, s->conn, PROTOCOL_POP3);
     s->stop_reading = true;
@@ -205,14 +225,14 @@ static enum err step(struct popd_session *s)
         buf_consume(in, line.len);
         if (s->state == POPD_SASL)
             s->state = POPD_AUTHORIZATION;
-        (void)popd_bad(s, "A line ends with CR LF and holds no CR, LF or NUL");
+        (void)popd_bad(s, POPD_LINE_BARE);
         check_bad_commands(s);
         return ERR_OK;
     case WIRE_TOO_LONG:
         s->skipping = true;
         if (s->state == POPD_SASL)
             s->state = POPD_AUTHORIZATION;
-        (void)popd_bad(s, "The line is too long");
+        (void)popd_bad(s, POPD_LINE_LONG);
         if (s->state == POPD_AUTHORIZATION)
             s->closing = true; /* nobody without a login makes us read on */
         check_bad_commands(s);

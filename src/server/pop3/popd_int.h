@@ -3,12 +3,14 @@
 #define SERVER_POP3_POPD_INT_H
 
 #include "auth/pop_policy.h"
+#include "message/downgrade.h"
 #include "proto/pop3/pop_parse.h"
 #include "proto/wire/wire.h"
 #include "server/core/login.h"
 #include "server/core/maildrop.h"
 #include "server/core/server.h"
 #include "server/pop3/popd.h"
+#include "server/pop3/popd_texts.h"
 
 /* One message of the snapshot that the session sees from its login to its end. */
 struct popd_message {
@@ -17,6 +19,8 @@ struct popd_message {
     bool deleted; /* marked; nothing happens before QUIT */
     bool taken;   /* sent whole */
     bool seen;    /* by RETR */
+    bool may_need_utf8;       /* as store_download */
+    uint64_t surrogate_bytes;
 };
 
 enum popd_state {
@@ -31,7 +35,9 @@ struct popd_session {
     enum popd_state state;
     struct wire_line framer;
     bool skipping; /* the rest of a line that is too long */
-    struct login *login;
+    struct login *login; /* NULL after it */
+    enum popd_lang lang; /* of the texts */
+    bool utf8;           /* messages are sent as they are (RFC 6856 §2.1) */
     char name[USER_NAME_BYTES_MAX + 1]; /* what USER said; "" before */
     struct user user;
     struct account *account; /* ref */
@@ -51,16 +57,21 @@ struct popd_session {
     int64_t ahead_mailbox;
 };
 
-enum err popd_ok(struct popd_session *s, const char *text);
-enum err popd_err(struct popd_session *s, const char *code, const char *text);
+enum err popd_ok(struct popd_session *s, enum popd_text text);
+/* With its number. */
+enum err popd_ok_number(struct popd_session *s, enum popd_text text, uint64_t number);
+/* code: "[AUTH]" or "" */
+enum err popd_err(struct popd_session *s, const char *code, enum popd_text text);
 /* Counted as a bad command. */
-enum err popd_bad(struct popd_session *s, const char *text);
+enum err popd_bad(struct popd_session *s, enum popd_text text);
 
 enum err popd_cmd_capa(struct popd_session *s);
 enum err popd_cmd_user(struct popd_session *s, struct slice rest);
 enum err popd_cmd_pass(struct popd_session *s, struct slice rest);
 enum err popd_cmd_auth(struct popd_session *s, struct slice rest);
 enum err popd_cmd_stls(struct popd_session *s);
+enum err popd_cmd_utf8(struct popd_session *s);
+enum err popd_cmd_lang(struct popd_session *s, struct slice rest);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
 
 /* Removes, as the policy has it, what this device took long enough ago. Waits for the disk. */
@@ -79,6 +90,19 @@ enum err popd_cmd_rset(struct popd_session *s);
 enum err popd_cmd_quit(struct popd_session *s);
 /* The message that a number means; NULL and the answer given when it means none. */
 struct popd_message *popd_message(struct popd_session *s, struct slice rest);
+
+/* How many octets RETR sends, dots not doubled. */
+uint64_t popd_size(const struct popd_session *s, const struct popd_message *m);
+
+struct popd_surrogate {
+    bool needed;
+    struct buf bytes; /* owned: the summary */
+    struct msg_summary summary;
+};
+/* Whether the message is to be sent as its surrogate, and what is needed to make it. Cheap where it is not. To be released also after an error. */
+enum err MUST_USE popd_surrogate_open(struct popd_session *s, struct popd_message *m,
+    const struct msg_source *source, struct popd_surrogate *out_surrogate);
+void popd_surrogate_done(struct popd_surrogate *surrogate);
 
 enum err popd_cmd_retr(struct popd_session *s, struct slice rest);
 enum err popd_cmd_top(struct popd_session *s, struct slice rest);

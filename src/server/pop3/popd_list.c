@@ -17,8 +17,10 @@ static enum err take_snapshot(struct popd_session *s, const struct maildrop *dro
             conn_id(s->conn), LOG_S(slice_of(s->user.address)));
     s->messages = mem_alloc(count * sizeof *s->messages);
     for (size_t i = 0; i < count; i++)
-        s->messages[i] =
-            (struct popd_message){ .entry = list[i].entry, .mailbox = list[i].mailbox };
+        s->messages[i] = (struct popd_message){ .entry = list[i].entry,
+            .mailbox = list[i].mailbox,
+            .may_need_utf8 = list[i].may_need_utf8,
+            .surrogate_bytes = list[i].surrogate_bytes };
     s->message_count = count;
     free(list);
     return ERR_OK;
@@ -44,7 +46,7 @@ enum err popd_cmd_stat(struct popd_session *s)
     size_t count = 0;
     for (size_t i = 0; i < s->message_count; i++)
         if (!s->messages[i].deleted) {
-            bytes += s->messages[i].entry.size;
+            bytes += popd_size(s, &s->messages[i]);
             count++;
         }
     buf_addf(conn_out(s->conn), "+OK %zu %llu\r\n", count, (unsigned long long)bytes);
@@ -56,12 +58,11 @@ struct popd_message *popd_message(struct popd_session *s, struct slice rest)
     uint32_t number;
     enum err e = pop_parse_number(rest, &number);
     if (e != ERR_OK) {
-        (void)popd_bad(
-            s, e == ERR_NOT_FOUND ? "A message number is missing" : "That is no message number");
+        (void)popd_bad(s, e == ERR_NOT_FOUND ? POPD_NUMBER_MISSING : POPD_NUMBER_BAD);
         return NULL;
     }
     if (number > s->message_count || s->messages[number - 1].deleted) {
-        (void)popd_err(s, "", "There is no such message");
+        (void)popd_err(s, "", POPD_MESSAGE_NONE);
         return NULL;
     }
     return &s->messages[number - 1];
@@ -75,7 +76,7 @@ static void line(struct popd_session *s, const struct popd_message *m, bool uidl
     if (uidl)
         hex_encode(out, slice_from(m->entry.guid, sizeof m->entry.guid));
     else
-        buf_addu(out, m->entry.size);
+        buf_addu(out, popd_size(s, m));
     buf_add(out, SLICE("\r\n"));
 }
 
@@ -89,7 +90,7 @@ enum err popd_cmd_list(struct popd_session *s, struct slice rest, bool uidl)
         }
         return ERR_OK;
     }
-    (void)popd_ok(s, "Here they are");
+    (void)popd_ok(s, POPD_LISTING);
     for (size_t i = 0; i < s->message_count; i++) {
         if (!s->messages[i].deleted)
             line(s, &s->messages[i], uidl);
@@ -105,14 +106,14 @@ enum err popd_cmd_dele(struct popd_session *s, struct slice rest)
     if (!m)
         return ERR_OK;
     m->deleted = true;
-    return popd_ok(s, "Goes at QUIT");
+    return popd_ok(s, POPD_MARKED);
 }
 
 enum err popd_cmd_rset(struct popd_session *s)
 {
     for (size_t i = 0; i < s->message_count; i++)
         s->messages[i].deleted = false;
-    return popd_ok(s, "Nothing is marked");
+    return popd_ok(s, POPD_UNMARKED);
 }
 
 static enum err update(struct popd_session *s)
@@ -142,9 +143,9 @@ enum err popd_cmd_quit(struct popd_session *s)
     enum err e = update(s);
     server_session_release(s->server_session);
     if (e == ERR_OK)
-        return popd_ok(s, "Goodbye");
+        return popd_ok(s, POPD_GOODBYE);
     log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
         LOG_S(slice_of(s->user.address)), err_name(e));
     return popd_err(
-        s, "[SYS/TEMP]", "What is marked could not be removed; everything is still there");
+        s, "[SYS/TEMP]", POPD_QUIT_FAILED);
 }

@@ -102,54 +102,91 @@ static enum err send_whole(struct popd_session *s, struct wire_dot_out *dots, st
     return conn_send(s->conn, bytes);
 }
 
+/* In pieces; downgrade (NULL: none) makes a surrogate of them. */
 static enum err send_source(struct popd_session *s, const struct msg_source *source,
-    struct top *top, struct wire_dot_out *dots)
+    struct msg_downgrade *downgrade, struct top *top, struct wire_dot_out *dots)
 {
-    struct buf room;
+    struct buf room, surrogate;
     buf_init(&room, 0);
+    buf_init(&surrogate, 0);
     enum err e = ERR_OK;
     for (uint64_t at = 0; at < source->size && e == ERR_OK && !top->done; at += PIECE_BYTES) {
         buf_clear(&room);
+        buf_clear(&surrogate);
         e = msg_source_read(source, at, PIECE_BYTES, &room);
+        struct slice piece = buf_slice(&room);
+        if (downgrade && e == ERR_OK) {
+            msg_downgrade_feed(downgrade, piece, &surrogate);
+            if (source->size - at <= PIECE_BYTES)
+                msg_downgrade_end(downgrade, &surrogate);
+            piece = buf_slice(&surrogate);
+        }
         if (e == ERR_OK)
-            e = send_piece(s, dots, cut(top, buf_slice(&room)));
+            e = send_piece(s, dots, cut(top, piece));
         else
             e = ERR_CLOSED; /* half of it is sent: only an end without the dot tells the client */
     }
     buf_done(&room);
+    buf_done(&surrogate);
     return e;
 }
 
-static enum err send_message(struct popd_session *s, struct popd_message *m, struct top *top)
+static enum err send_surrogate(struct popd_session *s, const struct msg_source *source,
+    const struct msg_summary *summary, struct top *top, struct wire_dot_out *dots)
+{
+    struct msg_downgrade downgrade;
+    msg_downgrade_init(&downgrade, summary);
+    enum err e = send_source(s, source, &downgrade, top, dots);
+    msg_downgrade_done(&downgrade);
+    return e;
+}
+
+/* The answer, whole. */
+static enum err send_from(struct popd_session *s, struct popd_message *m,
+    const struct msg_source *source, const struct popd_surrogate *surrogate, struct top *top)
 {
     struct wire_dot_out dots = { 0 };
-    struct slice bytes = top->active ? (struct slice){ NULL, 0 } : read_ahead(s, m);
-    struct store_body *body = NULL;
-    if (!bytes.ptr) {
-        enum err e = account_body(s->account, m->entry.email, &body);
-        if (e != ERR_OK) {
-            if (e != ERR_NOT_FOUND)
-                log_error("pop3.body", "conn=%llu user=%s uid=%u err=%s telling the client",
-                    conn_id(s->conn), LOG_S(slice_of(s->user.address)), (unsigned)m->entry.uid,
-                    err_name(e));
-            return popd_err(s, "[SYS/TEMP]",
-                "The message was removed by another session, or cannot be read now");
-        }
-    }
-    buf_addf(conn_out(s->conn), "+OK %llu octets\r\n", (unsigned long long)m->entry.size);
-    struct msg_source source = body ? store_body_source(body) : msg_source_memory(bytes);
-    enum err e = ERR_OK;
-    if (source.whole.ptr)
-        e = send_whole(s, &dots, cut(top, source.whole));
+    enum err e;
+    (void)popd_ok_number(s, POPD_OCTETS, popd_size(s, m));
+    if (surrogate->needed)
+        e = send_surrogate(s, source, &surrogate->summary, top, &dots);
+    else if (source->whole.ptr)
+        e = send_whole(s, &dots, cut(top, source->whole));
     else
-        e = send_source(s, &source, top, &dots);
-    store_body_close(body);
+        e = send_source(s, source, NULL, top, &dots);
     TRY(e);
     wire_dot_end(&dots, conn_out(s->conn));
     m->taken |= !top->active || (top->whole && !top->done);
     m->seen |= !top->active;
     s->retrieved += !top->active;
     return ERR_OK;
+}
+
+static enum err unreadable(struct popd_session *s, const struct popd_message *m, enum err e)
+{
+    if (e != ERR_NOT_FOUND)
+        log_error("pop3.body", "conn=%llu user=%s uid=%u err=%s telling the client",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)), (unsigned)m->entry.uid,
+            err_name(e));
+    return popd_err(s, "[SYS/TEMP]", POPD_MESSAGE_GONE);
+}
+
+static enum err send_message(struct popd_session *s, struct popd_message *m, struct top *top)
+{
+    struct slice bytes = top->active ? (struct slice){ NULL, 0 } : read_ahead(s, m);
+    struct store_body *body = NULL;
+    struct popd_surrogate surrogate;
+    if (!bytes.ptr) {
+        enum err e = account_body(s->account, m->entry.email, &body);
+        if (e != ERR_OK)
+            return unreadable(s, m, e);
+    }
+    struct msg_source source = body ? store_body_source(body) : msg_source_memory(bytes);
+    enum err e = popd_surrogate_open(s, m, &source, &surrogate);
+    e = e == ERR_OK ? send_from(s, m, &source, &surrogate, top) : unreadable(s, m, e);
+    popd_surrogate_done(&surrogate);
+    store_body_close(body);
+    return e;
 }
 
 enum err popd_cmd_retr(struct popd_session *s, struct slice rest)
@@ -164,7 +201,7 @@ enum err popd_cmd_top(struct popd_session *s, struct slice rest)
     uint32_t number;
     struct top top = { .active = true, .matched = 2 }; /* a message may begin with its blank line */
     if (pop_parse_top(rest, &number, &top.lines) != ERR_OK)
-        return popd_bad(s, "TOP takes a message number and a number of lines");
+        return popd_bad(s, POPD_TOP_ARGUMENTS);
     top.whole = top.lines >= TOP_WHOLE_LINES;
     struct slice first, left = slice_trim(rest);
     (void)slice_cut(&left, ' ', &first);
