@@ -561,3 +561,51 @@ enum err auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct 
     *out_user = user;
     return ERR_OK;
 }
+
+/* ---- tokens ---- */
+
+/* The user's id stays "" when the token is nobody's. */
+static enum err check_token(struct auth *auth, const struct auth_token *token,
+    auth_token_fn *check_fn, void *check_arg, struct user *out_user)
+{
+    char whose[USER_NAME_BYTES_MAX + 1] = "";
+    struct name named, name;
+    struct password_record record = { 0 };
+    enum err e = check_fn(check_arg, token, whose);
+    if (e != ERR_OK)
+        return e == ERR_AUTH ? ERR_OK : e;
+    name_of(auth, slice_of(whose), &name);
+    name_of(auth, token->named, &named);
+    /* whatever the checker thinks of it: a token opens its owner's mailbox and no other */
+    if (token->named.len && strcmp(named.canonical, name.canonical) != 0)
+        return ERR_OK;
+    e = find_user(auth, &name, out_user, &record);
+    sodium_memzero(&record, sizeof record);
+    return e;
+}
+
+enum err auth_token(struct auth *auth, const struct auth_peer *peer, const struct auth_token *token,
+    auth_token_fn *check_fn, void *check_arg, struct user *out_user, int *out_delay_ms)
+{
+    struct name name;
+    struct user user = { 0 };
+    *out_delay_ms = 0;
+    name_of(auth, token->named, &name);
+    struct attempt attempt = attempt_of(auth, peer, name.key);
+    if (!attempt_begin(auth, &attempt, true, out_delay_ms))
+        return ERR_BUSY;
+    enum err e = token->token.len ? check_token(auth, token, check_fn, check_arg, &user) : ERR_OK;
+    if (e != ERR_OK) {
+        attempt_undo(auth, &attempt, false);
+        return e;
+    }
+    if (!user.id[0]) {
+        *out_delay_ms = attempt_failed(auth, &attempt);
+        return ERR_AUTH;
+    }
+    attempt_undo(auth, &attempt, true);
+    if (!(user.services & peer->service))
+        return ERR_DENIED;
+    *out_user = user;
+    return ERR_OK;
+}

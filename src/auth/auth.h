@@ -59,4 +59,18 @@ enum err MUST_USE auth_scram_keys(struct auth *auth, const struct auth_peer *pee
 enum err MUST_USE auth_scram_end(struct auth *auth, const struct auth_peer *peer, struct slice user_name,
         const struct auth_scram *scram, size_t which, struct user *out_user, int *out_delay_ms);
 
+/* Bearer tokens (OAUTHBEARER, XOAUTH2). Who a token belongs to is for others to say: check_fn is asked, and may wait. named: who the client wants to be, ""
+ * where it does not say. ERR_OK and an address in out_user, NUL-terminated; ERR_AUTH when the token is not good, or not for the one who was named; ERR_BUSY
+ * when that cannot be found out now. */
+struct auth_token {
+    struct slice token, named;
+    struct slice host; /* "" and 0: the client does not say where it is */
+    unsigned port;
+};
+typedef enum err auth_token_fn(
+    void *check_arg, const struct auth_token *token, char out_user[USER_NAME_BYTES_MAX + 1]);
+/* Counts attempts as auth_password does, and gives the same errors; the user's device is 0. */
+enum err MUST_USE auth_token(struct auth *auth, const struct auth_peer *peer, const struct auth_token *token,
+        auth_token_fn *check_fn, void *check_arg, struct user *out_user, int *out_delay_ms);
+
 #endif

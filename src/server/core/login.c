@@ -5,12 +5,14 @@
  *       └────────────────────────┘◄── login_begin starts anew ────┘
  *
  * SCRAM's server-final goes out as a challenge that the client answers with an empty line, because neither IMAP, POP3 nor SMTP carries data
- * with success (RFC 4422 §3.4, §5): `expecting` is then EXPECT_EMPTY, and the user was decided before. */
+ * with success (RFC 4422 §3.4, §5): `expecting` is then EXPECT_EMPTY, and the user was decided before. A token that is refused is told as a challenge
+ * too (RFC 7628 §3.2.3): EXPECT_REFUSED, and nothing that the client says makes it right. */
 #include "server/core/login.h"
 
 #include "base/encode.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "proto/sasl/oauth.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,9 @@ enum expecting {
     EXPECT_CLIENT_FIRST,
     EXPECT_CLIENT_FINAL,
     EXPECT_EMPTY,
+    EXPECT_BEARER,
+    EXPECT_XOAUTH2,
+    EXPECT_REFUSED,
 };
 
 struct mechanism {
@@ -36,6 +41,8 @@ struct mechanism {
 static const struct mechanism mechanisms[] = {
     { SLICE_CONST("SCRAM-SHA-256-PLUS"), EXPECT_CLIENT_FIRST, true, "" },
     { SLICE_CONST("SCRAM-SHA-256"), EXPECT_CLIENT_FIRST, false, "" },
+    { SLICE_CONST("OAUTHBEARER"), EXPECT_BEARER, false, "" },
+    { SLICE_CONST("XOAUTH2"), EXPECT_XOAUTH2, false, "" },
     { SLICE_CONST("PLAIN"), EXPECT_PLAIN, false, "" },
     { SLICE_CONST("LOGIN"), EXPECT_LOGIN_USER, false, "VXNlcm5hbWU6" }, /* "Username:" */
 };
@@ -115,13 +122,19 @@ static bool can_bind(struct login *login)
     return can;
 }
 
+static bool is_configured(const struct login *login, const struct mechanism *mechanism)
+{
+    bool takes_token = mechanism->first == EXPECT_BEARER || mechanism->first == EXPECT_XOAUTH2;
+    return !takes_token || login->server->tokens.check;
+}
+
 void login_mechanisms(struct login *login, const char *prefix, struct buf *out)
 {
     if (!login_plain_allowed(login))
         return;
     bool bind = can_bind(login), first = true;
     for (size_t i = 0; i < MECHANISM_COUNT; i++) {
-        if (mechanisms[i].plus && !bind)
+        if ((mechanisms[i].plus && !bind) || !is_configured(login, &mechanisms[i]))
             continue;
         if (!first)
             buf_addc(out, ' ');
@@ -337,6 +350,45 @@ static enum login_state take_client_final(
     return state;
 }
 
+/* ---- tokens ---- */
+
+/* How the client learns what token it needs; it answers, and the login has failed. */
+static enum login_state refuse_token(struct login *login, bool bearer, struct buf *out_challenge)
+{
+    struct buf error;
+    buf_init(&error, 0);
+    sasl_oauth_error_write(
+        &(struct sasl_oauth_error){ .status = bearer ? SLICE("invalid_token") : SLICE("401"),
+            .scope = login->server->tokens.scope,
+            .configuration = login->server->tokens.configuration },
+        &error);
+    base64_encode(out_challenge, buf_slice(&error));
+    buf_done(&error);
+    login->expecting = EXPECT_REFUSED;
+    return LOGIN_CHALLENGE;
+}
+
+static enum login_state take_token(
+    struct login *login, struct slice message, bool bearer, struct buf *out_challenge)
+{
+    struct sasl_oauth oauth;
+    struct auth_peer peer = peer_of(login);
+    const struct server_tokens *tokens = &login->server->tokens;
+    enum err e = (bearer ? sasl_oauthbearer_parse : sasl_xoauth2_parse)(message, &oauth);
+    if (e != ERR_OK)
+        return failed(login, LOGIN_ERROR_SYNTAX, "bad-message");
+    buf_adds(&login->name, oauth.authzid);
+    struct auth_token token = { .token = oauth.token,
+        .named = slice_of(oauth.authzid),
+        .host = oauth.host,
+        .port = oauth.port };
+    e = auth_token(login->server->auth, &peer, &token, tokens->check, tokens->check_arg,
+        &login->user, &login->delay_ms);
+    if (e == ERR_AUTH)
+        return refuse_token(login, bearer, out_challenge);
+    return e ? failed_by(login, e) : succeeded(login);
+}
+
 /* ---- the exchange ---- */
 
 static enum login_state take(struct login *login, struct slice token, struct buf *out_challenge)
@@ -354,6 +406,11 @@ static enum login_state take(struct login *login, struct slice token, struct buf
         return take_client_final(login, token, out_challenge);
     case EXPECT_EMPTY:
         return token.len == 0 ? succeeded(login) : failed(login, LOGIN_ERROR_SYNTAX, "not-empty");
+    case EXPECT_BEARER:
+    case EXPECT_XOAUTH2:
+        return take_token(login, token, login->expecting == EXPECT_BEARER, out_challenge);
+    case EXPECT_REFUSED:
+        return failed(login, LOGIN_ERROR_CREDENTIALS, "token");
     case EXPECT_NOTHING:
         break;
     }
@@ -389,7 +446,7 @@ enum login_state login_begin(
 {
     const struct mechanism *chosen = find_mechanism(mechanism);
     begin(login, chosen ? chosen->name.ptr : "unknown");
-    if (!chosen)
+    if (!chosen || !is_configured(login, chosen))
         return failed(login, LOGIN_ERROR_MECHANISM, "mechanism");
     if (!login_plain_allowed(login))
         return failed(login, LOGIN_ERROR_NEEDS_TLS, "needs-tls");
@@ -411,6 +468,8 @@ enum login_state login_begin(
 
 enum login_state login_continue(struct login *login, struct slice line, struct buf *out_challenge)
 {
+    if (login->expecting == EXPECT_REFUSED) /* "*" and noise are answers too */
+        return take(login, SLICE_EMPTY, out_challenge);
     if (slice_eq(line, SLICE("*"))) {
         log_debug("auth.canceled", "conn=%llu mech=%s", conn_id(login->conn), login->mechanism);
         login->error = LOGIN_ERROR_CANCELED;

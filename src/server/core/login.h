@@ -1,6 +1,6 @@
 /* Logging in, once for all protocols: SASL exchanges and plain user/password, TLS rules, throttling, service switches.
  *
- * A protocol asks for the mechanisms to advertise, starts one, and feeds the client's lines until it is done. PLAIN, LOGIN and plain
+ * A protocol asks for the mechanisms to advertise, starts one, and feeds the client's lines until it is done. PLAIN, LOGIN, tokens and plain
  * passwords need TLS, unless the peer is on loopback and the configuration says plain_on_loopback. */
 #ifndef SERVER_CORE_LOGIN_H
 #define SERVER_CORE_LOGIN_H

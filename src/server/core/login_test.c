@@ -442,6 +442,223 @@ static void test_log(void **state)
     buf_done(&out);
 }
 
+/* ---- tokens ---- */
+
+static const char *checked_host;
+static unsigned checked_port, checks;
+
+/* "omars" and "salmas" are good; "later" cannot be looked at now; "others" is of somebody elsewhere. */
+static enum err check_token(
+    void *check_arg, const struct auth_token *token, char out_user[USER_NAME_BYTES_MAX + 1])
+{
+    assert_ptr_equal(check_arg, &checks);
+    checks++;
+    checked_host = token->host.len ? "told" : "";
+    checked_port = token->port;
+    if (slice_eq(token->token, SLICE("later")))
+        return ERR_BUSY;
+    const char *whose = slice_eq(token->token, SLICE("omars"))    ? "OMAR@barid.test"
+                        : slice_eq(token->token, SLICE("others")) ? "omar@elsewhere.test"
+                        : slice_eq(token->token, SLICE("empty"))  ? ""
+                                                                  : NULL;
+    if (!whose)
+        return ERR_AUTH;
+    (void)snprintf(out_user, USER_NAME_BYTES_MAX + 1, "%s", whose);
+    return ERR_OK;
+}
+
+static int setup_tokens(void **state)
+{
+    server.tokens = (struct server_tokens){ .check = check_token,
+        .check_arg = &checks,
+        .scope = SLICE("mail"),
+        .configuration = SLICE("https://barid.test/x") };
+    return setup(state);
+}
+
+static int teardown_tokens(void **state)
+{
+    server.tokens = (struct server_tokens){ .check = NULL };
+    return teardown(state);
+}
+
+#define BEARER_ERROR                                                                               \
+    "{\"status\":\"invalid_token\",\"scope\":\"mail\",\"openid-configuration\":\"https://"         \
+    "barid.test/x\"}"
+#define XOAUTH2_ERROR                                                                              \
+    "{\"status\":\"401\",\"scope\":\"mail\",\"openid-configuration\":\"https://barid.test/x\"}"
+
+static const struct {
+    struct script script;
+    const char *challenge; /* the last one, decoded; NULL: whatever */
+} token_scripts[] = {
+    { { "bearer", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=omar@barid.test,\1host=mail.barid.test\1port=143\1auth=Bearer omars\1\1") }, 1,
+          LOGIN_DONE, 0 },
+        NULL },
+    { { "bearer in two steps", "oauthbearer", PROTOCOL_IMAP,
+          { NONE, S("n,,\1auth=Bearer omars\1\1") }, 2, LOGIN_DONE, 0 },
+        "" },
+    { { "other letters", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=Omar@BARID.test,\1auth=Bearer omars\1\1") }, 1, LOGIN_DONE, 0 },
+        NULL },
+    { { "bad token", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=omar@barid.test,\1auth=Bearer old\1\1"), S("\1") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "bad token, canceled", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=omar@barid.test,\1auth=Bearer old\1\1"), RAW("*") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "bad token, then a good one", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,,\1auth=Bearer old\1\1"), S("n,,\1auth=Bearer omars\1\1") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "no token: which one is needed", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=omar@barid.test,\1auth=\1\1"), S("\1") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "another's name", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=salma@barid.test,\1auth=Bearer omars\1\1"), S("\1") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "a name that is none", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,a=@,\1auth=Bearer empty\1\1"), S("\1") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "somebody elsewhere", "OAUTHBEARER", PROTOCOL_IMAP,
+          { S("n,,\1auth=Bearer others\1\1"), S("\1") }, 2, LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "nobody", "OAUTHBEARER", PROTOCOL_IMAP, { S("n,,\1auth=Bearer empty\1\1"), S("\1") }, 2,
+          LOGIN_FAILED, LOGIN_ERROR_CREDENTIALS },
+        BEARER_ERROR },
+    { { "not now", "OAUTHBEARER", PROTOCOL_IMAP, { S("n,,\1auth=Bearer later\1\1") }, 1,
+          LOGIN_FAILED, LOGIN_ERROR_BUSY },
+        NULL },
+    { { "service off", "OAUTHBEARER", PROTOCOL_POP3, { S("n,,\1auth=Bearer omars\1\1") }, 1,
+          LOGIN_FAILED, LOGIN_ERROR_SERVICE_OFF },
+        NULL },
+    { { "only a separator", "OAUTHBEARER", PROTOCOL_IMAP, { S("\1") }, 1, LOGIN_FAILED,
+          LOGIN_ERROR_SYNTAX },
+        NULL },
+    { { "noise", "OAUTHBEARER", PROTOCOL_IMAP, { NONE, S("hello") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_SYNTAX },
+        NULL },
+    { { "canceled", "OAUTHBEARER", PROTOCOL_IMAP, { NONE, RAW("*") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CANCELED },
+        NULL },
+    { { "XOAUTH2", "XOAUTH2", PROTOCOL_IMAP, { S("user=omar@barid.test\1auth=Bearer omars\1\1") },
+          1, LOGIN_DONE, 0 },
+        NULL },
+    { { "XOAUTH2 bad token", "XOAUTH2", PROTOCOL_IMAP,
+          { S("user=omar@barid.test\1auth=Bearer old\1\1"), RAW("") }, 2, LOGIN_FAILED,
+          LOGIN_ERROR_CREDENTIALS },
+        XOAUTH2_ERROR },
+    { { "XOAUTH2 in the other's form", "XOAUTH2", PROTOCOL_IMAP,
+          { S("n,,\1auth=Bearer omars\1\1") }, 1, LOGIN_FAILED, LOGIN_ERROR_SYNTAX },
+        NULL },
+};
+
+static void test_tokens(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof token_scripts / sizeof *token_scripts; i++) {
+        const struct script *script = &token_scripts[i].script;
+        struct login *login = login_new(&server, &tls_conn, script->protocol);
+        struct buf out, last;
+        buf_init(&out, 0), buf_init(&last, 0);
+        enum login_state got = LOGIN_CHALLENGE;
+        for (size_t k = 0; k < script->count; k++) {
+            if (got != LOGIN_CHALLENGE)
+                fail_msg("%s: over before step %zu", script->name, k);
+            buf_clear(&out);
+            got = say(login, script->mechanism, &script->steps[k], k == 0, &out);
+            if (got == LOGIN_CHALLENGE) {
+                buf_clear(&last);
+                assert_ok(base64_decode(&last, buf_slice(&out)));
+            }
+        }
+        if (got != script->wanted || login_error(login) != script->error)
+            fail_msg("%s: state %d error %d", script->name, (int)got, (int)login_error(login));
+        if (token_scripts[i].challenge)
+            assert_slice(script->name, buf_slice(&last), slice_of(token_scripts[i].challenge));
+        if (got == LOGIN_DONE) {
+            assert_string_equal(login_user(login)->address, "omar@barid.test");
+            assert_int_equal(login_user(login)->device, 0);
+        } else {
+            assert_null(login_user(login));
+        }
+        if (i == 0) {
+            assert_string_equal(checked_host, "told");
+            assert_int_equal(checked_port, 143);
+        }
+        assert_int_equal(login_continue(login, SLICE("AAAA"), &out), LOGIN_FAILED);
+        login_free(login);
+        buf_done(&out), buf_done(&last);
+    }
+    assert_true(checks > 5);
+}
+
+/* Offered where they work, and a token never goes over an open connection. */
+static void test_tokens_offered(void **state)
+{
+    (void)state;
+    struct conn far_tls = { .tls = true }, far = { 0 };
+    assert_string_equal(
+        mechanisms_of(&far_tls, ""), "SCRAM-SHA-256 OAUTHBEARER XOAUTH2 PLAIN LOGIN");
+    assert_string_equal(mechanisms_of(&far, ""), "");
+    struct buf out;
+    buf_init(&out, 0);
+    struct login *login = login_new(&server, &far, PROTOCOL_IMAP);
+    const struct step step = S("n,,\1auth=Bearer omars\1\1");
+    assert_int_equal(say(login, "OAUTHBEARER", &step, true, &out), LOGIN_FAILED);
+    assert_int_equal(login_error(login), LOGIN_ERROR_NEEDS_TLS);
+    login_free(login);
+    server.tokens.check = NULL;
+    assert_string_equal(mechanisms_of(&far_tls, ""), "SCRAM-SHA-256 PLAIN LOGIN");
+    static const char *const names[] = { "OAUTHBEARER", "XOAUTH2" };
+    for (size_t i = 0; i < 2; i++) {
+        login = login_new(&server, &far_tls, PROTOCOL_IMAP);
+        assert_int_equal(say(login, names[i], &step, true, &out), LOGIN_FAILED);
+        assert_int_equal(login_error(login), LOGIN_ERROR_MECHANISM);
+        login_free(login);
+    }
+    buf_done(&out);
+}
+
+/* Guesses are counted as those of passwords are. */
+static void test_tokens_throttled(void **state)
+{
+    (void)state;
+    struct conn far_tls = { .tls = true };
+    const struct step bad = S("n,a=omar@barid.test,\1auth=Bearer old\1\1"), end = S("\1"),
+                      good = S("n,a=omar@barid.test,\1auth=Bearer omars\1\1");
+    struct buf out;
+    bool delayed = false;
+    enum login_error error = LOGIN_ERROR_NONE;
+    buf_init(&out, 0);
+    for (int i = 0; i < 100 && error != LOGIN_ERROR_BUSY; i++) {
+        struct login *login = login_new(&server, &far_tls, PROTOCOL_IMAP);
+        enum login_state got = say(login, "OAUTHBEARER", &bad, true, &out);
+        if (got == LOGIN_CHALLENGE)
+            got = say(login, "OAUTHBEARER", &end, false, &out);
+        assert_int_equal(got, LOGIN_FAILED);
+        error = login_error(login);
+        delayed |= login_delay_ms(login) > 0;
+        login_free(login);
+    }
+    assert_true(delayed);
+    assert_int_equal(error, LOGIN_ERROR_BUSY);
+    unsigned before = checks;
+    struct login *login = login_new(&server, &far_tls, PROTOCOL_IMAP);
+    assert_int_equal(say(login, "OAUTHBEARER", &good, true, &out), LOGIN_FAILED);
+    assert_int_equal(checks, before);
+    login_free(login);
+    buf_done(&out);
+}
+
+#define WITH_TOKENS(test) cmocka_unit_test_setup_teardown(test, setup_tokens, teardown_tokens)
 #define WITH_SERVER(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 TEST_MAIN(WITH_SERVER(test_mechanisms), WITH_SERVER(test_scripts), WITH_SERVER(test_too_long),
-    WITH_SERVER(test_scram), WITH_SERVER(test_app_password), WITH_SERVER(test_log))
+    WITH_SERVER(test_scram), WITH_SERVER(test_app_password), WITH_SERVER(test_log),
+    WITH_TOKENS(test_tokens), WITH_TOKENS(test_tokens_offered), WITH_TOKENS(test_tokens_throttled))

@@ -17,6 +17,14 @@ struct server_counters {
     atomic_ullong logins, logins_failed, messages_in, messages_delivered, messages_submitted, messages_refused;
 };
 
+/* Who a bearer token belongs to. While check is NULL, OAUTHBEARER and XOAUTH2 are neither offered nor taken.
+ * LATER: a key of [login] in barid.conf names an issuer, whose keys net fetches over HTTPS. Nothing sets it before, for a program that is run is out of the question. */
+struct server_tokens {
+    auth_token_fn *check;
+    void *check_arg;
+    struct slice scope, configuration; /* for a client whose token is refused (RFC 7628 §3.2.2); "" for none */
+};
+
 struct server {
     struct store *store;
     struct directory *directory;
@@ -25,6 +33,7 @@ struct server {
     struct outbox *outbox;
     struct devices *devices;
     struct sort_cache *sorts;
+    struct server_tokens tokens;
     struct server_counters counters;
     int64_t started_s;
     /* private to server.c */
