@@ -1,6 +1,6 @@
 /* The surrogate of RFC 6858, field by field.
  *
- * Always true: whatever is appended for a field is ASCII, ends with CRLF or is the field as it was, and holds no line end that was not
+ * Always true: whatever is appended for a field is ASCII, ends with CRLF or as the field did, and holds no line end that was not
  * folded: all text from the field goes through encoded-words, percent-encoding or a check of each byte. */
 #include "message/downgrade.h"
 
@@ -330,6 +330,12 @@ static void mime_field(struct arena *arena, const struct msg_field *field, struc
 
 /* ---- one field ---- */
 
+static void pass(struct slice piece, struct buf *out)
+{
+    for (size_t i = 0; i < piece.len; i++)
+        buf_addc(out, slice_at(piece, i) < 0x80 ? piece.ptr[i] : '?');
+}
+
 static void add_field(struct arena *arena, struct slice whole, struct buf *out)
 {
     struct msg_field field;
@@ -337,7 +343,12 @@ static void add_field(struct arena *arena, struct slice whole, struct buf *out)
         buf_add(out, whole);
         return;
     }
-    if (!msg_field_next(&whole, &field) || !slice_is_ascii(field.name))
+    struct slice rest = whole;
+    if (!msg_field_next(&rest, &field)) {
+        pass(whole, out);
+        return;
+    }
+    if (!slice_is_ascii(field.name))
         return;
     if (is_address_field(field.name)) {
         address_field(arena, &field, out);
@@ -361,12 +372,6 @@ static void field_end(struct msg_downgrade *d, struct buf *out)
         add_field(&d->arena, buf_slice(&d->field), out);
     buf_clear(&d->field);
     d->passing = d->dropping = false;
-}
-
-static void pass(struct slice piece, struct buf *out)
-{
-    for (size_t i = 0; i < piece.len; i++)
-        buf_addc(out, slice_at(piece, i) < 0x80 ? piece.ptr[i] : '?');
 }
 
 /* A line or a part of one. The blank line is a field of its own. */

@@ -5,7 +5,7 @@
  *   text (Subject, Comments, Keywords, Content-Description, X-...) becomes encoded-words (RFC 2047);
  *   an address that is not ASCII becomes one that nobody has, and its display name says which it was (RFC 6858 §2.1);
  *   a MIME parameter becomes the form of RFC 2231, which keeps what RFC 6858 §2.2 would throw away;
- *   any other field is left out (RFC 6858 §2.4).
+ *   any other field is left out (RFC 6858 §2.4); a line that is no field stays, with a "?" for each byte that is not ASCII.
  * Bytes that are not UTF-8 are taken as msg_decode_words takes them.
  *
  * Pure; one pass. Keeps one field, at most MIME_HEADER_BYTES_MAX; of a longer one the first bytes decide: it is left out, or passes with a "?" for

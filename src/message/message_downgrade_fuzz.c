@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     assert(slice_eq(buf_slice(&out), buf_slice(&pieces)));
     if (!facts.needs_utf8)
         assert(slice_eq(buf_slice(&out), message));
-    else if (facts.surrogate_bytes)
+    else if (facts.surrogate_bytes != MSG_SURROGATE_UNKNOWN)
         assert(facts.surrogate_bytes == buf_len(&out));
     check(&summary, message, buf_slice(&out));
     struct buf made;

@@ -81,7 +81,7 @@ static const struct row {
     { "where it came from", "Received: from é by example.org; Wed, 25 Nov 2026 04:45:00 +0000\r\n",
         "" },
     { "a name that is not ASCII", "Sübject: x\r\n", "" },
-    { "no field", "é\r\n", "" },
+    { "no field", "é x\r\n", "?? x\r\n" },
     { "a line end that words bring along", "Subject: é =?utf-8?B?DQpFdmlsOiB4?=\r\n",
         "Subject: =?utf-8?B?w6kgDQpFdmlsOiB4?=\r\n" },
     { "a line end in a name", "From: =?utf-8?B?DQpFdmlsOiB4?= <é@example.org>\r\n", NULL },
@@ -164,7 +164,7 @@ static void limits(void **state)
         buf_adds(&message, "é\r\nSubject: é\r\n\r\né");
         downgrade(buf_slice(&message), 4096, &out, &facts);
         assert_true(facts.needs_utf8);
-        assert_int_equal(facts.surrogate_bytes, 0);
+        assert_true(facts.surrogate_bytes == MSG_SURROGATE_UNKNOWN);
         static const char after[] = "Subject: =?utf-8?B?w6k=?=\r\n\r\né";
         struct slice got = buf_slice(&out);
         assert_slice(
@@ -197,6 +197,21 @@ static void limits(void **state)
     buf_done(&message), buf_done(&out), buf_done(&text);
 }
 
+/* What has nothing but such fields becomes nothing, and that is known. */
+static void nothing_left(void **state)
+{
+    (void)state;
+    struct buf out;
+    struct msg_facts facts;
+    downgrade(SLICE("Message-ID: é\r\nReceived: é"), 1, &out, &facts);
+    assert_int_equal(buf_len(&out), 0);
+    assert_true(facts.needs_utf8 && facts.surrogate_bytes == 0);
+    buf_done(&out);
+    downgrade(SLICE("Message-ID: e\r\n\r\né"), 1, &out, &facts);
+    assert_true(!facts.needs_utf8 && facts.surrogate_bytes == MSG_SURROGATE_UNKNOWN);
+    buf_done(&out);
+}
+
 /* A summary that lies about where things are takes nothing away and never ends up elsewhere than at the end. */
 static void damaged(void **state)
 {
@@ -216,4 +231,4 @@ static void damaged(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(fields), cmocka_unit_test(parts), cmocka_unit_test(limits),
-    cmocka_unit_test(damaged))
+    cmocka_unit_test(nothing_left), cmocka_unit_test(damaged))

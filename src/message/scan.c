@@ -840,7 +840,7 @@ static void write_facts(struct msg_scan *scan, size_t place, struct buf *out)
     put_u32(facts + 4, (uint64_t)scan->date_s >> 32);
     put_u32(facts + 8, (uint32_t)scan->date_tz_min);
     uint64_t surrogate = scan->growth_unknown || !scan->needs_utf8
-                             ? 0
+                             ? MSG_SURROGATE_UNKNOWN
                              : scan->offset + (uint64_t)scan->growth;
     put_u32(facts + 12, surrogate & UINT32_MAX);
     put_u32(facts + 16, surrogate >> 32);

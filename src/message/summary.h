@@ -84,6 +84,8 @@ bool msg_kept_header(const struct msg_summary *summary, struct slice *out_header
 struct slice msg_preview(const struct msg_summary *summary);
 
 /* Single values decoded for SEARCH, SORT and people. */
+#define MSG_SURROGATE_UNKNOWN UINT64_MAX
+
 struct msg_facts {
     int64_t date_s;      /* of the Date field, UTC; INT64_MIN when there is none or it is nonsense */
     int32_t date_tz_min; /* its zone: SEARCH SENTON disregards time and zone (RFC 3501 §6.4.4), i.e. uses the local date */
@@ -92,7 +94,7 @@ struct msg_facts {
     bool is_reply;             /* RFC 5256 §3: reply or forward, by its subject */
     bool has_attachment;
     bool needs_utf8;          /* a header section holds bytes that are not ASCII (RFC 6532) */
-    uint64_t surrogate_bytes; /* then: the message's size after msg_downgrade_feed; 0 = not known, a field was too long */
+    uint64_t surrogate_bytes; /* then: the message's size after msg_downgrade_feed; MSG_SURROGATE_UNKNOWN where a field was too long, and else */
 };
 void msg_facts(const struct msg_summary *summary, struct msg_facts *out_facts);
 

@@ -36,8 +36,9 @@ static void add_wanted(struct downloads *all, const struct store_download_view *
         const struct store_entry *entry = &list->at[i];
         if ((view->filed_from_ms == 0 || filed_ms(entry) >= view->filed_from_ms) &&
             (view->received_from_s == 0 || entry->received_s >= view->received_from_s))
-            all->at[all->count++] =
-                (struct store_download){ .entry = *entry, .mailbox = mailbox };
+            all->at[all->count++] = (struct store_download){
+                .entry = *entry, .mailbox = mailbox, .surrogate_bytes = MSG_SURROGATE_UNKNOWN
+            };
     }
 }
 
@@ -149,7 +150,7 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
         if (at == all->count || all->at[at].entry.email != email)
             continue;
         struct msg_summary summary;
-        struct msg_facts facts = { 0 };
+        struct msg_facts facts = { .surrogate_bytes = MSG_SURROGATE_UNKNOWN };
         if (msg_summary_open(sql_bytes(statement, 1), &summary) == ERR_OK)
             msg_facts(&summary, &facts);
         all->at[at].may_need_utf8 = true;

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/test.h"
+#include "message/summary.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -427,7 +428,7 @@ static void assert_utf8(size_t index, bool may_need, uint64_t surrogate_bytes)
     assert_ok(account_downloads(account, &view, &list, &count, &damaged));
     assert_true(index < count);
     assert_int_equal(list[index].may_need_utf8, may_need);
-    assert_int_equal(list[index].surrogate_bytes, surrogate_bytes);
+    assert_true(list[index].surrogate_bytes == surrogate_bytes);
     free(list);
 }
 
@@ -440,9 +441,9 @@ static void headers_in_utf8(void **state)
     file_text("Archive", "Subject: é\r\n\r\nbody\r\n");
     file_text("INBOX", "Subject: e\r\n\r\nbodé\r\n");
     for (int i = 0; i < 2; i++) {
-        assert_utf8(0, false, 0);
+        assert_utf8(0, false, MSG_SURROGATE_UNKNOWN);
         assert_utf8(1, true, strlen(wide));
-        assert_utf8(2, false, 0);
+        assert_utf8(2, false, MSG_SURROGATE_UNKNOWN);
         close_all();
         open_all();
     }
@@ -454,10 +455,10 @@ static void headers_in_utf8(void **state)
         .kind = STORE_DERIVED_SUMMARY, .email = rows.at[0].email, .bytes = SLICE("\002\001")
     };
     assert_ok(account_keep_derived(account, &older, 1));
-    assert_utf8(0, true, 0);
+    assert_utf8(0, true, MSG_SURROGATE_UNKNOWN);
     older.bytes = rows.at[0].summary;
     assert_ok(account_keep_derived(account, &older, 1));
-    assert_utf8(0, false, 0);
+    assert_utf8(0, false, MSG_SURROGATE_UNKNOWN);
 }
 
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)

@@ -344,7 +344,7 @@ struct store_download {
     struct store_entry entry;
     int64_t mailbox;
     bool may_need_utf8;       /* header fields that are not ASCII, says the summary, or it is of an older version and does not say (message/downgrade.h) */
-    uint64_t surrogate_bytes; /* size of the message with its header in ASCII; 0 = not known, or as it is */
+    uint64_t surrogate_bytes; /* size of the message with its header in ASCII; MSG_SURROGATE_UNKNOWN also for one that is ASCII */
 };
 /* What a device may take: each message once, in the order they came, without what was hidden from this device or from all. The list is the caller's to free.
  * What never changes of a mailbox is kept in memory between calls, ENTRIES_KEPT_BYTES for all mailboxes. *out_damaged: some are missing that cannot be read. */

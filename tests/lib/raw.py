@@ -135,9 +135,13 @@ def append_command(mailbox, message, flags=""):
 
 
 class Pop(Raw):
-    def __init__(self, port, user, tls=None, timeout=60):
+    """before: what is said in front of the login."""
+
+    def __init__(self, port, user, tls=None, timeout=60, before=()):
         super().__init__(port, tls, timeout)
         self.answer()
+        for command in before:
+            self.command(command)
         self.command("USER " + user.address)
         self.command("PASS " + user.password)
 

@@ -32,13 +32,8 @@ def server():
 
 
 class Pop(raw.Pop):
-    """A session whose first lines are told."""
-
     def __init__(self, server, user, *before):
-        raw.Raw.__init__(self, server.port("pop3"))
-        self.answer()
-        for command in (*before, "USER " + user.address, "PASS " + user.password):
-            self.command(command)
+        super().__init__(server.port("pop3"), user, before=before)
 
     def whole(self, command):
         self.command(command)

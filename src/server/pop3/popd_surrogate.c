@@ -9,7 +9,8 @@
 
 uint64_t popd_size(const struct popd_session *s, const struct popd_message *m)
 {
-    return s->utf8 || !m->surrogate_bytes ? m->entry.size : m->surrogate_bytes;
+    bool as_it_is = s->utf8 || m->surrogate_bytes == MSG_SURROGATE_UNKNOWN;
+    return as_it_is ? m->entry.size : m->surrogate_bytes;
 }
 
 /* The summary that is stored; ERR_NOT_FOUND, ERR_CORRUPT also when it is an older one. */
