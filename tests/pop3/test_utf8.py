@@ -135,6 +135,7 @@ def test_summaries_of_an_older_version_are_made_anew():
             check_surrogate(surrogate, EAI)
             assert c.whole("RETR 1") == PLAIN
             assert c.sizes() == [len(PLAIN), len(surrogate)]
+            c.command("QUIT")
         with contextlib.closing(Pop(server, user)) as c:  # and that was kept
             assert c.sizes() == [len(PLAIN), len(surrogate)]
         assert server.run("fsck", user.address, check=False).returncode == 0

@@ -41,6 +41,7 @@ static void *session_open(struct conn *conn, void *listener_arg)
     s->login = login_new(s->server, conn, PROTOCOL_POP3);
     s->opened_ms = clock_mono_ms();
     arena_init(&s->ahead, COMMAND_ARENA_BYTES_MAX);
+    buf_init(&s->made, 0);
     conn_deadline(conn, DEADLINE_PRELOGIN_MS);
     struct config *config = server_config(s->server);
     buf_addf(conn_out(conn), "+OK %s %s\r\n", config->hostname, popd_text(POPD_EN, POPD_READY));
@@ -56,11 +57,14 @@ static void session_close(void *session)
         conn_id(s->conn), LOG_S(slice_of(conn_peer(s->conn))), LOG_S(slice_of(s->user.address)),
         s->retrieved, (unsigned long long)s->bytes_sent, s->expunged, s->bad_commands,
         (long long)(clock_mono_ms() - s->opened_ms));
+    popd_made_keep(s);
     server_session_retrieved(s->server_session, s->retrieved);
     server_session_remove(s->server_session);
     account_unref(s->account);
     login_free(s->login);
     arena_done(&s->ahead);
+    buf_done(&s->made);
+    free(s->made_of);
     free(s->messages);
     free(s);
 }

@@ -55,6 +55,10 @@ struct popd_session {
     struct store_rows ahead_rows;
     size_t ahead_at; /* next row of ahead_rows to be asked for */
     int64_t ahead_mailbox;
+    /* summaries made anew, not kept yet */
+    struct buf made;
+    struct store_derived *made_of; /* owned; bytes.ptr is NULL, they follow each other in made */
+    size_t made_count, made_cap;
 };
 
 enum err popd_ok(struct popd_session *s, enum popd_text text);
@@ -103,6 +107,8 @@ struct popd_surrogate {
 enum err MUST_USE popd_surrogate_open(struct popd_session *s, struct popd_message *m,
     const struct msg_source *source, struct popd_surrogate *out_surrogate);
 void popd_surrogate_done(struct popd_surrogate *surrogate);
+/* Keeps what was made anew. Waits for the disk. */
+void popd_made_keep(struct popd_session *s);
 
 enum err popd_cmd_retr(struct popd_session *s, struct slice rest);
 enum err popd_cmd_top(struct popd_session *s, struct slice rest);

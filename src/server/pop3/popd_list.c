@@ -140,6 +140,7 @@ static enum err update(struct popd_session *s)
 enum err popd_cmd_quit(struct popd_session *s)
 {
     s->closing = true;
+    popd_made_keep(s);
     enum err e = update(s);
     server_session_release(s->server_session);
     if (e == ERR_OK)

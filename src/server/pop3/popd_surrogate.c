@@ -7,6 +7,8 @@
 
 #include "base/log.h"
 
+#define KEEP_BYTES (256u << 10) /* of summaries that are made anew, in memory */
+
 uint64_t popd_size(const struct popd_session *s, const struct popd_message *m)
 {
     bool as_it_is = s->utf8 || m->surrogate_bytes == MSG_SURROGATE_UNKNOWN;
@@ -37,19 +39,45 @@ static enum err stored(
     return msg_summary_open(buf_slice(&surrogate->bytes), &surrogate->summary);
 }
 
+void popd_made_keep(struct popd_session *s)
+{
+    struct slice left = buf_slice(&s->made);
+    for (size_t i = 0; i < s->made_count; i++) {
+        s->made_of[i].bytes = slice_sub(left, 0, s->made_of[i].bytes.len);
+        left = slice_from_index(left, s->made_of[i].bytes.len);
+    }
+    enum err e =
+        s->made_count ? account_keep_derived(s->account, s->made_of, s->made_count) : ERR_OK;
+    if (e != ERR_OK)
+        log_warn("pop3.summary",
+            "conn=%llu user=%s count=%zu err=%s making them anew the next time", conn_id(s->conn),
+            LOG_S(slice_of(s->user.address)), s->made_count, err_name(e));
+    s->made_count = 0;
+    buf_clear(&s->made);
+}
+
+/* Many together, or at the end of the session: a write for each would wait for the disk each time. */
+static void keep_later(struct popd_session *s, int64_t email, struct slice summary)
+{
+    if (s->made_count == s->made_cap) {
+        s->made_cap = s->made_cap ? s->made_cap * 2 : 16;
+        s->made_of = mem_realloc(s->made_of, s->made_cap * sizeof *s->made_of);
+    }
+    s->made_of[s->made_count++] = (struct store_derived){
+        .kind = STORE_DERIVED_SUMMARY, .email = email, .bytes = { NULL, summary.len }
+    };
+    buf_add(&s->made, summary);
+    if (buf_len(&s->made) >= KEEP_BYTES)
+        popd_made_keep(s);
+}
+
 static enum err made(struct popd_session *s, const struct popd_message *m,
     const struct msg_source *source, struct popd_surrogate *surrogate)
 {
     buf_clear(&surrogate->bytes);
     TRY(msg_summary_from(source, &surrogate->bytes));
     TRY(msg_summary_open(buf_slice(&surrogate->bytes), &surrogate->summary));
-    struct store_derived derived = { .kind = STORE_DERIVED_SUMMARY,
-        .email = m->entry.email,
-        .bytes = buf_slice(&surrogate->bytes) };
-    enum err e = account_keep_derived(s->account, &derived, 1);
-    if (e != ERR_OK)
-        log_warn("pop3.summary", "conn=%llu user=%s err=%s making it anew the next time too",
-            conn_id(s->conn), LOG_S(slice_of(s->user.address)), err_name(e));
+    keep_later(s, m->entry.email, buf_slice(&surrogate->bytes));
     return ERR_OK;
 }
 
