@@ -159,6 +159,9 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_POP_POLICY_SINCE] =
         "INSERT INTO pop_policies SELECT id, 0, ?2, '' FROM users WHERE id = ?1 AND (services & 2) = 0"
         " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms",
+    /* for devices too: before the users' row says that it is on */
+    [SQL_POP_POLICY_SINCE_DEVICES] = "UPDATE pop_policies SET since_ms = ?2 WHERE user = ?1 AND device <> 0"
+                                     " AND EXISTS(SELECT 1 FROM users WHERE id = ?1 AND (services & 2) = 0)",
     [SQL_META] = "SELECT value FROM meta WHERE name = ?1",
 };
 

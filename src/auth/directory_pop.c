@@ -98,9 +98,13 @@ enum err directory_pop_policy_reset(struct directory *directory, const struct us
 enum err directory_pop_switched_on(
     struct directory_link *link, const struct user *user, int64_t now_ms)
 {
-    sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_POP_POLICY_SINCE, &statement));
-    directory_bind_text(statement, 1, slice_of(user->id));
-    sqlite3_bind_int64(statement, 2, now_ms);
-    return directory_step_done(link, statement, NULL);
+    static const enum directory_sql steps[] = { SQL_POP_POLICY_SINCE, SQL_POP_POLICY_SINCE_DEVICES };
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        sqlite3_stmt *statement;
+        TRY(directory_statement(link, steps[i], &statement));
+        directory_bind_text(statement, 1, slice_of(user->id));
+        sqlite3_bind_int64(statement, 2, now_ms);
+        TRY(directory_step_done(link, statement, NULL));
+    }
+    return ERR_OK;
 }

@@ -76,7 +76,7 @@ static void close_idle(struct store *store, struct account *account, bool checkp
     struct slice id = slice_of(account->id);
     char kept_id[ACCOUNT_ID_BYTES_MAX + 1];
     memcpy(kept_id, account->id, sizeof kept_id);
-    if (account->readonly)
+    if (account->readonly && !account->upgrade_waits)
         (void)map_put(&store->suspects, id, store);
     pthread_mutex_unlock(&store->lock);
     account_db_close(account, checkpoint);

@@ -90,6 +90,7 @@ static enum err set_up(struct account *account, enum account_opening how)
         account->schema_version = STORE_SCHEMA_VERSION;
     else if (how == ACCOUNT_EXISTING && (e == ERR_NO_SPACE || e == ERR_IO))
         account->readonly = true; /* read as it is, until it is opened again */
+    account->upgrade_waits = account->readonly && e == ERR_NO_SPACE;
     return how == ACCOUNT_EXISTING && account->readonly ? ERR_OK : e;
 }
 

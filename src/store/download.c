@@ -141,9 +141,11 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
     TRY(sql_get(account, SQL_SUMMARIES_UTF8, &statement));
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
-        if (!row)
-            return ERR_OK;
+        enum err e = sql_step(account, statement, &row);
+        for (; e == ERR_CORRUPT && at < all->count; at++) /* nobody can tell of the rest; it is looked at when it is sent */
+            all->at[at].may_need_utf8 = true;
+        if (e != ERR_OK || !row)
+            return e == ERR_CORRUPT ? ERR_OK : e;
         int64_t email = sqlite3_column_int64(statement, 0);
         while (at < all->count && all->at[at].entry.email < email)
             at++;
@@ -371,9 +373,11 @@ static enum err act(
     w->removed += of->removed_count;
     if (of->removed_count == 0 || args->removal == STORE_REMOVE_HIDE)
         return ERR_OK;
-    if (args->removal == STORE_REMOVE_MOVE && args->to != mailbox)
+    if (args->removal == STORE_REMOVE_EXPUNGE)
+        return expunge(tx, mailbox, &of->removed);
+    if (args->to != mailbox)
         return move(tx, mailbox, args->to, &of->removed);
-    return expunge(tx, mailbox, &of->removed);
+    return args->expunge_there ? expunge(tx, mailbox, &of->removed) : ERR_OK;
 }
 
 /* count of them, all of one mailbox. */
@@ -383,14 +387,15 @@ static enum err end_mailbox(struct store_tx *tx, struct end_write *w,
     struct of_mailbox of = { .removed_count = 0 };
     struct mailbox_row row;
     enum err e = mailbox_row_selectable(tx->account, ones[0]->mailbox, &row);
-    if (e == ERR_NOT_FOUND) /* deleted meanwhile, and all that was in it */
-        return ERR_OK;
-    TRY(e);
+    bool gone = e == ERR_NOT_FOUND; /* its messages may lie elsewhere now */
+    if (e != ERR_OK && !gone)
+        return e;
+    e = ERR_OK;
     uidset_init(&of.seen);
     uidset_init(&of.removed);
     for (size_t i = 0; i < count && e == ERR_OK; i++)
         e = judge(tx, w->args, ones[i], &of);
-    if (e == ERR_OK)
+    if (e == ERR_OK && !gone)
         e = act(tx, w, ones[0]->mailbox, &of);
     uidset_done(&of.seen);
     uidset_done(&of.removed);

@@ -249,18 +249,17 @@ static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
     const struct store_append *item, struct tx_counts *counts)
 {
     unsigned char guid[GUID_BYTES];
-    if (item->restored) {
-        memcpy(guid, item->guid, GUID_BYTES);
-    } else if (item->guid) {
+    if (item->guid && !item->restored) {
         bool was;
         TRY(was_delivered(tx, item->guid, &was));
         if (was)
             return ERR_EXISTS;
         TRY(remember_delivered(tx, item->guid));
-        memcpy(guid, item->guid, GUID_BYTES);
-    } else {
-        guid_new(guid);
     }
+    if (item->restored)
+        memcpy(guid, item->guid, GUID_BYTES);
+    else
+        guid_new(guid); /* also of a delivery: its own says when the message was filed */
     uint64_t bits;
     bool full = false; /* a keyword too many is left out: the mail matters more */
     TRY(tx_flag_bits(tx, &item->flags, &bits, &full));
@@ -356,18 +355,33 @@ static enum err calm_write(struct store_tx *tx, void *unused)
     return set_warned(tx, false);
 }
 
+static enum err read_warned(struct account *account, bool *out_warned)
+{
+    sqlite3_stmt *statement;
+    int64_t warned = 0;
+    TRY(sql_get(account, SQL_ACCOUNT_WARNED, &statement));
+    TRY(sql_number(account, statement, &warned, NULL));
+    *out_warned = warned != 0;
+    return ERR_OK;
+}
+
 static enum err warning_write(struct store_tx *tx, void *write_arg)
 {
-    if (tx->account->quota_warned) /* another thread was first */
+    bool warned;
+    TRY(read_warned(tx->account, &warned));
+    if (warned) /* by another thread, in this very transaction perhaps */
         return ERR_EXISTS;
     TRY(append_write(tx, write_arg));
     return set_warned(tx, true);
 }
 
-static void remember_warned(struct account *account, bool warned)
+/* As it is committed now, whoever wrote last. */
+static void refresh_warned(struct account *account)
 {
     pthread_mutex_lock(&account->lock);
-    account->quota_warned = warned;
+    bool warned;
+    if (read_warned(account, &warned) == ERR_OK)
+        account->quota_warned = warned;
     pthread_mutex_unlock(&account->lock);
 }
 
@@ -399,16 +413,14 @@ enum err account_quota_warn(
         .mailbox = mailbox, .items = warning, .count = 1, .result = &result, .is_warning = true
     };
     enum err e = account_write(account, warning_write, &args);
-    if (e == ERR_OK)
-        remember_warned(account, true);
+    refresh_warned(account);
     return e;
 }
 
 enum err account_quota_calm(struct account *account)
 {
     enum err e = account_write(account, calm_write, NULL);
-    if (e == ERR_OK)
-        remember_warned(account, false);
+    refresh_warned(account);
     return e;
 }
 

@@ -234,18 +234,27 @@ static int add_account(sqlite3 *db, struct slice id)
     return sqlite3_finalize(statement);
 }
 
-static int upgrade(sqlite3 *db, int version)
+/* An index only makes reading faster, but making it reads all rows, also a damaged one. */
+static bool is_index(const char *statement)
+{
+    return slice_starts(slice_of(statement), SLICE("CREATE INDEX"));
+}
+
+static int upgrade(sqlite3 *db, int version, bool indexes)
 {
     char mark[48];
     int rc = SQLITE_OK;
-    for (; version < STORE_SCHEMA_VERSION && rc == SQLITE_OK; version++)
-        rc = sqlite3_exec(db, upgrades[version - STORE_SCHEMA_VERSION_OLDEST], NULL, NULL, NULL);
+    for (; version < STORE_SCHEMA_VERSION && rc == SQLITE_OK; version++) {
+        const char *step = upgrades[version - STORE_SCHEMA_VERSION_OLDEST];
+        if (indexes || !is_index(step))
+            rc = sqlite3_exec(db, step, NULL, NULL, NULL);
+    }
     (void)snprintf(mark, sizeof mark, "PRAGMA user_version=%d", STORE_SCHEMA_VERSION);
     return rc == SQLITE_OK ? sqlite3_exec(db, mark, NULL, NULL, NULL) : rc;
 }
 
 /* Without id: an older database. */
-static enum err make_tables(sqlite3 *db, const struct slice *id, int version)
+static enum err make_tables(sqlite3 *db, const struct slice *id, int version, bool indexes)
 {
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
     if (rc == SQLITE_OK && id)
@@ -253,24 +262,26 @@ static enum err make_tables(sqlite3 *db, const struct slice *id, int version)
     if (rc == SQLITE_OK && id)
         rc = add_account(db, *id);
     if (rc == SQLITE_OK)
-        rc = upgrade(db, version);
+        rc = upgrade(db, version, indexes);
     if (rc == SQLITE_OK)
         rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         return ERR_OK;
     enum err e = sql_err(db, rc);
-    (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+    if (!sqlite3_get_autocommit(db))
+        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return e;
 }
 
 enum err sql_schema(sqlite3 *db, struct slice id)
 {
-    return make_tables(db, &id, STORE_SCHEMA_VERSION_OLDEST);
+    return make_tables(db, &id, STORE_SCHEMA_VERSION_OLDEST, true);
 }
 
 enum err sql_upgrade(sqlite3 *db, int version)
 {
-    return make_tables(db, NULL, version);
+    enum err e = make_tables(db, NULL, version, true);
+    return e == ERR_CORRUPT ? make_tables(db, NULL, version, false) : e;
 }
 
 enum err sql_err(sqlite3 *db, int rc)

@@ -257,8 +257,8 @@ struct store_append {
     int64_t received_s;
     int32_t received_tz_min;
     bool restored;             /* guid is that of a message that is brought back: kept, and neither looked up nor remembered as a delivery */
-    const unsigned char *guid; /* 16 bytes, or NULL for a new one. One that was delivered here before gives ERR_EXISTS, whether or not the message
-                                * is still there (remembered for DELIVERED_DAYS), so that a delivery may be repeated */
+    const unsigned char *guid; /* 16 bytes or NULL. restored: the message's own. Else what names the delivery: one that was made here before gives ERR_EXISTS,
+                                * whether or not the message is still there (remembered for DELIVERED_DAYS), so that it may be repeated */
 };
 
 struct store_append_result {
@@ -365,7 +365,7 @@ enum err MUST_USE account_taken(struct account *account, struct arena *arena, st
 enum store_download_removal {
     STORE_REMOVE_HIDE,    /* stays where it is */
     STORE_REMOVE_EXPUNGE,
-    STORE_REMOVE_MOVE,    /* to args->to; expunged where that is where it lies */
+    STORE_REMOVE_MOVE,    /* to args->to */
 };
 struct store_downloaded {
     int64_t mailbox;
@@ -382,6 +382,7 @@ struct store_download_end {
     size_t count;
     enum store_download_removal removal;
     int64_t to;
+    bool expunge_there; /* what lies in `to` already: expunged, or only hidden */
     bool unread_stays; /* judged before any becomes read */
 };
 /* The end of a session, in one change, whole or not at all (S-4). Messages that have gone meanwhile are passed over. What was removed is hidden too, wherever it
@@ -392,7 +393,7 @@ enum err MUST_USE account_download_end(struct account *account, const struct sto
 
 struct store_outgoing {
     int64_t id;
-    unsigned char guid[16]; /* unique per recipient: the guid the message gets in the recipient's account */
+    unsigned char guid[16]; /* unique per recipient: what names the delivery in the recipient's account */
     int64_t email;          /* its bytes: account_body */
     struct slice sender;    /* envelope; "" for bounces */
     struct slice recipient;

@@ -3,6 +3,7 @@
 
 #include "auth/device.h"
 #include "base/clock.h"
+#include "base/map.h"
 #include "server/core/maildrop.h"
 
 #include <stdlib.h>
@@ -68,6 +69,7 @@ struct shown {
     const int64_t *devices; /* that may come again */
     size_t device_count;
     struct uidset *unread; /* owned; for each of the boxes of `all` */
+    struct map of_box;     /* id's bytes -> its set */
     int64_t old_before_s;
 };
 
@@ -76,6 +78,7 @@ static void shown_done(struct shown *shown)
     for (size_t i = 0; i < shown->all.box_count; i++)
         uidset_done(&shown->unread[i]);
     free(shown->unread);
+    map_done(&shown->of_box);
     maildrop_done(&shown->all);
     maildrop_done(&shown->drop);
 }
@@ -91,8 +94,11 @@ static enum err shown_open(
     enum err all_e = maildrop_open(account, &all, 0, &shown->all);
     e = e == ERR_OK ? all_e : e;
     shown->unread = mem_zalloc(shown->all.box_count + 1, sizeof *shown->unread);
+    map_init(&shown->of_box);
     for (size_t i = 0; i < shown->all.box_count; i++) {
         uidset_init(&shown->unread[i]);
+        (void)map_put(&shown->of_box, slice_from(&shown->all.boxes[i], sizeof shown->all.boxes[i]),
+            &shown->unread[i]);
         if (e == ERR_OK)
             e = read_unread(account, shown->all.boxes[i], &shown->unread[i]);
     }
@@ -101,10 +107,9 @@ static enum err shown_open(
 
 static bool is_unread(const struct shown *shown, const struct store_download *one)
 {
-    for (size_t i = 0; i < shown->all.box_count; i++)
-        if (shown->all.boxes[i] == one->mailbox)
-            return uidset_has(&shown->unread[i], one->entry.uid);
-    return false;
+    const struct uidset *unread =
+        map_get(&shown->of_box, slice_from(&one->mailbox, sizeof one->mailbox));
+    return unread && uidset_has(unread, one->entry.uid);
 }
 
 /* which, and behind it the old of it. */

@@ -7,13 +7,19 @@
 
 #define DAY_S 86400
 
+static void push_box(struct maildrop *drop, int64_t id)
+{
+    drop->boxes = mem_realloc(drop->boxes, (drop->box_count + 1) * sizeof *drop->boxes);
+    drop->boxes[drop->box_count++] = id;
+}
+
+/* Unless it is there; of the few that somebody named. */
 static void add_box(struct maildrop *drop, int64_t id)
 {
     for (size_t i = 0; i < drop->box_count; i++)
         if (drop->boxes[i] == id)
             return;
-    drop->boxes = mem_realloc(drop->boxes, (drop->box_count + 1) * sizeof *drop->boxes);
-    drop->boxes[drop->box_count++] = id;
+    push_box(drop, id);
 }
 
 static enum err add_named(struct account *account, const struct pop_policy *policy,
@@ -41,7 +47,7 @@ static enum err add_all(struct account *account, struct arena *arena, struct mai
         enum store_special_use use = boxes[i].use;
         if (boxes[i].exists && !boxes[i].noselect && use != STORE_USE_JUNK &&
             use != STORE_USE_TRASH && use != STORE_USE_DRAFTS && use != STORE_USE_SENT)
-            add_box(drop, boxes[i].id);
+            push_box(drop, boxes[i].id);
     }
     return ERR_OK;
 }

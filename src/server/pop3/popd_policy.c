@@ -10,7 +10,7 @@
 
 /* ---- what DELE does ---- */
 
-static enum err find_target(
+static enum err look_for_target(
     struct popd_session *s, enum store_special_use use, const char *name, int64_t *out_id)
 {
     struct arena arena;
@@ -19,11 +19,36 @@ static enum err find_target(
     enum err e = account_mailbox_by_use(s->account, use, &arena, &box);
     if (e == ERR_NOT_FOUND)
         e = account_mailbox(s->account, slice_of(name), &arena, &box);
-    if (e == ERR_OK && box.noselect)
-        e = ERR_DENIED;
     arena_done(&arena);
     *out_id = box.id;
-    return e == ERR_NOT_FOUND ? mailbox_create(s->account, slice_of(name), use, out_id) : e;
+    return e == ERR_OK && box.noselect ? ERR_NOT_FOUND : e;
+}
+
+static enum err find_target(
+    struct popd_session *s, enum store_special_use use, const char *name, int64_t *out_id)
+{
+    enum err e = look_for_target(s, use, name, out_id);
+    if (e == ERR_NOT_FOUND)
+        e = mailbox_create(s->account, slice_of(name), use, out_id);
+    return e == ERR_EXISTS ? look_for_target(s, use, name, out_id) : e; /* another session was first */
+}
+
+/* Where it goes; hidden where it lies when there is no such place and none can be made (too many mailboxes, a name in the way). */
+static enum err choose_target(struct popd_session *s, struct store_download_end *args)
+{
+    bool trash = s->policy.dele == POP_DELE_TRASH;
+    args->removal = STORE_REMOVE_MOVE;
+    args->expunge_there = trash;
+    enum err e = find_target(s, trash ? STORE_USE_TRASH : STORE_USE_ARCHIVE,
+        trash ? "Trash" : "Archive", &args->to);
+    if (e == ERR_LIMIT || e == ERR_NOT_FOUND || e == ERR_DENIED) {
+        log_warn("pop3.quit", "conn=%llu user=%s err=%s no %s; hiding what was removed",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)), err_name(e),
+            trash ? "Trash" : "Archive");
+        args->removal = STORE_REMOVE_HIDE;
+        return ERR_OK;
+    }
+    return e;
 }
 
 enum err popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
@@ -47,11 +72,8 @@ enum err popd_end(struct popd_session *s, const struct store_downloaded *at, siz
         break;
     case POP_DELE_TRASH:
     case POP_DELE_ARCHIVE:
-        args.removal = STORE_REMOVE_MOVE;
-        if (removes && policy->dele == POP_DELE_TRASH)
-            TRY(find_target(s, STORE_USE_TRASH, "Trash", &args.to));
-        else if (removes)
-            TRY(find_target(s, STORE_USE_ARCHIVE, "Archive", &args.to));
+        if (removes)
+            TRY(choose_target(s, &args));
         break;
     }
     return account_download_end(s->account, &args, out_removed);

@@ -217,9 +217,9 @@ static const char *file_trouble(const struct smtpd_session *s, enum err e, bool 
     return write_trouble(e == ERR_LIMIT ? ERR_IO : e);
 }
 
-/* NULL: filed for all users of one recipient. */
-static const char *deliver(
-    struct smtpd_session *s, const struct smtpd_recipient *recipient, bool repeatable)
+/* NULL: filed for all users of one recipient. *out_filed: for one at least. */
+static const char *deliver(struct smtpd_session *s, const struct smtpd_recipient *recipient,
+    bool repeatable, bool *out_filed)
 {
     for (size_t i = 0; i < recipient->user_count; i++) {
         const struct user *user = &recipient->users[i];
@@ -242,6 +242,7 @@ static const char *deliver(
                 conn_id(s->conn), s->mail->id, LOG_S(recipient->address), err_name(e));
             return file_trouble(s, e, over_quota);
         }
+        *out_filed = true;
         atomic_fetch_add(&s->server->counters.messages_delivered, 1);
     }
     return NULL;
@@ -271,7 +272,8 @@ static void end_lmtp(struct smtpd_session *s)
     struct smtpd_mail *mail = s->mail;
     accepted(s);
     for (size_t i = 0; i < mail->recipient_count; i++) {
-        const char *trouble = deliver(s, &mail->recipients[i], false);
+        bool filed;
+        const char *trouble = deliver(s, &mail->recipients[i], false, &filed);
         if (trouble)
             buf_addf(conn_out(s->conn), "%s\r\n", trouble);
         else
@@ -283,13 +285,18 @@ static void end_smtp(struct smtpd_session *s)
 {
     struct smtpd_mail *mail = s->mail;
     const char *trouble = NULL;
+    bool any_filed = false;
     bool repeatable = mail->recipient_count > 1 || mail->recipients[0].user_count > 1;
     for (size_t i = 0; i < mail->recipient_count; i++) {
         if (same_user_before(mail, i))
             continue;
-        const char *failed = deliver(s, &mail->recipients[i], repeatable);
+        bool filed = false;
+        const char *failed = deliver(s, &mail->recipients[i], repeatable, &filed);
         trouble = trouble ? trouble : failed;
+        any_filed |= filed;
     }
+    if (trouble && any_filed && trouble[0] == '5')
+        trouble = "452 4.2.2 A mailbox is full"; /* some have it: only those who have not are refused when it comes again */
     if (trouble) {
         buf_addf(conn_out(s->conn), "%s\r\n", trouble);
         return;
