@@ -406,7 +406,9 @@ static enum err check_app_password(struct auth *auth, const struct auth_peer *pe
         return ERR_OK;
     app_password_hash(record->scram.salt, canonical, looking.hash);
     sodium_memzero(canonical, sizeof canonical);
-    return directory_app_passwords(auth->directory, slice_of(user->id), look, &looking);
+    enum err e = directory_app_passwords(auth->directory, slice_of(user->id), look, &looking);
+    sodium_memzero(looking.hash, sizeof looking.hash);
+    return e;
 }
 
 /* The record and the user of that name; "" as its id when nobody may log in under it. */

@@ -34,8 +34,10 @@ enum err MUST_USE directory_app_password_add(struct directory *directory, const 
 /* Its device is gone with all that was known of it; the sessions are the caller's to end. ERR_NOT_FOUND. */
 enum err MUST_USE directory_app_password_revoke(struct directory *directory,
     const struct user *user, struct slice name, int64_t *out_device);
-/* Whether the app password the user logged in with is there now. True for the main password, and when it cannot be known. */
-bool directory_device_exists(struct directory *directory, const struct user *user);
+/* Whether the login that gave this user would be let in now: the user is there and not disabled, has the service, and the password it was made with is
+ * still the same, or the app password is there. True when it cannot be known. */
+bool directory_login_holds(
+    struct directory *directory, const struct user *user, enum user_service service);
 
 /* What one device did with one service. */
 struct device_use {

@@ -265,14 +265,14 @@ static void test_add_and_revoke(void **state)
     assert_err(ERR_NOT_FOUND, add(d, &gone, "b", &other));
 
     struct user session = salma;
-    assert_true(directory_device_exists(d, &session));
+    assert_true(directory_login_holds(d, &session, USER_IMAP));
     session.device = phone;
-    assert_true(directory_device_exists(d, &session));
+    assert_true(directory_login_holds(d, &session, USER_IMAP));
     assert_err(ERR_NOT_FOUND, directory_app_password_revoke(d, &salma, SLICE("tablet"), &other));
     assert_err(ERR_NOT_FOUND, directory_app_password_revoke(d, &salma, SLICE(""), &other));
     assert_ok(directory_app_password_revoke(d, &salma, SLICE(" phone"), &other));
     assert_int_equal(other, phone);
-    assert_false(directory_device_exists(d, &session));
+    assert_false(directory_login_holds(d, &session, USER_IMAP));
     assert_int_equal(devices_of(d, &salma, &list), 1);
     assert_int_equal(devices_of(d, &omar, &list), 2);
     assert_err(ERR_NOT_FOUND, directory_app_password_revoke(d, &salma, SLICE("phone"), &other));

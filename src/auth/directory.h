@@ -25,6 +25,7 @@ struct user {
     bool disabled;
     uint64_t quota_bytes, quota_messages;    /* 0 = none */
     int64_t created_s;
+    uint64_t secret; /* changes with the main password; 0: nothing is known of it yet */
     int64_t device; /* after a login: the app password it was made with, never reused; 0 = the main password. services are those it leaves */
 };
 

@@ -140,10 +140,10 @@ static enum err prepare(struct directory *directory, const struct user *user,
     if (out->services == 0 || out->expires_s < 0)
         return ERR_SYNTAX;
     TRY(directory_secret(directory, slice_of(user->address), &there, &record));
-    if (strcmp(there.id, user->id) != 0)
-        return ERR_NOT_FOUND;
     struct scram_secret salted = record.scram;
     explicit_bzero(&record, sizeof record);
+    if (strcmp(there.id, user->id) != 0)
+        return ERR_NOT_FOUND;
     if (salted.iterations == 0)
         return ERR_CORRUPT; /* against D-5 */
     if (!app_password_canonical(slice_of(text), canonical))
@@ -239,21 +239,35 @@ enum err directory_app_passwords(
     return e;
 }
 
-bool directory_device_exists(struct directory *directory, const struct user *user)
+static enum err read_holds(
+    struct directory_link *link, const struct user *user, enum user_service service, bool *out_holds)
+{
+    struct user now;
+    sqlite3_stmt *statement;
+    *out_holds = false;
+    enum err e = directory_find(link, SQL_USER_BY_ID, slice_of(user->id), &now, NULL);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK;
+    TRY(e);
+    if (now.disabled || !(now.services & service))
+        return ERR_OK;
+    *out_holds = user->secret == 0 || user->secret == now.secret;
+    if (user->device == 0)
+        return ERR_OK;
+    TRY(directory_statement(link, SQL_APP_PASSWORD_EXISTS, &statement));
+    sqlite3_bind_int64(statement, 1, user->device);
+    return directory_step_done(link, statement, out_holds);
+}
+
+bool directory_login_holds(
+    struct directory *directory, const struct user *user, enum user_service service)
 {
     struct directory_link *link = &directory->reader;
-    sqlite3_stmt *statement;
-    bool there = true;
-    if (user->device == 0)
-        return true;
+    bool holds;
     pthread_mutex_lock(&link->lock);
-    if (!directory_statement(link, SQL_APP_PASSWORD_EXISTS, &statement)) {
-        sqlite3_bind_int64(statement, 1, user->device);
-        if (directory_step_done(link, statement, &there))
-            there = true;
-    }
+    enum err e = read_holds(link, user, service, &holds);
     pthread_mutex_unlock(&link->lock);
-    return there;
+    return e != ERR_OK || holds;
 }
 
 /* ---- devices ---- */

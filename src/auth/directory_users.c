@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "base/rand.h"
 
+#include <sodium.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,19 @@ static void copy_text(char *out, size_t out_bytes, struct slice text)
     out[len] = '\0';
 }
 
+/* Of the key that proves the main password. */
+static uint64_t digest_of(struct slice stored_key)
+{
+    unsigned char digest[crypto_generichash_BYTES_MIN];
+    uint64_t number;
+    if (!stored_key.len)
+        return 0;
+    (void)crypto_generichash(digest, sizeof digest, (const unsigned char *)stored_key.ptr,
+        stored_key.len, NULL, 0);
+    memcpy(&number, digest, sizeof number);
+    return number ? number : 1;
+}
+
 void directory_read_user(sqlite3_stmt *statement, struct user *out_user)
 {
     struct user user = {
@@ -31,6 +45,7 @@ void directory_read_user(sqlite3_stmt *statement, struct user *out_user)
         .quota_bytes = (uint64_t)sqlite3_column_int64(statement, 4),
         .quota_messages = (uint64_t)sqlite3_column_int64(statement, 5),
         .created_s = sqlite3_column_int64(statement, 6),
+        .secret = digest_of(directory_column_text(statement, 11)),
     };
     copy_text(user.id, sizeof user.id, directory_column_text(statement, 0));
     copy_text(user.address, sizeof user.address, directory_column_text(statement, 1));
@@ -364,10 +379,11 @@ enum err directory_user_password(
     struct password_record record;
     TRY(address_canonical(address, name));
     TRY(directory_secret(directory, slice_of(name), &user, &record));
-    TRY(password_make(password, &record.scram, &record));
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
-    enum err e = directory_write_begin(directory);
+    enum err e = password_make(password, &record.scram, &record);
+    if (!e)
+        e = directory_write_begin(directory);
     if (!e) {
         e = directory_statement(link, SQL_USER_PASSWORD, &statement);
         if (!e) {

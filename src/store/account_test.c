@@ -1106,6 +1106,44 @@ static void older_files_are_read_and_upgraded(void **state)
     assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
 }
 
+/* A page of summaries that is damaged harms its own rows, and neither the upgrade nor what is read beside it. */
+static void a_damaged_summary_keeps_nobody_out(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        append("INBOX", message(10), 0);
+    close_all();
+    make_older("DROP INDEX summary_utf8; PRAGMA user_version=5");
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    assert_int_equal(sqlite3_open_v2(database_path(), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db,
+                         "SELECT min(pageno) FROM dbstat WHERE name='summary' AND pagetype='leaf'", -1,
+                         &statement, NULL),
+        SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t page = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    assert_true(page > 1);
+    int fd = open(database_path(), O_RDWR | O_CLOEXEC);
+    change_byte(fd, (page - 1) * 8192 + 4000);
+    close(fd);
+    open_all();
+    int64_t id = box_named("INBOX").id;
+    struct store_download_view view = { .mailboxes = &id, .mailbox_count = 1 };
+    struct store_download *list;
+    size_t count;
+    bool damaged;
+    assert_ok(account_downloads(account, &view, &list, &count, &damaged));
+    assert_int_equal(count, 40);
+    free(list);
+    append("INBOX", message(10), 0);
+    close_all();
+    assert_true(findings_of(true) > 0);
+    open_all();
+}
+
 static void a_filter_lives_and_dies_with_its_message(void **state)
 {
     (void)state;
@@ -1242,6 +1280,7 @@ TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_bac
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),
     IN_ACCOUNT(older_files_are_read_and_upgraded),
+    IN_ACCOUNT(a_damaged_summary_keeps_nobody_out),
     IN_ACCOUNT(a_filter_lives_and_dies_with_its_message),
     IN_ACCOUNT(one_bit_in_any_page_is_found), IN_ACCOUNT(writers_are_combined),
     IN_ACCOUNT(idle_accounts_are_closed))

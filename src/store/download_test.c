@@ -461,8 +461,45 @@ static void headers_in_utf8(void **state)
     assert_utf8(0, false, MSG_SURROGATE_UNKNOWN);
 }
 
+/* It was moved before its mailbox was deleted: what was removed is hidden wherever it lies. */
+static void moved_and_its_mailbox_deleted(void **state)
+{
+    (void)state;
+    int64_t other;
+    assert_ok(mailbox_create(account, SLICE("other"), STORE_USE_NONE, &other));
+    file("other", 'a', 0, 1000);
+    struct store_downloaded one = { .mailbox = other, .uid = 1, .taken = true, .removed = true };
+    struct store_download_view view = view_of(0, "other", NULL);
+    struct store_download *list;
+    size_t count, gone;
+    bool damaged;
+    assert_ok(account_downloads(account, &view, &list, &count, &damaged));
+    one.email = list[0].entry.email;
+    free(list);
+    struct uidset uids;
+    struct store_copy_result moved;
+    uidset_init(&uids);
+    uidset_add(&uids, 1);
+    assert_ok(account_copy(account,
+        &(struct store_copy_args){
+            .from = other, .to = box("INBOX").id, .uids = &uids, .move = true },
+        &moved));
+    uidset_done(&uids);
+    uidset_done(&moved.source);
+    uidset_done(&moved.target);
+    assert_ok(mailbox_delete(account, SLICE("other")));
+    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
+        .at = &one,
+        .count = 1,
+        .removal = STORE_REMOVE_EXPUNGE };
+    assert_ok(account_download_end(account, &args, &gone));
+    assert_int_equal(gone, 0);
+    assert_box("INBOX", "a");
+    assert_shown(0, "");
+}
+
 #define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(what_is_shown), IN_ACCOUNT(what_was_removed_is_not_shown_again),
     IN_ACCOUNT(each_device_has_its_list), IN_ACCOUNT(what_was_taken_may_go),
     IN_ACCOUNT(what_is_due), IN_ACCOUNT(what_is_here_of_what_was_taken), IN_ACCOUNT(gone_meanwhile),
-    IN_ACCOUNT(headers_in_utf8))
+    IN_ACCOUNT(headers_in_utf8), IN_ACCOUNT(moved_and_its_mailbox_deleted))

@@ -35,6 +35,7 @@ struct restoring {
     struct arena arena, rows;
     struct slice *keywords;
     size_t keyword_count;
+    bool has_downloads; /* the copy knows of devices that took or removed something */
     struct store_restore_result *result;
 };
 
@@ -132,8 +133,76 @@ static enum err add_place(
 
 struct batch {
     struct store_append items[BATCH_ROWS];
+    int64_t emails[BATCH_ROWS]; /* in the copy */
     size_t count;
 };
+
+/* ---- what devices took and are not to be shown again comes back with its message ---- */
+
+static enum err know_downloads(struct restoring *r)
+{
+    sqlite3_stmt *statement;
+    int64_t any = 0;
+    if (r->copy->schema_version < STORE_SCHEMA_DOWNLOADS)
+        return ERR_OK;
+    pthread_mutex_lock(&r->copy->lock);
+    enum err e = sql_get(r->copy, SQL_DOWNLOADS_ANY, &statement);
+    if (e == ERR_OK)
+        e = sql_number(r->copy, statement, &any, NULL);
+    pthread_mutex_unlock(&r->copy->lock);
+    r->has_downloads = any != 0;
+    return e == ERR_CORRUPT ? ERR_OK : e; /* the mail matters more */
+}
+
+struct download_write {
+    struct restoring *r;
+    const struct batch *batch;
+    int64_t mailbox;
+    uint32_t uid_first;
+};
+
+static enum err bring_downloads(struct restoring *r, int64_t from, struct store_tx *tx, int64_t email)
+{
+    sqlite3_stmt *rows, *insert;
+    TRY(sql_get(r->copy, SQL_DOWNLOADS_OF, &rows));
+    (void)sqlite3_bind_int64(rows, 1, from);
+    for (;;) {
+        bool row;
+        enum err e = sql_step(r->copy, rows, &row);
+        if (e != ERR_OK || !row)
+            return e == ERR_CORRUPT ? ERR_OK : e;
+        e = sql_get(tx->account, SQL_DOWNLOAD_RESTORE, &insert);
+        if (e == ERR_OK) {
+            (void)sqlite3_bind_int64(insert, 1, email);
+            for (int i = 0; i < 3; i++)
+                (void)sqlite3_bind_int64(insert, i + 2, sqlite3_column_int64(rows, i));
+            e = sql_done(tx->account, insert);
+        }
+        if (e != ERR_OK) {
+            (void)sqlite3_reset(rows);
+            return e;
+        }
+    }
+}
+
+static enum err downloads_write(struct store_tx *tx, void *write_arg)
+{
+    const struct download_write *w = write_arg;
+    for (size_t i = 0; i < w->batch->count; i++) {
+        sqlite3_stmt *statement;
+        int64_t email = 0;
+        bool found;
+        TRY(sql_get(tx->account, SQL_ENTRY, &statement));
+        (void)sqlite3_bind_int64(statement, 1, w->mailbox);
+        (void)sqlite3_bind_int64(statement, 2, w->uid_first + (uint32_t)i);
+        TRY(sql_number(tx->account, statement, &email, &found));
+        pthread_mutex_lock(&w->r->copy->lock);
+        enum err e = found ? bring_downloads(w->r, w->batch->emails[i], tx, email) : ERR_OK;
+        pthread_mutex_unlock(&w->r->copy->lock);
+        TRY(e);
+    }
+    return ERR_OK;
+}
 
 static enum err file_batch(struct restoring *r, int64_t mailbox, const struct batch *batch)
 {
@@ -145,7 +214,10 @@ static enum err file_batch(struct restoring *r, int64_t mailbox, const struct ba
         TRY(place_set(r, batch->items[i].guid,
             (struct place){ .mailbox = mailbox, .uid = filed.uid_first + (uint32_t)i }));
     r->result->added += batch->count;
-    return ERR_OK;
+    struct download_write w = {
+        .r = r, .batch = batch, .mailbox = mailbox, .uid_first = filed.uid_first
+    };
+    return r->has_downloads ? account_write(r->account, downloads_write, &w) : ERR_OK;
 }
 
 static void batch_clear(struct batch *batch)
@@ -185,6 +257,7 @@ static enum err add_row(
         return ERR_OK;
     }
     TRY(e);
+    batch->emails[batch->count] = row->email;
     batch->items[batch->count++] = (struct store_append){ .blob = blob,
         .flags = flags_for(r, row->flags),
         .received_s = row->received_s,
@@ -295,6 +368,8 @@ enum err store_restore(struct store *store, struct slice id, const struct store_
     arena_init(&r.arena, SIZE_MAX);
     arena_init(&r.rows, COMMAND_ARENA_BYTES_MAX);
     e = know_guids(&r);
+    if (e == ERR_OK)
+        e = know_downloads(&r);
     if (e == ERR_OK && account_keywords(r.copy, &r.arena, &r.keywords, &r.keyword_count) != ERR_OK)
         r.keyword_count = 0;
     if (e == ERR_OK)

@@ -172,6 +172,9 @@ static const char *const text[SQL_COUNT] = {
         " ORDER BY email",
     [SQL_DOWNLOADS_TAKEN] =
         "SELECT device, count(*) FROM download WHERE taken>0 GROUP BY device ORDER BY device",
+    [SQL_DOWNLOADS_ANY] = "SELECT EXISTS(SELECT 1 FROM download)",
+    [SQL_DOWNLOADS_OF] = "SELECT device, taken, hidden FROM download WHERE email=?1",
+    [SQL_DOWNLOAD_RESTORE] = "INSERT OR REPLACE INTO download VALUES(?1, ?2, ?3, ?4)",
     /* Only of messages that are there: what goes takes its rows along. */
     [SQL_DOWNLOAD_TAKEN] =
         "INSERT INTO download SELECT id, ?2, ?3, 0 FROM email WHERE id=?1"

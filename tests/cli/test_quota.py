@@ -3,6 +3,7 @@ import contextlib
 import os
 import smtplib
 import sys
+import threading
 
 import pytest
 
@@ -98,6 +99,40 @@ def test_a_full_mailbox(config, wanted):
         clear(server, user)
         clear(server, user, "Trash")
         server.deliver(user, message("fits"))
+
+
+def test_many_at_once_warn_once(server):
+    user = server.user(quota=QUOTA)
+    c = server.imap(user)
+    c.append("INBOX", None, None, message("most", 78_000))
+    c.logout()
+    start = threading.Barrier(12)
+
+    def send(n):
+        start.wait()
+        server.deliver(user, message(n, 1_000))
+
+    threads = [threading.Thread(target=send, args=(n,)) for n in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(warnings(server, user)) == 1
+
+
+def test_a_sender_who_reached_somebody_is_not_told_for_good():
+    """Else the message would be sent to all once more."""
+    with Server(config={"quota.full": "refuse"}) as server:
+        roomy, full = server.user(), server.user(quota=QUOTA)
+        with contextlib.closing(smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test")) as c:
+            with pytest.raises(smtplib.SMTPDataError) as e:
+                c.sendmail("a@example.org", [roomy.address, full.address], message("large", QUOTA + 10_000))
+            assert e.value.smtp_code == 452
+            c.sendmail("a@example.org", [roomy.address, full.address], message("small", 1_000))
+            with pytest.raises(smtplib.SMTPDataError) as e:
+                c.sendmail("a@example.org", [full.address], message("large", QUOTA + 10_000))
+            assert e.value.smtp_code == 552
+        assert len(server.bodies(roomy)) == 2
 
 
 def test_no_warning_where_none_is_wanted():

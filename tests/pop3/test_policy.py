@@ -6,6 +6,7 @@ import os
 import poplib
 import random
 import re
+import smtplib
 import socket
 import sys
 import time
@@ -320,6 +321,79 @@ def test_window(server):
     server.run("pop", user.address, "off")
     with pytest.raises(poplib.error_proto, match="SYS/PERM"):
         server.pop3(user)
+
+
+def test_mail_for_several_is_dated_like_any_other(server):
+    users = [server.user(pop=False) for _ in range(2)]
+
+    def send(name):
+        with contextlib.closing(smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test")) as c:
+            c.sendmail("a@example.org", [u.address for u in users], message(name))
+
+    for n in range(4):
+        send(f"old {n}")
+    time.sleep(0.01)
+    for user in users:
+        server.run("pop", user.address, "on")
+        assert shown(server, user) == []
+    send("new")
+    assert [shown(server, user) for user in users] == [["new"], ["new"]]
+
+
+def test_a_device_with_settings_from_before_pop_was_on(server):
+    user = server.user(pop=False)
+    laptop = user._replace(password=json.loads(server.run("app-password", "add", user.address, "laptop", "--json"))["password"])
+    server.deliver(user, message("old"))
+    server.run("pop", user.address, "--device", "laptop", "after=quit", "dele=expunge")
+    time.sleep(0.01)
+    server.run("pop", user.address, "on")
+    assert shown(server, laptop) == []
+    server.deliver(user, message("new"))
+    assert shown(server, laptop) == ["new"]
+
+
+def test_archiving_what_lies_in_the_archive(server):
+    user = server.user()
+    laptop = user._replace(password=json.loads(server.run("app-password", "add", user.address, "laptop", "--json"))["password"])
+    server.run("pop", user.address, "folders=all", "list=device", "dele=archive", "after=quit")
+    server.deliver(user, message("one"))
+    for device in (user, laptop):
+        assert shown(server, device) == ["one"]
+        take(server, device, 1)
+        with contextlib.closing(Imap(server, user)) as c:
+            assert c.names("Archive") == ["one"]
+    assert shown(server, laptop) == shown(server, user) == []
+
+
+def test_a_trash_that_only_holds_children(server):
+    user = server.user()
+    c = server.imap(user)
+    c.create("Trash/old")
+    assert c.delete("Trash")[0] == "OK"
+    c.logout()
+    server.deliver(user, message("one"))
+    take(server, user, 1, dele=[1])
+    assert shown(server, user) == []
+    with contextlib.closing(Imap(server, user)) as c:
+        assert c.names("Trash") == ["one"]
+
+
+def test_what_was_removed_stays_so_after_a_restore(server, tmp_path):
+    user = server.user()
+    server.run("pop", user.address, "dele=hide")
+    for name in ("one", "two"):
+        server.deliver(user, message(name))
+    take(server, user, dele=[1])
+    server.run("backup", str(tmp_path / "backup"))
+    c = server.imap(user)
+    c.select("INBOX")
+    c.store("1:*", "+FLAGS", r"(\Deleted)")
+    c.expunge()
+    c.logout()
+    server.run("restore", str(tmp_path / "backup"), user.address)
+    with contextlib.closing(Imap(server, user)) as c:
+        assert c.names("INBOX") == ["one", "two"]
+    assert shown(server, user) == ["two"]
 
 
 def test_switching_off_ends_sessions(server):

@@ -405,7 +405,13 @@ static enum login_state take(struct login *login, struct slice token, struct buf
     case EXPECT_CLIENT_FINAL:
         return take_client_final(login, token, out_challenge);
     case EXPECT_EMPTY:
-        return token.len == 0 ? succeeded(login) : failed(login, LOGIN_ERROR_SYNTAX, "not-empty");
+        if (token.len)
+            return failed(login, LOGIN_ERROR_SYNTAX, "not-empty");
+        /* the client may have waited long with this line */
+        return directory_login_holds(
+                   login->server->directory, &login->user, protocol_service(login->protocol))
+                   ? succeeded(login)
+                   : failed(login, LOGIN_ERROR_CREDENTIALS, "changed-meanwhile");
     case EXPECT_BEARER:
     case EXPECT_XOAUTH2:
         return take_token(login, token, login->expecting == EXPECT_BEARER, out_challenge);

@@ -106,8 +106,8 @@ struct server_session *server_session_add(
     p->session_count[protocol]++;
     pthread_mutex_unlock(&p->lock);
     note_use(session, 0);
-    /* one that was revoked between its check and now is in no list of sessions to be ended */
-    if (!directory_device_exists(server->directory, user))
+    /* what was changed between its check and now ended only the sessions that were in the list */
+    if (!directory_login_holds(server->directory, user, protocol_service(protocol)))
         conn_end(conn);
     return session;
 }
