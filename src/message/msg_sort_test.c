@@ -284,6 +284,55 @@ static void kinds(void **state)
     sort_table_free(table);
 }
 
+/* A row is there before its facts: for a session that does not know of it, orders are made without it, and those that know find it in its place. */
+static void facts_come_later(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_subject = { SORT_SUBJECT, false },
+                                       by_size = { SORT_SIZE, false };
+    const unsigned arrival = SORT_FACT_ARRIVAL, subject = SORT_FACT_SUBJECT;
+    static const char *const subjects[] = { "Subject: m\r\n\r\n", "Subject: b\r\n\r\n",
+        "Subject: c\r\n\r\n", "Subject: x\r\n\r\n", "Subject: zzz\r\n\r\n" };
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (uint32_t uid = 1; uid <= 4; uid++)
+        assert_ok(add(table, arrival | subject, uid, subjects[uid - 1]));
+    sort_table_filled(table, arrival | subject, 5);
+    check_order(table, &by_subject, 1, "1:4", "2 3 1 4");
+    assert_ok(add(table, arrival, 5, subjects[4]));
+    sort_table_filled(table, arrival, 6);
+    check_order(table, &by_size, 1, "1:5", "1 2 3 4 5");
+    check_order(table, &by_subject, 1, "1:4", "2 3 1 4");
+    assert_ok(add(table, subject, 5, subjects[4]));
+    check_order(table, &by_subject, 1, "1:5", "2 3 1 4 5"); /* before the word that all are there */
+    sort_table_filled(table, subject, 6);
+    check_order(table, &by_subject, 1, "1:5", "2 3 1 4 5");
+    sort_table_free(table);
+}
+
+/* One that could not be read when all others were, and can be after all, among the others and as the last one. */
+static void read_after_all(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_date = { SORT_DATE, false };
+    const unsigned facts = SORT_FACT_DATE | SORT_FACT_SUBJECT;
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        assert_ok(add(table, SORT_FACT_ARRIVAL, uid, mail[uid - 1]));
+    sort_table_filled(table, SORT_FACT_ARRIVAL, 4);
+    assert_ok(add(table, facts, 1, mail[0]));
+    assert_ok(add(table, facts, 2, mail[1]));
+    sort_table_filled(table, facts, 5);
+    check_order(table, &by_date, 1, "1:4", "2 1");
+    check_threads(table, THREAD_ORDEREDSUBJECT, "1:4", "( 2 1)");
+    assert_ok(add(table, facts | SORT_FACT_ADDRESSES, 3, mail[2]));
+    check_order(table, &by_date, 1, "1:4", "3 2 1");
+    check_threads(table, THREAD_ORDEREDSUBJECT, "1:4", "( 3)( 2 1)");
+    assert_ok(add(table, facts | SORT_FACT_ADDRESSES, 4, mail[3]));
+    check_order(table, &by_date, 1, "1:4", "3 2 1 4");
+    check_threads(table, THREAD_ORDEREDSUBJECT, "1:4", "( 3 4)( 2 1)");
+    sort_table_free(table);
+}
+
 static void limit_bytes(void **state)
 {
     (void)state;
@@ -311,4 +360,5 @@ static void limit_bytes(void **state)
 
 TEST_MAIN(cmocka_unit_test(casemap), cmocka_unit_test(casemap_all), cmocka_unit_test(envelopes),
     cmocka_unit_test(orders), cmocka_unit_test(what_is_wanted), cmocka_unit_test(kinds),
+    cmocka_unit_test(facts_come_later), cmocka_unit_test(read_after_all),
     cmocka_unit_test(limit_bytes))

@@ -7,7 +7,7 @@
  *     lacks_from? ──uid──► read rows from there ──► sort_table_add each ──► sort_table_filled ──► sort_table_order, sort_table_thread
  *
  * Rules: (T-1) rows stand in ascending uid; (T-2) a fact of a row never changes, since a uid names one message for ever (S-5); (T-3) below the uid that
- * was given to sort_table_filled, a message without those facts is gone. So messages that are expunged need no word: callers ask
+ * was given to sort_table_filled, a message without those facts is gone, or could not be read. So messages that are expunged need no word: callers ask
  * for the uids they want, and what the table has beside them, or has never seen, is not in the result.
  *
  * Pure: no I/O, no clock, no lock; one thread at a time. Memory is counted, and past bytes_max the answer is ERR_LIMIT. */

@@ -34,7 +34,8 @@ struct sort_ids {
     uint32_t count;
 };
 
-/* Rows 0 to rows - 1 of all that were there when it was made. */
+/* Rows 0 to rows - 1. (T-4) What has not got its facts yet is in none: an order ends where they may be missing, and goes when a row inside it gets them
+ * all the same. The same holds for threads and the uids they are of. */
 struct sort_kept_order {
     struct sort_criterion *criteria; /* owned; NULL = free */
     size_t count;
@@ -75,6 +76,11 @@ struct sort_table {
     uint64_t uses;
 };
 
+/* Row of the first uid that is not lower. */
+size_t sort_table_row_at(const struct sort_table *table, uint32_t uid);
+/* Forgets what is kept and was made without the facts that a row, or a uid, has got now (T-4). */
+void sort_table_drop_orders(struct sort_table *table, unsigned facts, size_t row);
+void sort_table_drop_threads(struct sort_table *table, unsigned facts, uint32_t uid);
 /* Rows of those of uids that have the facts, ascending; freed by the caller. */
 uint32_t *sort_table_pick(
     const struct sort_table *table, unsigned facts, const struct uidset *uids, size_t *out_count);

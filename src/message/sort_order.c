@@ -158,12 +158,14 @@ static struct sort_kept_order *find(struct sort_table *table, const struct compa
     return oldest;
 }
 
-/* Takes the rows in that came since it was made. */
+/* Takes the rows in that came since it was made, T-4. */
 static void extend(struct sort_kept_order *kept, struct comparing *c)
 {
-    size_t rows = c->table->rows, old = kept->rows, fresh = rows - old;
-    if (!fresh)
+    uint32_t lacks_from = sort_table_lacks_from(c->table, sort_facts_of(c->criteria, c->count));
+    size_t rows = sort_table_row_at(c->table, lacks_from), old = kept->rows;
+    if (rows <= old)
         return;
+    size_t fresh = rows - old;
     uint32_t *order = mem_alloc(rows * sizeof *order);
     uint32_t *added = mem_alloc(fresh * sizeof *added);
     for (size_t i = 0; i < fresh; i++)
@@ -188,7 +190,7 @@ static void extend(struct sort_kept_order *kept, struct comparing *c)
 static void walk(const struct sort_table *table, const struct sort_kept_order *kept, uint32_t *rows,
     size_t count)
 {
-    if (count == table->rows) {
+    if (count == kept->rows) {
         memcpy(rows, kept->order, count * sizeof *rows);
         return;
     }
@@ -202,6 +204,18 @@ static void walk(const struct sort_table *table, const struct sort_kept_order *k
     free(wanted);
 }
 
+void sort_table_drop_orders(struct sort_table *table, unsigned facts, size_t row)
+{
+    for (size_t i = 0; i < SORT_ORDERS_KEPT; i++) {
+        struct sort_kept_order *kept = &table->orders[i];
+        if (row < kept->rows && facts & sort_facts_of(kept->criteria, kept->count)) {
+            free(kept->order);
+            kept->order = NULL;
+            kept->rows = 0;
+        }
+    }
+}
+
 void sort_table_order(struct sort_table *table, const struct sort_criterion *criteria, size_t count,
     const struct uidset *uids, uint32_t **out_uids, size_t *out_count)
 {
@@ -213,13 +227,16 @@ void sort_table_order(struct sort_table *table, const struct sort_criterion *cri
     bool keeps =
         found >= table->rows / 4 &&
         order_bytes <= table->bytes_max / 4; /* few are sorted faster than all are walked */
-    if (found && keeps) {
+    keeps = keeps && found;
+    if (keeps) {
         struct sort_kept_order *kept = find(table, &c);
         extend(kept, &c);
-        walk(table, kept, rows, found);
-    } else {
-        sort_rows(&c, rows, found);
+        keeps = rows[found - 1] < kept->rows;
+        if (keeps)
+            walk(table, kept, rows, found);
     }
+    if (!keeps)
+        sort_rows(&c, rows, found);
     for (size_t i = 0; i < found; i++)
         rows[i] = table->uids[rows[i]];
     *out_uids = rows;

@@ -178,8 +178,7 @@ static enum err reserve(struct sort_table *table, unsigned facts)
     return ERR_OK;
 }
 
-/* Row of the first uid that is not lower. */
-static size_t row_at(const struct sort_table *table, uint32_t uid)
+size_t sort_table_row_at(const struct sort_table *table, uint32_t uid)
 {
     size_t low = 0, high = table->rows;
     while (low < high) {
@@ -198,7 +197,7 @@ static bool row_of(struct sort_table *table, uint32_t uid, size_t *out_row)
 {
     size_t row = table->cursor + 1;
     if (row >= table->rows || table->uids[row] != uid)
-        row = row_at(table, uid);
+        row = sort_table_row_at(table, uid);
     if (row == table->rows) {
         table->uids[row] = uid;
         table->have[row] = 0;
@@ -338,7 +337,10 @@ enum err sort_table_add(
     TRY(reserve(table, facts));
     if (!row_of(table, message->uid, &row))
         return ERR_OK;
-    return add_facts(table, facts & ~(unsigned)table->have[row], message, row);
+    facts &= ~(unsigned)table->have[row];
+    sort_table_drop_orders(table, facts, row);
+    sort_table_drop_threads(table, facts, message->uid);
+    return add_facts(table, facts, message, row);
 }
 
 uint32_t sort_table_lacks_from(const struct sort_table *table, unsigned facts)
@@ -364,7 +366,7 @@ uint32_t *sort_table_pick(
     size_t count = 0, row = 0;
     for (size_t i = 0; i < uids->count && row < table->rows; i++) {
         if (table->uids[row] < uids->runs[i].first)
-            row = row_at(table, uids->runs[i].first);
+            row = sort_table_row_at(table, uids->runs[i].first);
         for (; row < table->rows && table->uids[row] <= uids->runs[i].last; row++)
             if ((table->have[row] & facts) == facts)
                 rows[count++] = (uint32_t)row;

@@ -490,6 +490,18 @@ static bool same_set(const struct uidset *a, const struct uidset *b)
            (!a->count || memcmp(a->runs, b->runs, a->count * sizeof *a->runs) == 0);
 }
 
+void sort_table_drop_threads(struct sort_table *table, unsigned facts, uint32_t uid)
+{
+    for (unsigned i = 0; i < SORT_THREADS; i++) {
+        struct sort_kept_thread *kept = &table->threads[i];
+        if (kept->tokens && facts & thread_facts_of(i) && uidset_has(&kept->uids, uid)) {
+            free(kept->tokens);
+            kept->tokens = NULL;
+            kept->count = 0;
+        }
+    }
+}
+
 void sort_table_thread(struct sort_table *table, enum thread_algorithm algorithm,
     const struct uidset *uids, uint32_t **out_tokens, size_t *out_count)
 {
