@@ -77,6 +77,7 @@
 #define FILENAME_EXTENSION_BYTES_MAX 16u             /* kept when a name is cut */
 #define THREAD_IDS_MAX             200u              /* of References; of more the oldest one and the newest */
 #define THREAD_ID_BYTES_MAX        1000u             /* longer message ids do not thread */
+#define SORT_TEXT_BYTES_MAX        512u              /* of a subject or name; of longer ones, in capitals, the rest does not order. 250,000 of them fit into a table */
 #define SORT_TABLE_BYTES_MAX       (128u << 20)      /* what SORT and THREAD keep of one mailbox: some 500,000 messages */
 #define SORT_CACHE_BYTES_MAX       (64u << 20)       /* of all mailboxes while nobody asks: a quarter of a million messages */
 #define SORT_CACHE_TABLES_MAX      1000u             /* mailboxes */

@@ -333,6 +333,102 @@ static void read_after_all(void **state)
     sort_table_free(table);
 }
 
+/* Long texts and ids differ when only their ends do. */
+static void long_texts(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_subject[] = { { SORT_SUBJECT, false },
+        { SORT_SIZE, true } };
+    static const struct sort_criterion by_from = { SORT_FROM, false };
+    static const struct {
+        int zeros;
+        const char *end, *body;
+    } rows[] = { { 900, "z", "" }, { 900, "a", "" }, { 512, "", "" }, { 900, "zz", "" },
+        { 900, "a", "more" }, { 1, "", "" } };
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[2000];
+        (void)snprintf(text, sizeof text, "Subject: %0*u%s\r\nFrom: %0*u%s@x\r\n\r\n%s",
+            rows[i].zeros, 0u, rows[i].end, rows[i].zeros, 0u, rows[i].end, rows[i].body);
+        assert_ok(add(table, FACTS_ALL, (uint32_t)i + 1, text));
+    }
+    sort_table_filled(table, FACTS_ALL, 7);
+    check_order(table, by_subject, 1, "1:6", "6 3 1 2 5 4");
+    check_order(table, by_subject, 2, "1:6", "6 3 1 5 2 4");
+    check_order(table, &by_from, 1, "1:6", "6 3 1 2 5 4");
+    /* received backwards */
+    check_threads(table, THREAD_ORDEREDSUBJECT, "1:6", "( 6)( 5 2)( 4)( 3)( 1)");
+    sort_table_free(table);
+}
+
+static void long_ids(void **state)
+{
+    (void)state;
+    static const int zeros[] = { 5, 12, 13, 14, 100, 900 }; /* around a digest's length */
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (uint32_t i = 0; i < 6; i++) {
+        char text[1000];
+        (void)snprintf(text, sizeof text, "Message-ID: <%0*ua@x>\r\n\r\n", zeros[i], 0u);
+        assert_ok(add(table, FACTS_ALL, 3 * i + 1, text));
+        (void)snprintf(text, sizeof text, "References: <%0*ua@x>\r\n\r\n", zeros[i], 0u);
+        assert_ok(add(table, FACTS_ALL, 3 * i + 2, text));
+        (void)snprintf(text, sizeof text, "References: <%0*ub@x>\r\n\r\n", zeros[i], 0u);
+        assert_ok(add(table, FACTS_ALL, 3 * i + 3, text));
+    }
+    check_threads(table, THREAD_REFERENCES, "1:18",
+        "( 18)( 16 17)( 15)( 13 14)( 12)( 10 11)( 9)( 7 8)( 6)( 4 5)( 3)( 1 2)");
+    sort_table_free(table);
+}
+
+/* What a few big messages of a stranger take: ids and a subject as long as they may be. */
+static void limit_of_one(void **state)
+{
+    (void)state;
+    const size_t messages = 20, bytes_max = 256u << 10;
+    struct sort_table *table = sort_table_new(bytes_max);
+    struct buf header;
+    buf_init(&header, 0);
+    for (uint32_t uid = 1; uid <= messages; uid++) {
+        buf_clear(&header);
+        buf_addf(&header, "Subject: %u", (unsigned)uid);
+        for (unsigned i = 0; i < 8; i++) /* a letter that becomes 33 bytes */
+            buf_addf(&header, "\xef\xb7\xba%0900u\xef\xb7\xba", i);
+        buf_adds(&header, "\r\nReferences:");
+        for (unsigned i = 0; i < 60; i++)
+            buf_addf(&header, "\r\n <%0900u.%u.%u@x>", 0u, (unsigned)uid, i);
+        buf_adds(&header, "\r\n\r\n");
+        struct sort_message message = { .uid = uid, .header = buf_slice(&header) };
+        struct buf bytes;
+        struct msg_summary summary;
+        buf_init(&bytes, 0);
+        assert_ok(msg_summary_make(buf_slice(&header), &bytes));
+        assert_ok(msg_summary_open(buf_slice(&bytes), &summary));
+        message.summary = &summary;
+        assert_ok(sort_table_add(table, FACTS_ALL, &message));
+        buf_done(&bytes);
+    }
+    assert_true(sort_table_bytes(table) <= bytes_max);
+    buf_done(&header);
+    sort_table_free(table);
+}
+
+/* More than was asked for is filled in, but nothing for which old rows would be read again. */
+static void along(void **state)
+{
+    (void)state;
+    const unsigned with = SORT_FACT_ARRIVAL | SORT_FACT_DATE | SORT_FACT_SUBJECT;
+    struct sort_table *table = sort_table_new(1u << 20);
+    assert_int_equal(sort_table_along(table, SORT_FACT_ARRIVAL), SORT_FACT_ARRIVAL);
+    assert_int_equal(sort_table_along(table, SORT_FACT_DATE), with);
+    assert_int_equal(sort_table_along(table, SORT_FACT_IDS), with | SORT_FACT_IDS);
+    sort_table_filled(table, SORT_FACT_DATE, 5); /* when all of it was too much */
+    assert_int_equal(sort_table_along(table, SORT_FACT_DATE), SORT_FACT_DATE);
+    assert_int_equal(sort_table_along(table, SORT_FACT_SUBJECT), with);
+    sort_table_filled(table, with, 5);
+    assert_int_equal(sort_table_along(table, SORT_FACT_DATE), with);
+    sort_table_free(table);
+}
+
 static void limit_bytes(void **state)
 {
     (void)state;
@@ -361,4 +457,5 @@ static void limit_bytes(void **state)
 TEST_MAIN(cmocka_unit_test(casemap), cmocka_unit_test(casemap_all), cmocka_unit_test(envelopes),
     cmocka_unit_test(orders), cmocka_unit_test(what_is_wanted), cmocka_unit_test(kinds),
     cmocka_unit_test(facts_come_later), cmocka_unit_test(read_after_all),
-    cmocka_unit_test(limit_bytes))
+    cmocka_unit_test(long_texts), cmocka_unit_test(long_ids), cmocka_unit_test(limit_of_one),
+    cmocka_unit_test(along), cmocka_unit_test(limit_bytes))

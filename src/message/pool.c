@@ -12,6 +12,7 @@ void pool_init(struct pool *pool)
 {
     *pool = (struct pool){ .count = 1 };
     rand_bytes(pool->key, sizeof pool->key);
+    rand_bytes(pool->second_key, sizeof pool->second_key);
 }
 
 void pool_done(struct pool *pool)
@@ -55,6 +56,12 @@ static uint32_t add(struct pool *pool, struct slice text, uint32_t hash)
     };
     pool->bytes_len += text.len;
     return pool->count++;
+}
+
+void pool_digest(const struct pool *pool, struct slice text, char out[POOL_DIGEST_BYTES])
+{
+    uint64_t hashes[2] = { map_hash(pool->key, text), map_hash(pool->second_key, text) };
+    memcpy(out, hashes, POOL_DIGEST_BYTES);
 }
 
 uint32_t pool_number(struct pool *pool, struct slice text, size_t bytes_max)

@@ -1,7 +1,7 @@
 /* Ordering and threading of the messages of one mailbox: SORT and THREAD (RFC 5256), DISPLAYFROM and DISPLAYTO (RFC 5957).
  *
  * A table holds of each message what the orders compare, made once from its summary: numbers, and texts as numbers into a pool in which each text
- * stands once, ready for bytewise comparison (text_casemap). Facts come in kinds, and only those that somebody asked for are made. The table
+ * stands once, ready for bytewise comparison (text_casemap), as far as SORT_TEXT_BYTES_MAX. Facts come in kinds, and only those that somebody asked for are made. The table
  * also keeps the orders and threads it has computed: an order is extended when messages are added, threads hold for one set of messages.
  *
  *     lacks_from? ──uid──► read rows from there ──► sort_table_add each ──► sort_table_filled ──► sort_table_order, sort_table_thread
@@ -71,6 +71,8 @@ void sort_table_clear(struct sort_table *table);
 
 /* The lowest uid of which facts may be missing. */
 uint32_t sort_table_lacks_from(const struct sort_table *table, unsigned facts);
+/* Those facts, and what may be filled in with them for next to nothing: not what older rows lack, too, for they would all be read again. */
+unsigned sort_table_along(const struct sort_table *table, unsigned facts);
 /* Adds what is missing of those facts. Uids ascend from sort_table_lacks_from on; one that is there already may come again. */
 enum err MUST_USE sort_table_add(
     struct sort_table *table, unsigned facts, const struct sort_message *message);

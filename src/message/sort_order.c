@@ -2,6 +2,7 @@
 #include "message/sort_int.h"
 
 #include "base/arena.h"
+#include "base/limits.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -77,6 +78,20 @@ static struct item item_of(const struct comparing *c, uint32_t row)
     return item;
 }
 
+/* Two texts of a pool. Long ones with the same start go by which came first into the table, which is older mail mostly: all messages of one still stand
+ * together, so that the next criterion orders them, and not as the digests behind the start, which are new in each table, would have it. */
+static int compare_texts(const struct pool *pool, uint32_t a, uint32_t b)
+{
+    if (a == b)
+        return 0;
+    struct slice text_a = pool_text(pool, a), text_b = pool_text(pool, b);
+    if (text_a.len <= SORT_TEXT_BYTES_MAX || text_b.len <= SORT_TEXT_BYTES_MAX)
+        return slice_cmp(text_a, text_b);
+    int order = slice_cmp(
+        slice_sub(text_a, 0, SORT_TEXT_BYTES_MAX), slice_sub(text_b, 0, SORT_TEXT_BYTES_MAX));
+    return order ? order : (a > b) - (a < b);
+}
+
 static int compare_by(const struct comparing *c, struct sort_criterion by, uint32_t a, uint32_t b)
 {
     int order;
@@ -84,7 +99,7 @@ static int compare_by(const struct comparing *c, struct sort_criterion by, uint3
         const struct pool *pool;
         uint32_t text_a = text_at(c->table, by.key, a, &pool);
         uint32_t text_b = text_at(c->table, by.key, b, &pool);
-        order = text_a == text_b ? 0 : slice_cmp(pool_text(pool, text_a), pool_text(pool, text_b));
+        order = compare_texts(pool, text_a, text_b);
     } else {
         uint64_t number_a = number_at(c->table, by.key, a);
         uint64_t number_b = number_at(c->table, by.key, b);

@@ -2,6 +2,7 @@
 #include "message/sort_int.h"
 
 #include "base/arena.h"
+#include "base/limits.h"
 #include "message/envelope.h"
 #include "message/text.h"
 #include "message/thread.h"
@@ -217,12 +218,19 @@ static enum err number_of(
     return *out_number == UINT32_MAX ? ERR_LIMIT : ERR_OK;
 }
 
-/* A text in UTF-8, as a number of what the collation makes of it. */
+/* A text in UTF-8, as a number of what the collation makes of it. A long one is kept as its start and a digest of all of it: nobody fills a table with
+ * a few messages, and texts are still the same text only when they are. How long ones with one start are ordered: sort_order.c. */
 static enum err collate(
     struct sort_table *table, struct pool *pool, struct slice utf8, uint32_t *out_number)
 {
     buf_clear(&table->folded);
     text_casemap(utf8, &table->folded);
+    if (buf_len(&table->folded) > SORT_TEXT_BYTES_MAX) {
+        char digest[POOL_DIGEST_BYTES];
+        pool_digest(pool, buf_slice(&table->folded), digest);
+        buf_truncate(&table->folded, SORT_TEXT_BYTES_MAX);
+        buf_add(&table->folded, slice_from(digest, sizeof digest));
+    }
     return number_of(table, pool, buf_slice(&table->folded), out_number);
 }
 
@@ -289,6 +297,17 @@ static enum err add_reference(struct sort_table *table, uint32_t number)
     return ERR_OK;
 }
 
+/* Ids are only asked whether they are the same, and a message may name 200 of 1000 bytes: those that are not shorter than a digest are one. */
+static enum err number_of_id(struct sort_table *table, struct slice id, uint32_t *out_number)
+{
+    char digest[POOL_DIGEST_BYTES];
+    if (id.len >= sizeof digest) {
+        pool_digest(&table->id_names, id, digest);
+        id = slice_from(digest, sizeof digest);
+    }
+    return number_of(table, &table->id_names, id, out_number);
+}
+
 static enum err add_ids(struct sort_table *table, struct slice header, struct sort_ids *out)
 {
     buf_clear(&table->scratch);
@@ -296,10 +315,10 @@ static enum err add_ids(struct sort_table *table, struct slice header, struct so
     struct slice rest = buf_slice(&table->scratch), id;
     struct sort_ids ids = { .references = (uint32_t)table->reference_count };
     (void)slice_cut(&rest, '\n', &id);
-    TRY(number_of(table, &table->id_names, id, &ids.own));
+    TRY(number_of_id(table, id, &ids.own));
     while (slice_cut(&rest, '\n', &id)) {
         uint32_t number;
-        TRY(number_of(table, &table->id_names, id, &number));
+        TRY(number_of_id(table, id, &number));
         TRY(add_reference(table, number));
         ids.count++;
     }
@@ -350,6 +369,18 @@ uint32_t sort_table_lacks_from(const struct sort_table *table, unsigned facts)
         if (facts & 1u << i && table->filled[i] < from)
             from = table->filled[i];
     return from;
+}
+
+/* Once summaries are read, these cost little more, and a program that asks for one soon asks for another. */
+#define WITH_SUMMARY (SORT_FACT_ARRIVAL | SORT_FACT_DATE | SORT_FACT_SUBJECT)
+
+unsigned sort_table_along(const struct sort_table *table, unsigned facts)
+{
+    bool reads_summaries = facts & ~(unsigned)SORT_FACT_ARRIVAL;
+    uint32_t lacks_from = sort_table_lacks_from(table, facts);
+    return reads_summaries && sort_table_lacks_from(table, WITH_SUMMARY) >= lacks_from
+               ? facts | WITH_SUMMARY
+               : facts;
 }
 
 void sort_table_filled(struct sort_table *table, unsigned facts, uint32_t uidnext)

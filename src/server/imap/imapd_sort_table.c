@@ -20,9 +20,6 @@ struct filling {
     uint32_t uidnext;
 };
 
-/* Once summaries are read, these cost little more, and a program that asks for one soon asks for another. */
-#define WITH_SUMMARY (SORT_FACT_ARRIVAL | SORT_FACT_DATE | SORT_FACT_SUBJECT)
-
 static bool needs_summary(unsigned facts)
 {
     return facts & ~(unsigned)SORT_FACT_ARRIVAL;
@@ -150,12 +147,11 @@ static enum err fill_shared(struct imapd_session *s, unsigned facts, struct sort
 {
     if (sort_table_lacks_from(table, facts) >= s->view.uidnext)
         return ERR_OK;
-    if (needs_summary(facts))
-        facts |= WITH_SUMMARY;
-    enum err e = fill(s, table, facts, NULL);
+    enum err e = fill(s, table, sort_table_along(table, facts), NULL);
     if (e != ERR_LIMIT)
         return e;
-    sort_table_clear(table); /* what others asked for may have filled it */
+    /* what others asked for, or what was taken along, may have filled it */
+    sort_table_clear(table);
     e = fill(s, table, facts, NULL);
     if (e != ERR_OK)
         sort_table_clear(table);
