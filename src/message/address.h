@@ -19,6 +19,8 @@ enum err MUST_USE msg_addresses(struct arena *arena, struct slice value, size_t 
 
 /* Date-time of RFC 5322 §3.3 and obsolete forms. False when it is none. */
 bool msg_date(struct slice value, int64_t *out_s, int32_t *out_tz_min);
+/* Its day at 00:00:00 UTC, whatever stands behind it: for those that are no date only because of their time. False when there is no day. */
+bool msg_date_day(struct slice value, int64_t *out_s);
 /* "Wed, 25 Nov 2026 04:45:01 +0000" for new header fields. out has 32 bytes of room; the length is returned. */
 size_t msg_date_write(int64_t utc_s, char *out);
 

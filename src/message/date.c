@@ -140,9 +140,10 @@ static int32_t read_zone(struct lex *lex)
 
 struct date {
     unsigned year, year_digits, month, day, hour, minute, second;
+    bool no_time; /* something stands where the time of day should, and is none */
 };
 
-/* time-of-day = hour ":" minute [ ":" second ], also with dots. */
+/* time-of-day = hour ":" minute [ ":" second ], also with dots; of any numbers, see time_fits. */
 static bool read_time(struct lex *lex, struct date *date)
 {
     unsigned digits;
@@ -173,7 +174,12 @@ static bool read_time(struct lex *lex, struct date *date)
             date->hour = date->hour % 12 + (ascii_lower(word.ptr[0]) == 'p' ? 12 : 0);
         *lex = meridiem;
     }
-    return date->hour <= 24 && date->minute <= 59 && date->second <= 60;
+    return true;
+}
+
+static bool time_fits(const struct date *date)
+{
+    return !date->no_time && date->hour <= 24 && date->minute <= 59 && date->second <= 60;
 }
 
 static bool days_fit(const struct date *date)
@@ -219,13 +225,13 @@ static bool read_date(struct lex *lex, struct date *date, int32_t *out_zone)
         *out_zone = 0;
         return true;
     }
-    if (!read_time(lex, date))
-        return false;
-    *out_zone = read_zone(lex);
+    date->no_time = !read_time(lex, date);
+    *out_zone = date->no_time ? 0 : read_zone(lex);
     return true;
 }
 
-bool msg_date(struct slice value, int64_t *out_s, int32_t *out_tz_min)
+/* The day, with its year in full, and what is there of a time of day. */
+static bool read_value(struct slice value, struct date *date, int32_t *out_zone)
 {
     struct lex lex = { .rest = value };
     skip_between(&lex);
@@ -235,21 +241,36 @@ bool msg_date(struct slice value, int64_t *out_s, int32_t *out_tz_min)
         skip_between(&lex);
     else
         lex = before;
-    struct date date = { 0 };
-    int32_t zone;
-    if (!read_date(&lex, &date, &zone) || !days_fit(&date))
+    if (!read_date(&lex, date, out_zone) || !days_fit(date))
         return false;
     /* RFC 5322 §4.3: two digits below 50 are 20xx, other two and three digits count from 1900 */
-    if (date.year_digits <= 2)
-        date.year += date.year < 50 ? 2000 : 1900;
-    else if (date.year_digits == 3)
-        date.year += 1900;
-    if (date.year > 9999)
+    if (date->year_digits <= 2)
+        date->year += date->year < 50 ? 2000 : 1900;
+    else if (date->year_digits == 3)
+        date->year += 1900;
+    return date->year <= 9999;
+}
+
+bool msg_date(struct slice value, int64_t *out_s, int32_t *out_tz_min)
+{
+    struct date date = { 0 };
+    int32_t zone;
+    if (!read_value(value, &date, &zone) || !time_fits(&date))
         return false;
     int64_t seconds = days_from_civil(date.year, date.month, date.day) * 86400 +
                       (int64_t)date.hour * 3600 + date.minute * 60 + date.second;
     *out_s = seconds - (int64_t)zone * 60;
     *out_tz_min = zone;
+    return true;
+}
+
+bool msg_date_day(struct slice value, int64_t *out_s)
+{
+    struct date date = { 0 };
+    int32_t zone;
+    if (!read_value(value, &date, &zone))
+        return false;
+    *out_s = days_from_civil(date.year, date.month, date.day) * 86400;
     return true;
 }
 

@@ -82,6 +82,13 @@ static bool take_list(struct slice *rest, struct envelope_address *out_first)
     return true;
 }
 
+void envelope_date(struct slice envelope, struct envelope_string *out_date)
+{
+    *out_date = (struct envelope_string){ 0 };
+    if (take(&envelope, '('))
+        (void)take_nstring(&envelope, out_date);
+}
+
 void envelope_firsts(struct slice envelope, struct envelope_address out_firsts[ENVELOPE_FIRSTS])
 {
     struct envelope_string text;

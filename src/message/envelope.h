@@ -25,6 +25,8 @@ enum envelope_list {
     ENVELOPE_FIRSTS,
 };
 
+/* Date as it was sent. NIL when there is none. */
+void envelope_date(struct slice envelope, struct envelope_string *out_date);
 /* The first address of each list; all NIL for a list that is NIL, and from the place on where the bytes are no ENVELOPE. */
 void envelope_firsts(struct slice envelope, struct envelope_address out_firsts[ENVELOPE_FIRSTS]);
 /* Appends the string itself. */

@@ -14,6 +14,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     int32_t tz_min, again_tz;
     if (!msg_date(slice_from(bytes, len), &date_s, &tz_min))
         return 0;
+    int64_t day_s;
+    bool has_day = msg_date_day(slice_from(bytes, len), &day_s);
+    assert(has_day); /* and the moment is in it, or near it: a zone has less than a day */
+    assert(date_s - day_s > -86400 && date_s - day_s < 3 * 86400);
     assert(tz_min > -ZONE_MIN_MAX && tz_min < ZONE_MIN_MAX);
     if (date_s < 0 || date_s >= YEAR_10000_S)
         return 0;

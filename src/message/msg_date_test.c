@@ -56,6 +56,38 @@ static void dates(void **state)
     }
 }
 
+/* What has no date, and may have a day. */
+static void days(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *value;
+        long long s; /* -1: no day */
+    } rows[] = {
+        { "Wed, 1 Jan 2020 99:00:00 +0000", 1577836800 },
+        { "Wed, 1 Jan 2020 99:00:00 +0300", 1577836800 },
+        { "Wed, 1 Jan 2020 12:60:00 +0000", 1577836800 },
+        { "Wed, 1 Jan 20 12:00:61", 1577836800 },
+        { "Wed, 1 Jan 2020 123:00", 1577836800 },
+        { "Wed, 1 Jan 2020 noon", 1577836800 },
+        { "Wed, 1 Jan 2020 :", 1577836800 },
+        { "Wed Jan 1 99:00:00 2020", 1577836800 },
+        { "Wed, 32 Jan 2020 99:00:00 +0000", -1 },
+        { "Wed, 1 Jax 2020 99:00:00 +0000", -1 },
+        { "Wed, 1 Jan 99999 99:00:00 +0000", -1 },
+        { "99:00:00", -1 },
+        { "", -1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t s = -1, whole_s;
+        int32_t tz;
+        bool got = msg_date_day(slice_of(rows[i].value), &s);
+        if (got != (rows[i].s != -1) || s != rows[i].s)
+            fail_msg("%s: %d %lld", rows[i].value, got, (long long)s);
+        assert_false(msg_date(slice_of(rows[i].value), &whole_s, &tz));
+    }
+}
+
 static void written(void **state)
 {
     (void)state;
@@ -77,4 +109,4 @@ static void written(void **state)
     }
 }
 
-TEST_MAIN(cmocka_unit_test(dates), cmocka_unit_test(written))
+TEST_MAIN(cmocka_unit_test(dates), cmocka_unit_test(days), cmocka_unit_test(written))

@@ -380,6 +380,27 @@ static void long_ids(void **state)
     sort_table_free(table);
 }
 
+/* RFC 5256 §2.2 */
+static void sent_dates(void **state)
+{
+    (void)state;
+    static const struct sort_criterion by_date = { SORT_DATE, false };
+    static const char *const headers[] = {
+        "Date: Thu, 1 Jan 1970 00:00:01 +0000\r\n\r\n",
+        "Date: Thu, 1 Jan 1970 99:00:00 +0000 (\"quoted\")\r\n\r\n",
+        "Date: Fri, 2 Jan 1970 12:99:00 +0000\r\n\r\n",
+        "Date: Thu, 1 Jan 1970 23:59:59 +0000\r\n\r\n",
+        "Date: Thu, 32 Jan 1970 99:00:00 +0000\r\n\r\n", /* received at 995 */
+        "Subject: none\r\n\r\n",                         /* at 994 */
+    };
+    struct sort_table *table = sort_table_new(1u << 20);
+    for (uint32_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
+        assert_ok(add(table, SORT_FACT_DATE, i + 1, headers[i]));
+    sort_table_filled(table, SORT_FACT_DATE, 7);
+    check_order(table, &by_date, 1, "1:6", "2 1 6 5 4 3");
+    sort_table_free(table);
+}
+
 /* What a few big messages of a stranger take: ids and a subject as long as they may be. */
 static void limit_of_one(void **state)
 {
@@ -457,5 +478,5 @@ static void limit_bytes(void **state)
 TEST_MAIN(cmocka_unit_test(casemap), cmocka_unit_test(casemap_all), cmocka_unit_test(envelopes),
     cmocka_unit_test(orders), cmocka_unit_test(what_is_wanted), cmocka_unit_test(kinds),
     cmocka_unit_test(facts_come_later), cmocka_unit_test(read_after_all),
-    cmocka_unit_test(long_texts), cmocka_unit_test(long_ids), cmocka_unit_test(limit_of_one),
-    cmocka_unit_test(along), cmocka_unit_test(limit_bytes))
+    cmocka_unit_test(sent_dates), cmocka_unit_test(long_texts), cmocka_unit_test(long_ids),
+    cmocka_unit_test(limit_of_one), cmocka_unit_test(along), cmocka_unit_test(limit_bytes))

@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/limits.h"
+#include "message/address.h"
 #include "message/envelope.h"
 #include "message/text.h"
 #include "message/thread.h"
@@ -326,6 +327,21 @@ static enum err add_ids(struct sort_table *table, struct slice header, struct so
     return ERR_OK;
 }
 
+/* RFC 5256 §2.2: INTERNALDATE when there is no sent date, midnight when only its time is invalid. The summary has no date then either way, so the day
+ * is read from the field. */
+static int64_t sent_date(
+    struct sort_table *table, const struct sort_message *message, const struct msg_facts *about)
+{
+    struct envelope_string field;
+    int64_t day_s;
+    if (about->date_s != INT64_MIN || !message->summary)
+        return about->date_s == INT64_MIN ? message->received_s : about->date_s;
+    envelope_date(msg_envelope(message->summary), &field);
+    buf_clear(&table->scratch);
+    envelope_text(&field, &table->scratch);
+    return msg_date_day(buf_slice(&table->scratch), &day_s) ? day_s : message->received_s;
+}
+
 static enum err add_facts(
     struct sort_table *table, unsigned facts, const struct sort_message *message, size_t row)
 {
@@ -335,8 +351,8 @@ static enum err add_facts(
     if (facts & SORT_FACT_ARRIVAL)
         table->arrival[row] =
             (struct sort_arrival){ .received_s = message->received_s, .size = message->size };
-    if (facts & SORT_FACT_DATE) /* RFC 5256 §2.2 */
-        table->date[row] = about.date_s == INT64_MIN ? message->received_s : about.date_s;
+    if (facts & SORT_FACT_DATE)
+        table->date[row] = sent_date(table, message, &about);
     if (facts & SORT_FACT_SUBJECT) {
         table->is_reply[row] = about.is_reply;
         TRY(collate(table, &table->subjects, about.base_subject, &table->subject[row]));
