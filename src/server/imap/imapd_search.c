@@ -3,8 +3,6 @@
 
 #include "base/log.h"
 
-#define PAGE_BYTES_MAX (768u << 10)
-
 static unsigned need_of(enum search_cost cost)
 {
     switch (cost) {
