@@ -17,13 +17,14 @@ const char *const explain_programs[] = { "outlook", "thunderbird", "apple-mail",
 #define VALUES                                                                                     \
     N(messages)                                                                                    \
     N(unread)                                                                                      \
-    B(size) B(quota) N(percent) N(quota_messages) N(folders_empty) N(row) N(row_unread)            \
-        B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown) B(shown_size) N(all)    \
-            B(all_size) N(base) B(base_size) N(goes) B(goes_size) N(goes_unread) N(old)            \
-                B(old_size) N(recent) B(recent_size) N(due) B(due_size) N(window_days)             \
-                    N(after_days) N(newest) N(taken) N(here) N(gone) N(imap_port) N(pop_port)      \
-                        N(send_port) T(address) T(host) T(folder) T(device) W(protocols)           \
-                            W(protocol) T(when) T(since) T(folders) T(imap_security)               \
+    B(size)                                                                                        \
+    B(quota) N(percent) N(percent_size) N(percent_messages) N(quota_messages) N(folders_empty)     \
+        N(row) N(row_unread) B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown)    \
+            B(shown_size) N(all) B(all_size) N(base) B(base_size) N(goes) B(goes_size)             \
+                N(goes_unread) N(old) B(old_size) N(recent) B(recent_size) N(due) B(due_size)      \
+                    N(window_days) N(after_days) N(newest) N(taken) N(here) N(imap_port)           \
+                        N(pop_port) N(send_port) T(address) T(host) T(folder) T(device)            \
+                            W(protocols) W(protocol) T(when) T(since) T(folders) T(imap_security)  \
                                 T(imap_scheme) T(pop_security) T(pop_scheme) T(send_security)      \
                                     T(send_scheme) T(user_url) T(port) T(security) T(programs)
 
@@ -71,7 +72,8 @@ struct explaining {
     struct facts_amount base, old; /* what a program could take, and the old of it */
     size_t readers;                /* devices that came by IMAP or POP3 */
     size_t pop_readers;
-    bool by_main; /* the main password is one of the devices */
+    bool by_main;    /* the main password is one of the devices */
+    bool main_reads; /* and by IMAP or POP3: programs that nothing tells apart */
 };
 
 static void set_number(struct explaining *x, enum value_index at, uint64_t number)
@@ -110,21 +112,25 @@ static void say_title(struct explaining *x, const char *name)
 
 /* ---- how much there is ---- */
 
-static uint64_t percent_used(const struct explaining *x)
+static uint64_t percent_of(uint64_t used, uint64_t quota)
 {
-    uint64_t quota = x->in->user->quota_bytes;
-    return quota ? (uint64_t)(100.0 * (double)x->in->facts->bytes / (double)quota) : 0;
+    return quota ? (uint64_t)(100.0 * (double)used / (double)quota) : 0;
+}
+
+/* Whichever limit comes first: mail is refused at either. */
+static bool is_nearly_full(const struct explaining *x)
+{
+    return x->values[VALUE_percent].number >= NEAR_PERCENT;
 }
 
 static void say_quota(struct explaining *x)
 {
     const struct user *user = x->in->user;
-    if (user->quota_bytes == 0)
-        say(x, "quota.none");
-    else
-        say(x, percent_used(x) >= NEAR_PERCENT ? "quota.near" : "quota.some");
+    say(x, user->quota_bytes ? "quota.some" : "quota.none");
     if (user->quota_messages)
         say(x, "quota.messages");
+    if (is_nearly_full(x))
+        say(x, "quota.near");
 }
 
 /* Its own name, or what it is for in the language of the text. */
@@ -262,10 +268,16 @@ static void say_policy(struct explaining *x)
         say(x, "pop.newest");
     if (x->values[VALUE_all].number > x->values[VALUE_shown].number)
         say(x, "pop.more");
+    if (policy->list_per_device)
+        say(x, "pop.list-device");
     say(x, deles[policy->dele]);
     say(x, afters[policy->after]);
     if (policy->after != POP_AFTER_KEEP && policy->unread_stays)
         say(x, "after.unread-stays");
+    if (policy->mark_read)
+        say(x, "pop.read-quit");
+    if (policy->exclusive)
+        say(x, "pop.lock");
 }
 
 /* What goes, where what nobody has read stays: all numbers but the unread ones. */
@@ -336,16 +348,14 @@ static uint64_t here_of(const struct mailbox_facts *facts, int64_t id)
     return 0;
 }
 
-/* The count of what was taken is written minutes later and may have been lost: it is at least what is here. */
+/* taken counts downloads, one that is repeated too, so it does not say how many messages are gone. It is written minutes later and may have been lost, and is not known
+ * of an app password that was revoked: then it is less than what is here. */
 static bool say_taken_row(struct explaining *x, struct slice name, uint64_t taken, uint64_t here)
 {
-    if (taken < here)
-        taken = here;
     x->values[VALUE_device].text = name;
     set_number(x, VALUE_taken, taken);
     set_number(x, VALUE_here, here);
-    set_number(x, VALUE_gone, taken - here);
-    say(x, taken > here ? "taken.row-gone" : "taken.row");
+    say(x, taken > here ? "taken.row-some" : taken == here ? "taken.row" : "taken.row-here");
     return taken > here;
 }
 
@@ -360,7 +370,7 @@ static bool any_taken(const struct explain_input *in)
 static void say_taken(struct explaining *x)
 {
     const struct explain_input *in = x->in;
-    bool gone = false;
+    bool repeated = false;
     if (!any_taken(in))
         return;
     say(x, "taken.title");
@@ -368,12 +378,12 @@ static void say_taken(struct explaining *x)
         uint64_t taken = in->devices[i].uses[1].retrieved,
                  here = here_of(in->facts, in->devices[i].id);
         if (taken || here)
-            gone |= say_taken_row(x, device_name(x, &in->devices[i]), taken, here);
+            repeated |= say_taken_row(x, device_name(x, &in->devices[i]), taken, here);
     }
     for (size_t i = 0; i < in->facts->taken_count; i++)
         if (!device_by_id(in, in->facts->taken[i].device))
-            gone |= say_taken_row(x, section(x, "device.gone"), 0, in->facts->taken[i].messages);
-    if (gone)
+            (void)say_taken_row(x, section(x, "device.gone"), 0, in->facts->taken[i].messages);
+    if (repeated)
         say(x, "taken.note");
 }
 
@@ -395,14 +405,45 @@ static void say_pop(struct explaining *x)
 
 /* ---- advice ---- */
 
+/* Whether POP3 takes mail from where the other devices look for it: erases it, or moves to Trash what nobody deleted. */
+static bool pop_removes(const struct explaining *x)
+{
+    const struct pop_policy *policy = x->in->policy;
+    return x->pop_on && (policy->dele == POP_DELE_EXPUNGE ||
+                            (policy->dele == POP_DELE_TRASH && policy->after != POP_AFTER_KEEP));
+}
+
+/* One computer that keeps the mail may free the room here, if there is something to free. */
+static const char *advice_for_one_full(const struct explaining *x)
+{
+    if (x->pop_readers == 0)
+        return "advice.many-full";
+    if (x->in->facts->drops[FACTS_ALL_OLD].messages == 0)
+        return "advice.one-full-new";
+    if (x->old.messages == 0)
+        return "advice.one-full-hidden";
+    return x->values[VALUE_old].number ? "advice.one-full" : "advice.many-full";
+}
+
 static const char *advice_for_one(const struct explaining *x)
 {
-    bool removes = x->pop_on && x->in->policy->after != POP_AFTER_KEEP;
-    if (percent_used(x) >= NEAR_PERCENT)
-        return x->values[VALUE_old].number ? "advice.one-full" : "advice.one-full-new";
-    if (x->pop_on && x->pop_readers)
-        return removes ? "advice.one-pop-removes" : "advice.one-pop";
-    return "advice.one";
+    static const char *const deles[] = { [POP_DELE_TRASH] = "advice.one-pop-trash",
+        [POP_DELE_EXPUNGE] = "advice.one-pop-removes",
+        [POP_DELE_HIDE] = "advice.one-pop",
+        [POP_DELE_ARCHIVE] = "advice.one-pop-archive" };
+    if (is_nearly_full(x))
+        return advice_for_one_full(x);
+    if (!x->pop_on || x->pop_readers == 0)
+        return "advice.one";
+    return pop_removes(x) ? "advice.one-pop-removes" : deles[x->in->policy->dele];
+}
+
+/* The main password may be in many programs: none of them may be told to take the mail from the others. */
+static const char *advice_for_main(const struct explaining *x)
+{
+    if (pop_removes(x))
+        return "advice.main-removes";
+    return is_nearly_full(x) ? "advice.main-full" : "advice.main";
 }
 
 static const char *advice(const struct explaining *x)
@@ -410,10 +451,10 @@ static const char *advice(const struct explaining *x)
     if (x->readers == 0)
         return "advice.none";
     if (x->readers == 1)
-        return advice_for_one(x);
-    if (x->pop_on && x->in->policy->after != POP_AFTER_KEEP)
+        return x->main_reads ? advice_for_main(x) : advice_for_one(x);
+    if (pop_removes(x))
         return "advice.many-removes";
-    return percent_used(x) >= NEAR_PERCENT ? "advice.many-full" : "advice.many";
+    return is_nearly_full(x) ? "advice.many-full" : "advice.many";
 }
 
 static void say_advice(struct explaining *x)
@@ -591,6 +632,7 @@ static void count_devices(struct explaining *x)
         imap += by_imap;
         x->pop_readers += by_pop;
         x->readers += by_imap || by_pop;
+        x->main_reads |= x->in->devices[i].id == 0 && (by_imap || by_pop);
         x->by_main |= x->in->devices[i].id == 0 && (by_imap || by_pop || uses[2].last_s);
     }
     set_number(x, VALUE_devices, seen);
@@ -602,7 +644,8 @@ static void set_numbers(struct explaining *x)
 {
     const struct explain_input *in = x->in;
     const struct facts_amount *drops = in->facts->drops;
-    uint64_t unread = 0;
+    uint64_t unread = 0, size = percent_of(in->facts->bytes, in->user->quota_bytes),
+             count = percent_of(in->facts->messages, in->user->quota_messages);
     for (size_t i = 0; i < in->facts->folder_count; i++)
         unread += in->facts->folders[i].unread;
     x->base = drops[x->pop_on ? FACTS_SHOWN : FACTS_ALL];
@@ -616,7 +659,9 @@ static void set_numbers(struct explaining *x)
         { VALUE_unread, unread },
         { VALUE_quota, in->user->quota_bytes },
         { VALUE_quota_messages, in->user->quota_messages },
-        { VALUE_percent, percent_used(x) },
+        { VALUE_percent, size > count ? size : count },
+        { VALUE_percent_size, size },
+        { VALUE_percent_messages, count },
         { VALUE_days, in->facts->days },
         { VALUE_shown, drops[FACTS_SHOWN].messages },
         { VALUE_shown_size, drops[FACTS_SHOWN].bytes },

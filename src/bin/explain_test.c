@@ -88,6 +88,35 @@ static void assert_says(const char *english, const char *arabic)
         fail_msg("\"%s\" is not in:\n%s", arabic, text_in(LANG_AR));
 }
 
+static bool is_said(enum lang lang, const char *section)
+{
+    struct buf out, names;
+    bool found = false;
+    struct slice rest, line;
+    buf_init(&out, 0);
+    buf_init(&names, 0);
+    explain_write(lang, &input, &out, &names);
+    for (rest = buf_slice(&names); slice_cut(&rest, '\n', &line);)
+        found |= slice_eq(line, slice_of(section));
+    buf_done(&names);
+    buf_done(&out);
+    return found;
+}
+
+static void assert_not_said(const char *section)
+{
+    if (is_said(LANG_EN, section))
+        fail_msg("%s is said:\n%s", section, text_in(LANG_EN));
+}
+
+static void assert_said(const char *section)
+{
+    if (!is_said(LANG_EN, section))
+        fail_msg("%s is not said:\n%s", section, text_in(LANG_EN));
+    (void)text_in(LANG_EN);
+    (void)text_in(LANG_AR);
+}
+
 static void pop_on(enum facts_drop from)
 {
     user.services |= USER_POP3;
@@ -101,6 +130,11 @@ static void what_there_is(void **state)
     (void)state;
     assert_says("holds 120 messages, 10.0 MB in all", "120 رسالةً، والحجم كله 10.0 ميغابايت");
     assert_says("10% of that is used", "والمستعمل منه 10%");
+    user.quota_messages = 120; /* full, whatever their size */
+    assert_says("no more than 120 messages; 100% of that is used.\nWhen it is full",
+        "والمستعمل من ذلك 100%.");
+    assert_says("as 100% of its room is used", "لأن المستعمل من سعته 100%");
+    user.quota_messages = 0;
     assert_says("8 unread messages", "8 رسائل غير مقروءة");
     folders[0].unread = 0;
     assert_says("Nothing in it is unread", "وليس فيه شيء غير مقروء");
@@ -135,12 +169,18 @@ static void what_the_devices_do(void **state)
     assert_says("read by 2 devices, so IMAP suits it best: everything",
         "جهازان، فالأنسب له IMAP، لأن كل شيء");
     facts.bytes = 95 * MB;
-    assert_says("as 95% of its room is used", "لأن المستعمل من حجمه 95%");
+    assert_says("as 95% of its room is used", "لأن المستعمل من سعته 95%");
+    assert_says("or to change the main password if the device used that",
+        "أو أن تغيّر كلمة المرور الرئيسية");
     user.services &= ~(unsigned)USER_IMAP;
     assert_says("But IMAP is off", "لكن IMAP متوقف");
     pop_on(FACTS_ALL);
     policy.after = POP_AFTER_QUIT;
-    assert_says("is safer: the other devices then miss nothing", "فالأسلم أن يُختار after=keep");
+    assert_says("is safer: the other devices then miss nothing", "حتى لا يفوت الأجهزةَ الأخرى شيء");
+    policy.after = POP_AFTER_KEEP;
+    assert_not_said("advice.many-removes");
+    policy.dele = POP_DELE_EXPUNGE; /* the programs erase it themselves */
+    assert_says("is safer: the other devices then miss nothing", "حتى لا يفوت الأجهزةَ الأخرى شيء");
     memset(devices[1].uses, 0, sizeof devices[1].uses);
     memset(devices[2].uses, 0, sizeof devices[2].uses);
     assert_says("No device or program has logged in yet", "لم يدخل إليه أي جهاز");
@@ -155,6 +195,9 @@ static void what_each_choice_would_do(void **state)
     (void)state;
     assert_says("Switched on with window=all, POP3 would show 120 messages, 10.0 MB.",
         "لعرض 120 رسالةً، والحجم 10.0 ميغابايت");
+    assert_says(
+        "these values show everything and erase nothing, and what a program deletes stays in Trash",
+        "لا يُمحى شيء، وما يحذفه البرنامج يبقى في المهملات");
     assert_says("120 messages would move to Trash", "تنتقل إلى المهملات 120 رسالةً");
     assert_says("120 messages would be erased from the server at once, which frees 10.0 MB.",
         "تُمحى من الخادم فورًا 120 رسالةً، ويتحرر 10.0 ميغابايت");
@@ -213,6 +256,13 @@ static void what_the_policy_says(void **state)
     policy.folders = POP_FOLDERS_LIST;
     (void)snprintf(policy.names, sizeof policy.names, "Work,شغل");
     own[1] = true;
+    assert_not_said("pop.list-device");
+    assert_not_said("pop.read-quit");
+    assert_not_said("pop.lock");
+    policy.list_per_device = policy.mark_read = policy.exclusive = true;
+    assert_says("what it has not taken yet (list=device)", "إلا ما لم يأخذه بعد (list=device)");
+    assert_says("marked as read here (read=quit)", "(read=quit)");
+    assert_says("(lock=exclusive)", "(lock=exclusive)");
     assert_says("2 days later", "بعد يومين");
     assert_says("in the last 7 days", "في آخر 7 أيام");
     assert_says("Work,شغل", "Work,شغل");
@@ -221,7 +271,7 @@ static void what_the_policy_says(void **state)
     assert_says("shows a program nothing", "أي رسالة");
 }
 
-static void what_one_computer_should_do(void **state)
+static void what_was_taken(void **state)
 {
     (void)state;
     pop_on(FACTS_ALL);
@@ -230,23 +280,80 @@ static void what_one_computer_should_do(void **state)
     taken[0] = (struct store_taken){ .device = 0, .messages = 50 };
     taken[1] = (struct store_taken){ .device = 99, .messages = 3 };
     facts.taken_count = 2;
-    assert_says("the main password: 50 messages; all of it is still here", "وكلها باقية هنا");
-    assert_says("an app password that was revoked: 3 messages", "3 رسائل، وكلها باقية هنا");
-    assert_says("fine as long as after=keep", "مناسب ما دام after=keep");
-    taken[0].messages = 20;
-    assert_says("50 messages. Still here: 20. Nowhere on the server any more: 30.",
-        "الباقي منها هنا 20، وما لم يبقَ له أثر على الخادم 30");
-    assert_says("a message that was taken twice counts twice", "محسوبة مرتين");
+    assert_says("the main password: 50 messages; all of it is still here",
+        "50 رسالةً، ولم يُزَل من هنا شيء منها");
+    assert_says("an app password that was revoked: still here of what it took: 3 messages",
+        "الباقي هنا مما نزّله 3 رسائل");
+    assert_not_said("taken.note");
+    taken[0].messages = 20; /* 30 are gone, or were downloaded again */
+    assert_says("the main password: 50 downloads. Of the messages that it took, still here: 20.",
+        "عدد مرات التنزيل 50، والباقي هنا مما نزّله 20.");
+    assert_says("downloads a message again is counted again", "محسوبة مرتين");
     taken[0].messages = 60; /* the count was lost with a server that was killed */
-    assert_says("the main password: 60 messages; all", "60 رسالةً، وكلها");
-    policy.after = POP_AFTER_QUIT;
+    assert_says("the main password: still here of what it took: 60 messages", "مما نزّله 60 رسالةً");
+}
+
+/* One app password that took all by POP3. */
+static void one_computer(void)
+{
+    pop_on(FACTS_ALL);
+    devices[1].uses[0].last_s = 0;
+    devices[1].uses[1] = (struct device_use){ .last_s = 1700000000, .retrieved = 50 };
+}
+
+static void what_one_computer_should_do(void **state)
+{
+    (void)state;
+    static const char *const kept[] = { "advice.one-pop-trash", "advice.one-pop-removes",
+        "advice.one-pop", "advice.one-pop-archive" };
+    static const char *const gone[] = { "advice.one-pop-removes", "advice.one-pop-removes",
+        "advice.one-pop", "advice.one-pop-archive" };
+    one_computer();
+    for (unsigned dele = POP_DELE_TRASH; dele <= POP_DELE_ARCHIVE; dele++) {
+        policy.dele = dele;
+        policy.after = POP_AFTER_KEEP;
+        assert_said(kept[dele]);
+        policy.after = POP_AFTER_QUIT;
+        assert_said(gone[dele]);
+    }
+    policy.dele = POP_DELE_TRASH;
     assert_says("safer to back up that computer", "فالأسلم أن تُحفظ نسخة احتياطية");
     facts.bytes = 96 * MB;
     assert_says("so POP3 with after=30 and dele=expunge suits it best: in the long run 6.0 MB",
-        "POP3 مع after=30 وdele=expunge، ونسخة احتياطية من ذلك الحاسوب: مع الوقت يتحرر بذلك 6.0");
-    assert_says("96% of that is used. When it is full", "إذا امتلأ");
-    facts.drops[FACTS_OLD] = (struct facts_amount){ 0 };
+        "POP3 مع after=30 وdele=expunge، مع نسخة احتياطية من الحاسوب الذي ينزّلها: مع الوقت يتحرر "
+        "بذلك 6.0");
+    assert_says("96% of that is used.\nWhen it is full", "إذا امتلأ");
+    facts.drops[FACTS_OLD] = (struct facts_amount){ 5, 500, 5, 500 };
+    policy.unread_stays = true; /* all that is old */
+    assert_said("advice.many-full");
+    policy.unread_stays = false;
+    facts.drops[FACTS_SHOWN] = facts.drops[FACTS_OLD] = (struct facts_amount){ 0 };
+    assert_says("POP3 does not show the old mail, so it takes none of it; window=all would show it",
+        "لا يعرض الرسائل القديمة");
+    facts.drops[FACTS_ALL_OLD] = (struct facts_amount){ 0 };
     assert_says("newer than 30 days", "أحدث من 30 يومًا");
+}
+
+/* Its programs cannot be told apart, so none of them may take the mail from the others. */
+static void what_the_main_password_should_do(void **state)
+{
+    (void)state;
+    memset(devices[1].uses, 0, sizeof devices[1].uses);
+    devices[0].uses[0].last_s = 1700000000;
+    assert_says("IMAP, or POP3 with after=keep and dele=trash", "أبرنامج واحد يستعملها أم أكثر");
+    assert_not_said("advice.one");
+    facts.bytes = 96 * MB;
+    for (int by_pop = 0; by_pop <= 1; by_pop++) {
+        assert_says("give each program its own password first", "كلمة مرور خاصة به أولًا");
+        assert_not_said("advice.one-full");
+        pop_on(FACTS_ALL);
+        devices[0].uses[1].last_s = 1700000000;
+    }
+    policy.after = POP_AFTER_DAYS;
+    policy.after_days = 2;
+    assert_says("no other program then misses anything", "حتى لا يفوت البرامجَ الأخرى شيء");
+    devices[1].uses[1].last_s = 1700000000;
+    assert_said("advice.many-removes");
 }
 
 static void what_to_type(void **state)
@@ -350,5 +457,6 @@ static void no_section_is_unused(void **state)
 #define WITH_MAILBOX(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(WITH_MAILBOX(what_there_is), WITH_MAILBOX(what_the_devices_do),
     WITH_MAILBOX(what_each_choice_would_do), WITH_MAILBOX(what_the_policy_says),
-    WITH_MAILBOX(what_one_computer_should_do), WITH_MAILBOX(what_to_type),
+    WITH_MAILBOX(what_was_taken), WITH_MAILBOX(what_one_computer_should_do),
+    WITH_MAILBOX(what_the_main_password_should_do), WITH_MAILBOX(what_to_type),
     cmocka_unit_test(every_placeholder_resolves), cmocka_unit_test(no_section_is_unused))

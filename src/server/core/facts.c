@@ -87,10 +87,12 @@ static void shown_done(struct shown *shown)
 static enum err shown_open(
     struct account *account, const struct pop_policy *policy, struct shown *shown)
 {
-    struct pop_policy all = *policy;
+    struct pop_policy now = *policy, all;
+    now.list_per_device = false; /* as a program sees it that has taken nothing yet */
+    all = now;
     all.window = POP_WINDOW_ALL;
     all.newest = 0;
-    enum err e = maildrop_open(account, policy, 0, &shown->drop);
+    enum err e = maildrop_open(account, &now, 0, &shown->drop);
     enum err all_e = maildrop_open(account, &all, 0, &shown->all);
     e = e == ERR_OK ? all_e : e;
     shown->unread = mem_zalloc(shown->all.box_count + 1, sizeof *shown->unread);

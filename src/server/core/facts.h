@@ -26,7 +26,7 @@ struct facts_folder {
 };
 
 enum facts_drop {
-    FACTS_SHOWN,   /* by POP3 to a program with the main password, as the account's policy is now */
+    FACTS_SHOWN,   /* by POP3 to a program that has taken nothing yet, as the account's policy is now */
     FACTS_OLD,     /* of these, what arrived more than `days` ago */
     FACTS_ALL,     /* the same with window=all and newest=all */
     FACTS_ALL_OLD,

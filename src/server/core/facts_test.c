@@ -157,6 +157,11 @@ static void what_is_due(void **state)
     for (int i = 0; i < 4; i++)
         file("INBOX", i == 0 ? 0 : STORE_SEEN, 90);
     take(0, 2);
+    policy.list_per_device = true; /* a program that comes for the first time sees all of it */
+    assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
+    assert_drop(&facts, FACTS_SHOWN, 4, 1);
+    assert_drop(&facts, FACTS_OLD, 4, 1);
+    assert_drop(&facts, FACTS_ALL, 4, 1);
     take(7, 3);
     take(9, 4); /* was revoked: it does not come again */
     assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
