@@ -1,12 +1,14 @@
 /* What the verbs share. */
 #include "bin/cli.h"
 
+#include "base/arena.h"
 #include "server/core/control.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CONFIG_FILE_DEFAULT "/etc/barid/barid.conf"
 
@@ -126,6 +128,43 @@ void cli_add_safe(struct buf *out, struct slice text)
         buf_addc(out, c < ' ' || c == 127 || c1 || turns ? '?' : (char)c);
         i += turns ? 2 : c1 ? 1 : 0;
     }
+}
+
+static bool is_plain_word(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = slice_at(text, i);
+        char lower = ascii_lower((char)c);
+        if (!(lower >= 'a' && lower <= 'z') && !(c >= '0' && c <= '9') &&
+            !(c && strchr("._@+-", c)))
+            return false;
+    }
+    return text.len > 0;
+}
+
+void cli_add_word(struct buf *out, struct slice text)
+{
+    if (is_plain_word(text)) {
+        buf_add(out, text);
+        return;
+    }
+    buf_addc(out, '\'');
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == '\'')
+            buf_adds(out, "'\\''");
+        else
+            buf_addc(out, text.ptr[i]);
+    buf_addc(out, '\'');
+}
+
+char *cli_word(const char *text)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    cli_add_word(&out, slice_of(text));
+    char *word = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
+    buf_done(&out);
+    return word;
 }
 
 void cli_print_safe(struct slice text)

@@ -29,6 +29,11 @@ void cli_error_text(const char *text);
 void cli_print_safe(struct slice text);
 void cli_add_safe(struct buf *out, struct slice text);
 
+/* A text as one word of a shell, for a command line that somebody copies: as it is where it has nothing but [A-Za-z0-9._@+-], else in single quotes. cli_word gives
+ * out heap memory. */
+void cli_add_word(struct buf *out, struct slice text);
+char *cli_word(const char *text);
+
 /* "2026-11-26 18:00", the time here; gives out back. */
 const char *cli_time(int64_t at_s, char *out, size_t out_bytes);
 

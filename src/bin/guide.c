@@ -200,9 +200,55 @@ static enum err add_noun(enum lang lang, struct slice noun, uint64_t number, str
     return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
-static void add_text(enum lang lang, struct slice text, bool copied, struct buf *out)
+/* What a line is: to be read, or to be copied, and where to. */
+enum line_kind {
+    LINE_READ,
+    LINE_COPIED,
+    LINE_SHELL,
+    LINE_MUTT
+};
+
+static enum line_kind line_kind(struct slice line)
 {
-    bool isolated = !copied && (lang == LANG_AR || !slice_is_ascii(text));
+    if (!slice_starts(line, SLICE("    ")))
+        return LINE_READ;
+    return slice_starts(line, SLICE("    barid ")) ? LINE_SHELL
+           : slice_starts(line, SLICE("    set ")) ? LINE_MUTT
+                                                   : LINE_COPIED;
+}
+
+/* Between double quotes mutt runs what stands in backticks, and puts in variables. */
+static void add_for_mutt(struct buf *out, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] && strchr("`$\"\\", text.ptr[i]))
+            buf_addc(out, '\\');
+        buf_addc(out, text.ptr[i]);
+    }
+}
+
+/* A stranger has chosen it: in a line that is copied it must stay a name. */
+static void add_copied(struct slice text, enum line_kind kind, struct buf *out)
+{
+    struct buf quoted;
+    buf_init(&quoted, 0);
+    if (kind == LINE_SHELL)
+        cli_add_word(&quoted, text);
+    else if (kind == LINE_MUTT)
+        add_for_mutt(&quoted, text);
+    else
+        buf_add(&quoted, text);
+    cli_add_safe(out, buf_slice(&quoted));
+    buf_done(&quoted);
+}
+
+static void add_text(enum lang lang, struct slice text, enum line_kind kind, struct buf *out)
+{
+    bool isolated = lang == LANG_AR || !slice_is_ascii(text);
+    if (kind != LINE_READ) {
+        add_copied(text, kind, out);
+        return;
+    }
     if (isolated)
         buf_adds(out, ISOLATE);
     cli_add_safe(out, text);
@@ -211,7 +257,7 @@ static void add_text(enum lang lang, struct slice text, bool copied, struct buf 
 }
 
 static enum err add_value(enum lang lang, struct slice inside, const struct guide_value *values,
-    size_t count, bool copied, struct buf *out)
+    size_t count, enum line_kind kind, struct buf *out)
 {
     struct slice name;
     (void)slice_cut(&inside, ':', &name);
@@ -227,7 +273,7 @@ static enum err add_value(enum lang lang, struct slice inside, const struct guid
     else if (value->kind == GUIDE_WORDS)
         buf_add(out, value->text);
     else
-        add_text(lang, value->text, copied, out);
+        add_text(lang, value->text, kind, out);
     return ERR_OK;
 }
 
@@ -235,14 +281,14 @@ static enum err expand_line(enum lang lang, struct slice line, const struct guid
     size_t count, struct buf *out)
 {
     struct slice before, inside;
-    bool copied = slice_starts(line, SLICE("    "));
+    enum line_kind kind = line_kind(line);
     enum err e;
-    if (lang == LANG_AR && !copied && line.len > 0)
+    if (lang == LANG_AR && kind == LINE_READ && line.len > 0)
         buf_adds(out, RIGHT_TO_LEFT);
     while ((e = cut_placeholder(&line, &before, &inside)) == ERR_OK) {
         buf_add(out, before);
         if (inside.len > 0)
-            TRY(add_value(lang, inside, values, count, copied, out));
+            TRY(add_value(lang, inside, values, count, kind, out));
     }
     buf_add(out, before);
     return e == ERR_NOT_FOUND ? ERR_OK : e;

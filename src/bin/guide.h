@@ -8,8 +8,8 @@
  *     other = {n} messages
  *
  * {name} is a value as it stands, {name:noun} a number with the noun in the form it takes. A line that begins with four blanks is to be copied: nothing is put into it
- * but the values. In other lines a value whose direction may differ from the text's is isolated (U+2068, U+2069), so that it and the marks around it stand where they
- * belong; and an Arabic line begins with U+200F, for where its first word is a Latin one. Terminals that know no bidi show nothing in their place. They are left out of
+ * but the values, of which a text is one word of a shell where the line begins with "barid", and escaped for mutt where it begins
+ * with "set". In other lines a value whose direction may differ from the text's is isolated (U+2068, U+2069), so that it and the marks around it stand where they belong; and an Arabic line begins with U+200F, for where its first word is a Latin one. Terminals that know no bidi show nothing in their place. They are left out of
  * lines that are copied because they would be copied too, into a host name that then is not found. */
 #ifndef BIN_GUIDE_H
 #define BIN_GUIDE_H

@@ -44,6 +44,7 @@ static struct guide_value values[] = {
         .kind = GUIDE_TEXT,
         .text = SLICE_CONST("a\x1b[1m\xe2\x80\xae"
                             "b") },
+    { .name = "shell", .kind = GUIDE_TEXT, .text = SLICE_CONST("x`id`${a}&b\\\"'@barid.test") },
     { .name = "word", .kind = GUIDE_WORDS, .text = SLICE_CONST("IMAP") },
 };
 #define VALUES (sizeof values / sizeof *values)
@@ -78,6 +79,18 @@ static void a_direction_of_its_own_is_isolated(void **state)
     assert_expands(LANG_AR, "{name}\n    {host} {name}",
         RTL ISOLATED("هاتف") "\n    mail.example.org هاتف"); /* a line to copy */
     assert_expands(LANG_EN, "    {name}", "    هاتف");
+}
+
+static void what_is_copied_stays_a_name(void **state)
+{
+    (void)state;
+    assert_expands(LANG_EN, "    barid pop {shell} on {host}",
+        "    barid pop 'x`id`${a}&b\\\"'\\''@barid.test' on mail.example.org");
+    assert_expands(LANG_AR, "    barid pop {name}", "    barid pop 'هاتف'");
+    assert_expands(LANG_EN, "    set from = \"{shell}\"",
+        "    set from = \"x\\`id\\`\\${a}&b\\\\\\\"'@barid.test\"");
+    assert_expands(LANG_EN, "    Username: {shell}", "    Username: x`id`${a}&b\\\"'@barid.test");
+    assert_expands(LANG_EN, "barid pop {shell}", "barid pop x`id`${a}&b\\\"'@barid.test");
 }
 
 static void nouns_take_their_form(void **state)
@@ -294,7 +307,7 @@ static void lines_to_copy_are_the_same(void **state)
 
 TEST_MAIN(cmocka_unit_test(plural_forms), cmocka_unit_test(values_are_put_in),
     cmocka_unit_test(a_direction_of_its_own_is_isolated), cmocka_unit_test(nouns_take_their_form),
-    cmocka_unit_test(what_cannot_be_filled_in), cmocka_unit_test(sizes),
-    cmocka_unit_test(long_lines_are_folded),
+    cmocka_unit_test(what_is_copied_stays_a_name), cmocka_unit_test(what_cannot_be_filled_in),
+    cmocka_unit_test(sizes), cmocka_unit_test(long_lines_are_folded),
     cmocka_unit_test(both_languages_have_the_same_sections),
     cmocka_unit_test(every_noun_has_every_form), cmocka_unit_test(lines_to_copy_are_the_same))

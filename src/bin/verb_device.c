@@ -145,13 +145,14 @@ static int read_words(int argc, char **argv, bool options, struct wanted *wanted
 
 static int add_failed(enum err e, const struct user *user, const char *name)
 {
+    autofree char *address = cli_word(user->address);
     if (e == ERR_EXISTS) {
         cli_error(MSG_APP_PASSWORD_EXISTS, user->address, name);
         return EX_CANTCREAT;
     }
     if (e == ERR_LIMIT) {
         cli_error(
-            MSG_APP_PASSWORD_TOO_MANY, user->address, APP_PASSWORDS_PER_USER_MAX, user->address);
+            MSG_APP_PASSWORD_TOO_MANY, user->address, APP_PASSWORDS_PER_USER_MAX, address);
         return EX_CANTCREAT;
     }
     return users_failed(e, user->address);
@@ -178,7 +179,8 @@ static int add_one(
         json_print(slice_of(name));
         printf(",\"password\":\"%s\"}\n", text);
     } else {
-        cli_say(MSG_APP_PASSWORD_ADDED, name, user->address, text, user->address, name);
+        autofree char *address = cli_word(user->address), *word = cli_word(name);
+        cli_say(MSG_APP_PASSWORD_ADDED, name, user->address, text, address, word);
     }
     explicit_bzero(text, sizeof text);
     return EX_OK;
@@ -190,7 +192,8 @@ static int revoke_one(struct users *users, const struct user *user, const char *
     int64_t device;
     enum err e = directory_app_password_revoke(users->directory, user, slice_of(name), &device);
     if (e == ERR_NOT_FOUND) {
-        cli_error(MSG_APP_PASSWORD_UNKNOWN, user->address, name, user->address);
+        autofree char *address = cli_word(user->address);
+        cli_error(MSG_APP_PASSWORD_UNKNOWN, user->address, name, address);
         return EX_NOUSER;
     }
     if (e)
@@ -336,6 +339,7 @@ static int list(
     struct arena arena;
     struct device *at;
     size_t count;
+    autofree char *word = cli_word(user->address);
     (void)!cli_notify_server(users->config, "write-devices\n");
     arena_init(&arena, SIZE_MAX); /* our own data, for one run */
     enum err e = directory_devices(users->directory, user, &arena, &at, &count);
@@ -352,7 +356,7 @@ static int list(
     if (json && !e)
         printf("]\n");
     else if (!e && count == listing->first)
-        cli_say(MSG_APP_PASSWORD_NONE, user->address, user->address);
+        cli_say(MSG_APP_PASSWORD_NONE, user->address, word);
     arena_done(&arena);
     return e ? users_failed(e, user->address) : EX_OK;
 }
@@ -402,7 +406,8 @@ int verb_app_password(const struct cli *cli, int argc, char **argv)
     if (is_list ? wanted.name != NULL : wanted.name == NULL) {
         if (is_list)
             return usage(MSG_APP_PASSWORD_USAGE);
-        cli_error(MSG_APP_PASSWORD_NAME_NEEDED, what, wanted.address);
+        autofree char *address = cli_word(wanted.address);
+        cli_error(MSG_APP_PASSWORD_NAME_NEEDED, what, address);
         return EX_USAGE;
     }
     return open_and_run(cli, what, &wanted);

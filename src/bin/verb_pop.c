@@ -3,6 +3,7 @@
 
 #include "auth/device.h"
 #include "auth/pop_policy.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "bin/json.h"
 #include "bin/verb_user_int.h"
@@ -126,7 +127,8 @@ static int show(struct users *users, bool json, const struct user *user, const c
         return EX_OK;
     }
     if (!(user->services & USER_POP3)) {
-        cli_say(MSG_POP_IS_OFF, user->address, user->address);
+        autofree char *address = cli_word(user->address);
+        cli_say(MSG_POP_IS_OFF, user->address, address);
         return EX_OK;
     }
     cli_say(MSG_POP_IS_ON, user->address);
@@ -200,7 +202,8 @@ static int find_device(struct users *users, struct user *user, const char *name)
     if (e)
         return users_failed(e, user->address);
     if (user->device == 0) {
-        cli_error(MSG_APP_PASSWORD_UNKNOWN, user->address, name, user->address);
+        autofree char *address = cli_word(user->address);
+        cli_error(MSG_APP_PASSWORD_UNKNOWN, user->address, name, address);
         return EX_NOUSER;
     }
     return EX_OK;

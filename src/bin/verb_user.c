@@ -411,7 +411,8 @@ static int user_set(struct users *users, const struct user_switches *switches, c
     struct user user;
     if (!switches->services_on && !switches->services_off && !switches->has_bytes &&
         !switches->has_messages) {
-        cli_error(MSG_USER_NOTHING_TO_SET, address);
+        autofree char *word = cli_word(address);
+        cli_error(MSG_USER_NOTHING_TO_SET, word);
         return EX_USAGE;
     }
     enum err e = directory_user(users->directory, slice_of(address), &user);
@@ -437,8 +438,9 @@ static int user_disable(struct users *users, bool disable, const char *address)
     if (e)
         return users_failed(e, address);
     users_tell_server(users, &user);
+    autofree char *word = cli_word(user.address);
     if (disable)
-        cli_say(MSG_USER_DISABLED, user.address, user.address);
+        cli_say(MSG_USER_DISABLED, user.address, word);
     else
         cli_say(MSG_USER_ENABLED, user.address);
     return EX_OK;
@@ -575,8 +577,9 @@ static void tell_of_app_passwords(const struct users *users, const struct user *
     struct device *list;
     size_t count;
     arena_init(&arena, SIZE_MAX); /* our own data, for one run */
+    autofree char *word = cli_word(user->address);
     if (directory_devices(users->directory, user, &arena, &list, &count) == ERR_OK && count > 1)
-        cli_say(MSG_PASSWORD_APPS_STAY, user->address);
+        cli_say(MSG_PASSWORD_APPS_STAY, word);
     arena_done(&arena);
 }
 

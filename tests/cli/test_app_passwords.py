@@ -350,7 +350,7 @@ def test_texts(unserved):
     assert "no app password" in unserved.run("app-password", "list", user.address)
     shown = unserved.run("app-password", "add", user.address, "My phone")
     password = re.search(r"^    (\S+)$", shown, re.M).group(1)
-    assert len(password) == 19 and f'revoke {user.address} "My phone"' in shown
+    assert len(password) == 19 and f"revoke {user.address} 'My phone'" in shown
     for words in (("app-password", "list"), ("device", "list")):
         for lang in ("en", "ar"):
             text = unserved.run("--lang", lang, *words, user.address)

@@ -212,6 +212,22 @@ def test_the_words_of_each_program(server):
     assert "%40barid.test@mail.barid.test" in text
 
 
+def test_an_address_that_a_shell_would_run(server):
+    user = server.user(pop=False)
+    address = "x`id`${a}&b@barid.test"
+    server.run("user", "add", address, "--password-file", "-", stdin=user.password.encode() + b"\n")
+    texts = [server.run("explain", address, "--lang", "ar"), server.run("pop", address, "off"), server.run("app-password", "list", address),
+             server.run("app-password", "add", address, "$(id)"), server.run("app-password", "revoke", address, "y", check=False).stderr]
+    for text in texts:
+        text = text.decode() if isinstance(text, bytes) else text
+        commands = re.findall(r"barid (?:pop|app-password|explain)[^\n]*", text)
+        assert commands and all(f"'{address}'" in line for line in commands if "`" in line), text
+        assert any(f"'{address}'" in line for line in commands), text
+    assert "'$(id)'" in texts[3]
+    mutt = server.run("explain", address, "--program", "mutt")
+    assert '    set imap_user = "x\\`id\\`\\${a}&b@barid.test"' in mutt
+
+
 def test_wrong_use(server):
     user = server.user()
     for words, code in (((), 64), ((user.address, "--program"), 64), ((user.address, "--program", "elm"), 64), ((user.address, "more"), 64),
