@@ -18,8 +18,9 @@ const char *const explain_programs[] = { "outlook", "thunderbird", "apple-mail",
     N(messages)                                                                                    \
     N(unread)                                                                                      \
     B(size)                                                                                        \
-    B(quota) N(percent) N(percent_size) N(percent_messages) N(quota_messages) N(folders_empty)     \
-        N(row) N(row_unread) B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown)    \
+    B(quota)                                                                                       \
+    N(percent) N(percent_size) N(percent_messages) N(quota_messages) N(folders_empty) N(row)       \
+        N(row_unread) B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown)           \
             B(shown_size) N(all) B(all_size) N(base) B(base_size) N(goes) B(goes_size)             \
                 N(goes_unread) N(old) B(old_size) N(recent) B(recent_size) N(due) B(due_size)      \
                     N(window_days) N(after_days) N(newest) N(taken) N(here) N(imap_port)           \
@@ -304,7 +305,7 @@ static void say_days(struct explaining *x)
     set_number(x, VALUE_recent_size, x->base.bytes - old.bytes);
     say(x, "choice.days");
     say(x, due.messages ? "choice.days-due" : "choice.days-not-yet");
-    say(x, "choice.days-old");
+    say(x, x->old.messages ? "choice.days-old" : "choice.days-none-old");
 }
 
 static void say_choices(struct explaining *x)

@@ -135,7 +135,9 @@ static void what_there_is(void **state)
         "والمستعمل من ذلك 100%.");
     assert_says("as 100% of its room is used", "لأن المستعمل من سعته 100%");
     user.quota_messages = 0;
-    assert_says("8 unread messages", "8 رسائل غير مقروءة");
+    assert_says("Unread among them: 8.", "وغير المقروء منها 8.");
+    assert_says(
+        "Inbox: 120 messages, 8 of them unread, 10.0 MB", "وغير المقروء منها 8، والحجم 10.0");
     folders[0].unread = 0;
     assert_says("Nothing in it is unread", "وليس فيه شيء غير مقروء");
     for (size_t i = 1; i < 7; i++) {
@@ -148,7 +150,7 @@ static void what_there_is(void **state)
     facts.damaged = true;
     user.quota_messages = 102;
     assert_says("Trash: 2 messages, 10 bytes", "رسالتان، والحجم 10 بايت");
-    assert_says("One more folder is empty.", "وفيه مجلد واحد آخر فارغ.");
+    assert_says("One more folder is empty.", "وفيه مجلد آخر فارغ.");
     assert_says("no more than 102 messages", "لأكثر من 102 رسالة");
     user.quota_bytes = 0;
     assert_says("no limit to its size", "لا حدّ لحجمه");
@@ -201,10 +203,12 @@ static void what_each_choice_would_do(void **state)
     assert_says("120 messages would move to Trash", "تنتقل إلى المهملات 120 رسالةً");
     assert_says("120 messages would be erased from the server at once, which frees 10.0 MB.",
         "تُمحى من الخادم فورًا 120 رسالةً، ويتحرر 10.0 ميغابايت");
-    assert_says("including 8 unread messages.", "ومنها 8 رسائل غير مقروءة.");
+    assert_says("including 8 unread messages.",
+        "ولا ترى الأجهزة الأخرى ما مُحي بعد ذلك، ومنه 8 رسائل غير مقروءة.");
+    assert_says("find this mail in Trash only", "ما انتقل إلا في المهملات");
     assert_says("gone would be what is older: 60 messages, 6.0 MB.",
-        "ويزول الأقدم: 60 رسالةً، والحجم 6.0 ميغابايت");
-    assert_says("that leaves 60 messages, 4.0 MB", "60 رسالةً، والحجم 4.0 ميغابايت");
+        "ويزول ما هو أقدم: 60 رسالةً، والحجم 6.0 ميغابايت");
+    assert_says("that leaves 60 messages, 4.0 MB", "يبقى 60 رسالةً (والحجم 4.0 ميغابايت)");
 
     policy.unread_stays = true; /* 8 stay with 1 MB, 2 of them old with 0.6 MB */
     assert_says("112 messages would be erased from the server at once, which frees 9.0 MB.",
@@ -214,6 +218,8 @@ static void what_each_choice_would_do(void **state)
     facts.drops[FACTS_ALL_OLD] = (struct facts_amount){ 0 };
     assert_says("nothing goes", "لا يزول شيء");
     assert_says("so nothing goes at once", "فلا يزول شيء فورًا");
+    assert_says(
+        "None of this mail is older than that now", "ولا شيء من هذه الرسائل أقدم من ذلك الآن");
     facts.drops[FACTS_DUE] = (struct facts_amount){ 3, 300, 1, 100 };
     assert_says(
         "still here: 2 messages. The next visit would erase this mail, which frees 200 bytes",
@@ -264,7 +270,7 @@ static void what_the_policy_says(void **state)
     assert_says("marked as read here (read=quit)", "(read=quit)");
     assert_says("(lock=exclusive)", "(lock=exclusive)");
     assert_says("2 days later", "بعد يومين");
-    assert_says("in the last 7 days", "في آخر 7 أيام");
+    assert_says("what came at most 7 days ago", "ما لم يمضِ على وصوله أكثر من 7 أيام");
     assert_says("Work,شغل", "Work,شغل");
     assert_says("The device phone has POP3 settings of its own", "إعدادات POP3 خاصة به");
     facts.drops[FACTS_SHOWN] = (struct facts_amount){ 0 };
@@ -363,6 +369,7 @@ static void what_to_type(void **state)
     (void)snprintf(user.address, sizeof user.address, "س+x@example.org");
     assert_says("    IMAP  mail.example.org  993    SSL/TLS\n",
         "    IMAP  mail.example.org  993    SSL/TLS\n");
+    assert_says("What for, server", "الخدمة، ثم الخادم");
     assert_says("    SMTP  mail.example.org  465    SSL/TLS\n", "465    SSL/TLS\n");
     assert_says("made its certificate itself", "صنع الخادم شهادته بنفسه");
     for (size_t i = 0; explain_programs[i]; i++) {

@@ -105,8 +105,8 @@ def test_three_devices_on_imap(server):
     assert numbers["pop"]["all"] == {"messages": 27, "bytes": 90 * KIB, "unread": 12, "unread_bytes": 24 * KIB}
     assert numbers["pop"]["all_old"]["messages"] == 1
     says(texts, en=[
-        "The mailbox holds 29 messages, 92.0 KB in all.", "Among them: 12 unread messages.", "There is no limit to its size.",
-        "  Inbox: 27 messages, including 12 unread messages, 90.0 KB", "  Sent: 2 messages, 2.0 KB", "4 more folders are empty.",
+        "The mailbox holds 29 messages, 92.0 KB in all.", "Unread among them: 12.", "There is no limit to its size.",
+        "  Inbox: 27 messages, 12 of them unread, 90.0 KB", "  Sent: 2 messages, 2.0 KB", "4 more folders are empty.",
         "So far 3 devices logged in:", "  phone: IMAP, last on ", "  لوح: IMAP, last on ", "Devices that used IMAP here: 3.",
         "It is off here", "POP3 would show 27 messages, 90.0 KB.",
         "27 messages would be erased from the server at once, which frees 90.0 KB.", "including 12 unread messages.",
@@ -114,9 +114,9 @@ def test_three_devices_on_imap(server):
         "This mailbox is read by 3 devices, so IMAP suits it best",
         f"    IMAP  mail.barid.test  {server.port('imaps')}", "IMAP can be reached from the server's own machine only.",
         "POP3 is off for this user.", f"    {user.address}\n"],
-        ar=["في الصندوق 29 رسالةً، والحجم كله 92.0 كيلوبايت.", "ومنها 12 رسالةً غير مقروءة.", "  المرسل: رسالتان، والحجم 2.0 كيلوبايت",
+        ar=["في الصندوق 29 رسالةً، والحجم كله 92.0 كيلوبايت.", "وغير المقروء منها 12.", "  المرسل: رسالتان، والحجم 2.0 كيلوبايت",
             "وفيه 4 مجلدات أخرى فارغة.", "دخل إليه حتى الآن 3 أجهزة:", "لعرض 27 رسالةً، والحجم 90.0 كيلوبايت", "تُمحى من الخادم فورًا 27 رسالةً",
-            "ويزول الأقدم: رسالة واحدة، والحجم 10.0 كيلوبايت", "يدخل إلى هذا الصندوق 3 أجهزة، فالأنسب له IMAP", "خدمة POP3 متوقفة لهذا المستخدم."])
+            "ويزول ما هو أقدم: رسالة واحدة، والحجم 10.0 كيلوبايت", "يدخل إلى هذا الصندوق 3 أجهزة، فالأنسب له IMAP", "خدمة POP3 متوقفة لهذا المستخدم."])
 
 
 def test_one_computer_with_pop_and_a_nearly_full_quota(server):
@@ -143,7 +143,7 @@ def test_one_computer_with_pop_and_a_nearly_full_quota(server):
         f"{percent}% of its room is used. It is read with the main password", "give each program its own password first",
         f"    POP3  mail.barid.test  {server.port('pop3s')}"],
         ar=["في الصندوق 41 رسالةً", f"أقصى حجم له 200.0 كيلوبايت، والمستعمل منه {percent}%.\nإذا امتلأ", "جهاز واحد:", "  كلمة المرور الرئيسية: POP3",
-            "على البرنامج 41 رسالةً", "ومنها 11 رسالةً غير مقروءة.", "ويزول الأقدم: 30 رسالةً، والحجم 150.0 كيلوبايت.",
+            "على البرنامج 41 رسالةً", "وغير المقروء منها 11.", "ويزول ما هو أقدم: 30 رسالةً، والحجم 150.0 كيلوبايت.",
             "  كلمة المرور الرئيسية: 41 رسالةً، ولم يُزَل من هنا شيء منها.",
             f"المستعمل من سعته {percent}%. ويُقرأ بكلمة المرور الرئيسية", "فليكن لكل برنامج كلمة مرور خاصة به أولًا"])
     assert "so POP3 with after=30" not in texts["en"]  # nobody knows how many programs use the main password
