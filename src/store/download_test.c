@@ -1,94 +1,19 @@
 /* Downloads: what a device is shown, and what becomes of what it took. */
-#include "store/store.h"
+#include "store/account_fixture_test.h"
 
 #include "base/clock.h"
-#include "base/limits.h"
-#include "base/test.h"
 #include "message/summary.h"
 
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-static char folder[64];
-static struct store *store;
-static struct account *account;
-static struct arena arena;
-
-static void open_all(void)
+/* Every change leaves the account whole. */
+static int prove_and_tear_down(void **state)
 {
-    struct err_note note = { "" };
-    struct store_options options = { .root = folder, .body_row_bytes_max = 4096 };
-    if (store_open(&options, &store, &note) != ERR_OK)
-        fail_msg("%s", note.text);
-    assert_ok(store_account(store, SLICE("a1"), true, &account));
-}
-
-static void close_all(void)
-{
-    account_unref(account);
-    store_close(store);
-}
-
-static int set_up(void **state)
-{
-    (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/barid-download-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
-    open_all();
-    return 0;
-}
-
-static void no_finding(void *arg, const char *text, bool repaired)
-{
-    (void)arg;
-    (void)repaired;
-    fail_msg("%s", text);
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    int failed = account_fsck(account, false, no_finding, NULL) != ERR_OK;
-    account_unref(account);
-    failed |= store_account_remove(store, SLICE("a1")) != ERR_OK;
-    store_close(store);
-    arena_done(&arena);
-    static const char *const names[] = { "accounts", "removed", "incoming" };
-    for (size_t i = 0; i < 3; i++) {
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        failed |= rmdir(path);
-    }
-    return failed | rmdir(folder);
-}
-
-static struct mailbox box(const char *name)
-{
-    struct mailbox found = { 0 };
-    assert_ok(account_mailbox(account, slice_of(name), &arena, &found));
-    return found;
-}
-
-static void file_as(const char *mailbox, const char *text, unsigned flags, int64_t received_s)
-{
-    struct blob *blob;
-    assert_ok(blob_new(store, MESSAGE_BYTES_MAX, &blob));
-    assert_ok(blob_write(blob, slice_of(text)));
-    assert_ok(blob_finish(blob));
-    struct store_append item = {
-        .blob = blob, .flags = { .system = flags }, .received_s = received_s
-    };
-    struct store_append_result result;
-    assert_ok(account_append(account, box(mailbox).id, &item, 1, &result));
-    blob_unref(blob);
+    int failed = account_fsck(account, false, told, NULL) != ERR_OK;
+    return failed | tear_down(state);
 }
 
 static void file_text(const char *mailbox, const char *text)
 {
-    file_as(mailbox, text, 0, 0);
+    append_at(mailbox, slice_of(text), 0, 0);
 }
 
 /* Files a message that is named by one letter. */
@@ -96,7 +21,7 @@ static void file(const char *mailbox, char name, unsigned flags, int64_t receive
 {
     char text[64];
     (void)snprintf(text, sizeof text, "Subject: %c\r\n\r\nbody\r\n", name);
-    file_as(mailbox, text, flags, received_s);
+    append_at(mailbox, slice_of(text), flags, received_s);
 }
 
 static char name_of(int64_t email)
@@ -114,8 +39,8 @@ static void assert_box(const char *mailbox, const char *wanted)
     char names[32] = "";
     struct store_rows rows;
     assert_ok(account_read(account,
-        &(struct store_read_args){ .mailbox = box(mailbox).id, .need = STORE_NEED_EMAIL }, &arena,
-        &rows));
+        &(struct store_read_args){ .mailbox = box_named(mailbox).id, .need = STORE_NEED_EMAIL },
+        &arena, &rows));
     assert_true(rows.count < sizeof names);
     for (size_t i = 0; i < rows.count; i++) {
         names[i] = name_of(rows.at[i].email);
@@ -129,9 +54,9 @@ static int64_t view_boxes[3];
 
 static struct store_download_view view_of(int64_t device, const char *first, const char *second)
 {
-    view_boxes[0] = box(first).id;
+    view_boxes[0] = box_named(first).id;
     if (second)
-        view_boxes[1] = box(second).id;
+        view_boxes[1] = box_named(second).id;
     return (struct store_download_view){
         .device = device, .mailboxes = view_boxes, .mailbox_count = second ? 2 : 1
     };
@@ -219,7 +144,7 @@ static void what_is_shown(void **state)
     uidset_add_run(&uids, 1, 2);
     assert_ok(account_copy(account,
         &(struct store_copy_args){
-            .from = box("INBOX").id, .to = box("Archive").id, .uids = &uids },
+            .from = box_named("INBOX").id, .to = box_named("Archive").id, .uids = &uids },
         &copied));
     uidset_done(&uids);
     uidset_done(&copied.source);
@@ -241,7 +166,7 @@ static void what_was_removed_is_not_shown_again(void **state)
             file("INBOX", name, 0, 1000);
         struct store_download_view view = view_of(5, "INBOX", NULL);
         struct store_download_end args = {
-            .removal = rows[i].removal, .to = box("Trash").id, .hide_from = 5
+            .removal = rows[i].removal, .to = box_named("Trash").id, .hide_from = 5
         };
         assert_int_equal(end(&view, args, "a", "b", ""), 1);
         assert_box("INBOX", rows[i].inbox);
@@ -260,8 +185,8 @@ static void what_was_removed_is_not_shown_again(void **state)
         uidset_init(&all);
         uidset_add_run(&all, 1, 100);
         assert_ok(account_copy(account,
-            &(struct store_copy_args){ .from = box("Trash").id,
-                .to = box("INBOX").id,
+            &(struct store_copy_args){ .from = box_named("Trash").id,
+                .to = box_named("INBOX").id,
                 .uids = &all,
                 .move = true },
             &moved));
@@ -269,7 +194,7 @@ static void what_was_removed_is_not_shown_again(void **state)
         uidset_done(&moved.target);
         assert_shown(5, "ad");
         assert_ok(account_expunge(
-            account, &(struct store_expunge_args){ .mailbox = box("INBOX").id }, NULL));
+            account, &(struct store_expunge_args){ .mailbox = box_named("INBOX").id }, NULL));
         uidset_done(&all);
     }
 }
@@ -304,7 +229,7 @@ static void what_was_taken_may_go(void **state)
     file("INBOX", 'c', 0, 1000);
     struct store_download_view view = view_of(0, "INBOX", NULL);
     struct store_download_end args = { .removal = STORE_REMOVE_MOVE,
-        .to = box("Trash").id,
+        .to = box_named("Trash").id,
         .hide_from = STORE_DEVICE_ALL,
         .unread_stays = true };
     seen_when_taken = true;
@@ -375,14 +300,13 @@ static void gone_meanwhile(void **state)
     uidset_init(&one);
     uidset_add(&one, at[1].uid);
     assert_ok(account_expunge(account,
-        &(struct store_expunge_args){ .mailbox = box("INBOX").id, .uids = &one }, NULL));
+        &(struct store_expunge_args){ .mailbox = box_named("INBOX").id, .uids = &one }, NULL));
     uidset_done(&one);
     assert_ok(mailbox_delete(account, SLICE("other")));
     file("INBOX", 'e', 0, 1000);
-    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
-        .at = at,
-        .count = 4,
-        .removal = STORE_REMOVE_EXPUNGE };
+    struct store_download_end args = {
+        .hide_from = STORE_DEVICE_ALL, .at = at, .count = 4, .removal = STORE_REMOVE_EXPUNGE
+    };
     assert_ok(account_download_end(account, &args, &gone));
     assert_int_equal(gone, 2);
     assert_box("INBOX", "e");
@@ -401,7 +325,7 @@ static void what_is_here_of_what_was_taken(void **state)
     struct store_download_view one = view_of(1, "INBOX", NULL), two = one;
     two.device = 2;
     struct store_download_end args = {
-        .removal = STORE_REMOVE_MOVE, .to = box("Trash").id, .hide_from = 1
+        .removal = STORE_REMOVE_MOVE, .to = box_named("Trash").id, .hide_from = 1
     };
     (void)end(&one, args, "abc", "a", ""); /* in Trash it is here still */
     args.hide_from = 2;
@@ -449,8 +373,8 @@ static void headers_in_utf8(void **state)
     }
     struct store_rows rows;
     assert_ok(account_read(account,
-        &(struct store_read_args){ .mailbox = box("INBOX").id, .need = STORE_NEED_SUMMARY }, &arena,
-        &rows));
+        &(struct store_read_args){ .mailbox = box_named("INBOX").id, .need = STORE_NEED_SUMMARY },
+        &arena, &rows));
     struct store_derived older = {
         .kind = STORE_DERIVED_SUMMARY, .email = rows.at[0].email, .bytes = SLICE("\002\001")
     };
@@ -482,24 +406,63 @@ static void moved_and_its_mailbox_deleted(void **state)
     uidset_add(&uids, 1);
     assert_ok(account_copy(account,
         &(struct store_copy_args){
-            .from = other, .to = box("INBOX").id, .uids = &uids, .move = true },
+            .from = other, .to = box_named("INBOX").id, .uids = &uids, .move = true },
         &moved));
     uidset_done(&uids);
     uidset_done(&moved.source);
     uidset_done(&moved.target);
     assert_ok(mailbox_delete(account, SLICE("other")));
-    struct store_download_end args = { .hide_from = STORE_DEVICE_ALL,
-        .at = &one,
-        .count = 1,
-        .removal = STORE_REMOVE_EXPUNGE };
+    struct store_download_end args = {
+        .hide_from = STORE_DEVICE_ALL, .at = &one, .count = 1, .removal = STORE_REMOVE_EXPUNGE
+    };
     assert_ok(account_download_end(account, &args, &gone));
     assert_int_equal(gone, 0);
     assert_box("INBOX", "a");
     assert_shown(0, "");
 }
 
-#define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-TEST_MAIN(IN_ACCOUNT(what_is_shown), IN_ACCOUNT(what_was_removed_is_not_shown_again),
-    IN_ACCOUNT(each_device_has_its_list), IN_ACCOUNT(what_was_taken_may_go),
-    IN_ACCOUNT(what_is_due), IN_ACCOUNT(what_is_here_of_what_was_taken), IN_ACCOUNT(gone_meanwhile),
-    IN_ACCOUNT(headers_in_utf8), IN_ACCOUNT(moved_and_its_mailbox_deleted))
+static void downloads_follow(void **state)
+{
+    (void)state;
+    unsigned random = 7;
+    for (int i = 0; i < 300; i++) {
+        random = random * 1103515245 + 12345;
+        unsigned what = random >> 16 & 7;
+        struct uidset uids;
+        uidset_init(&uids);
+        struct mailbox inbox = box_named("INBOX");
+        for (uint32_t uid = 1; uid < inbox.uidnext; uid++) {
+            random = random * 1103515245 + 12345;
+            if ((random >> 16) % 5 == 0)
+                uidset_add(&uids, uid);
+        }
+        if (what < 4)
+            append("INBOX", message(random >> 16 & 63), 0);
+        else if (what == 4 && inbox.messages > 6)
+            assert_ok(account_expunge(
+                account, &(struct store_expunge_args){ .mailbox = inbox.id, .uids = &uids }, NULL));
+        else if (what == 5) { /* one goes and one comes between two looks: as many as before */
+            assert_ok(account_expunge(
+                account, &(struct store_expunge_args){ .mailbox = inbox.id, .uids = &uids }, NULL));
+            for (uint64_t left = box_named("INBOX").messages; left < inbox.messages; left++)
+                append("INBOX", message(9), 0);
+        }
+        uidset_done(&uids);
+        if (what == 6) {
+            reopen();
+        } else if (what == 7 && i % 4 == 0) {
+            assert_ok(mailbox_rename(account, SLICE("INBOX"), slice_of("moved")));
+            assert_downloads("moved");
+            assert_ok(mailbox_delete(account, SLICE("moved")));
+        }
+        if (random >> 28 & 1)
+            assert_downloads("INBOX");
+    }
+    assert_downloads("INBOX");
+}
+
+#define PROVED(test) cmocka_unit_test_setup_teardown(test, set_up, prove_and_tear_down)
+TEST_MAIN(PROVED(downloads_follow), PROVED(what_is_shown),
+    PROVED(what_was_removed_is_not_shown_again), PROVED(each_device_has_its_list),
+    PROVED(what_was_taken_may_go), PROVED(what_is_due), PROVED(what_is_here_of_what_was_taken),
+    PROVED(gone_meanwhile), PROVED(headers_in_utf8), PROVED(moved_and_its_mailbox_deleted))

@@ -2,71 +2,18 @@
 #include "server/core/facts.h"
 
 #include "base/clock.h"
-#include "base/limits.h"
-#include "base/test.h"
-
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "store/account_fixture_test.h"
 
 #define DAY_S 86400
 
 static const int64_t devices[] = { 0, 7 };
-static char folder[64];
-static struct store *store;
-static struct account *account;
-static struct arena arena;
-
-static int set_up(void **state)
-{
-    (void)state;
-    struct store_options options = { .root = folder };
-    (void)snprintf(folder, sizeof folder, "/tmp/barid-facts-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    arena_init(&arena, COMMAND_ARENA_BYTES_MAX);
-    assert_ok(store_open(&options, &store, NULL));
-    assert_ok(store_account(store, SLICE("a1"), true, &account));
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    account_unref(account);
-    int failed = store_account_remove(store, SLICE("a1")) != ERR_OK;
-    store_close(store);
-    arena_done(&arena);
-    static const char *const names[] = { "accounts", "removed", "incoming" };
-    for (size_t i = 0; i < 3; i++) {
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        failed |= rmdir(path);
-    }
-    return failed | rmdir(folder);
-}
-
-static int64_t box(const char *name)
-{
-    struct mailbox found = { 0 };
-    assert_ok(account_mailbox(account, slice_of(name), &arena, &found));
-    return found.id;
-}
 
 /* Of 100 bytes. */
 static void file(const char *mailbox, unsigned flags, int64_t days_ago)
 {
-    struct blob *blob;
     char text[101];
     (void)snprintf(text, sizeof text, "Subject: x\r\n\r\n%086d", 0);
-    assert_ok(blob_new(store, MESSAGE_BYTES_MAX, &blob));
-    assert_ok(blob_write(blob, slice_of(text)));
-    assert_ok(blob_finish(blob));
-    struct store_append item = {
-        .blob = blob, .flags = { .system = flags }, .received_s = clock_wall_s() - days_ago * DAY_S
-    };
-    struct store_append_result result;
-    assert_ok(account_append(account, box(mailbox), &item, 1, &result));
-    blob_unref(blob);
+    append_at(mailbox, slice_of(text), flags, clock_wall_s() - days_ago * DAY_S);
 }
 
 static void assert_drop(
@@ -135,7 +82,7 @@ static void take(int64_t device, size_t count)
     struct store_downloaded at[8] = { 0 };
     size_t there, removed;
     bool damaged;
-    int64_t inbox = box("INBOX");
+    int64_t inbox = box_named("INBOX").id;
     struct store_download_view view = { .device = device, .mailboxes = &inbox, .mailbox_count = 1 };
     assert_ok(account_downloads(account, &view, &list, &there, &damaged));
     for (size_t i = 0; i < count; i++)
@@ -186,7 +133,7 @@ static void more_unread_than_fit_at_a_time(void **state)
     for (size_t i = 0; i < 500; i++)
         items[i] = (struct store_append){ .blob = blob, .received_s = clock_wall_s() };
     for (size_t i = 0; i < 40; i++)
-        assert_ok(account_append(account, box("INBOX"), items, 500, &result));
+        assert_ok(account_append(account, box_named("INBOX").id, items, 500, &result));
     blob_unref(blob);
     assert_ok(facts_collect(account, &policy, true, devices, 2, clock_wall_s(), &arena, &facts));
     assert_int_equal(facts.drops[FACTS_SHOWN].messages, 20000);
@@ -275,7 +222,6 @@ static void no_folder_is_made(void **state)
     }
 }
 
-#define IN_ACCOUNT(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_ACCOUNT(what_pop_would_show), IN_ACCOUNT(what_is_due),
     IN_ACCOUNT(more_unread_than_fit_at_a_time), IN_ACCOUNT(no_folder_is_made),
-    cmocka_unit_test_setup_teardown(lines_there_and_back, set_up, tear_down))
+    IN_ACCOUNT(lines_there_and_back))
