@@ -1,20 +1,11 @@
 /* Logging in with app passwords: by password and by SCRAM, and everything that keeps one out. */
-#include "base/test.h"
-
 #include "auth/app_password.h"
 #include "auth/auth.h"
-#include "auth/directory_int.h"
+#include "auth/directory_fixture_test.h"
 #include "base/clock.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define WORLD_HASH                                                                                 \
-    "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/"                                           \
-    "O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
-
-static char folder[64], file[96];
 static struct directory *directory;
 static struct auth *auth;
 static struct user salma, omar, got;
@@ -22,10 +13,7 @@ static struct user salma, omar, got;
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/barid-auth-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    assert_ok(directory_open(file, true, &directory, NULL));
+    directory = directory_begin();
     assert_ok(directory_domain_add(directory, SLICE("barid.test"), NULL));
     struct user_new users[] = {
         { .address = SLICE("salma@barid.test"),
@@ -46,14 +34,7 @@ static int teardown(void **state)
 {
     (void)state;
     auth_free(auth);
-    directory_close(directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", file, ends[i]);
-        unlink(name);
-    }
-    return rmdir(folder);
+    return directory_end(directory);
 }
 
 struct made {

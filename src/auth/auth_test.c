@@ -1,21 +1,12 @@
 /* Logging in: right and wrong, all kinds of nobody, throttling, the cache, upgrades, and many threads at once. */
-#include "base/test.h"
-
 #include "auth/auth.h"
-#include "auth/directory_int.h"
+#include "auth/directory_fixture_test.h"
 #include "base/clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define WORLD_HASH                                                                                 \
-    "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/"                                           \
-    "O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1"
-
-static char folder[64], file[96];
 static struct directory *directory;
 static struct auth *auth;
 static const struct auth_peer local = {
@@ -26,10 +17,7 @@ static const struct auth_peer remote = { .address = "192.0.2.7", .service = USER
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/barid-auth-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    assert_ok(directory_open(file, true, &directory, NULL));
+    directory = directory_begin();
     assert_ok(directory_domain_add(directory, SLICE("barid.test"), NULL));
     struct user_new users[] = {
         { .address = SLICE("salma@barid.test"),
@@ -53,14 +41,7 @@ static int teardown(void **state)
 {
     (void)state;
     auth_free(auth);
-    directory_close(directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", file, ends[i]);
-        unlink(name);
-    }
-    return rmdir(folder);
+    return directory_end(directory);
 }
 
 static enum err login(const struct auth_peer *peer, const char *name, const char *password)

@@ -1,52 +1,28 @@
 /* App passwords and devices in directory.db: what one looks like, where it may be used, who has which, what was seen of them; files of the
  * format before them; backups. */
-#include "base/test.h"
-
 #include "auth/app_password.h"
-#include "auth/directory_int.h"
+#include "auth/directory_fixture_test.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HASH                                                                                       \
-    "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"                                      \
-    "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
-
-static char folder[64], file[96];
 static struct arena arena;
 
 static int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "/tmp/barid-device-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    struct directory *d;
-    assert_ok(directory_open(file, true, &d, NULL));
+    struct directory *d = directory_begin();
     assert_ok(directory_domain_add(d, SLICE("barid.test"), NULL));
     arena_init(&arena, 1 << 20);
     *state = d;
     return 0;
 }
 
-static void remove_files(const char *name)
-{
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char path[160];
-        snprintf(path, sizeof path, "%s%s", name, ends[i]);
-        unlink(path);
-    }
-}
-
 static int teardown(void **state)
 {
     arena_done(&arena);
-    directory_close(*state);
-    remove_files(file);
-    return rmdir(folder);
+    return directory_end(*state);
 }
 
 static struct user add_user(struct directory *d, const char *address)
@@ -432,7 +408,7 @@ static void check_format_1(struct directory *d, bool aliases)
 static void test_migration(void **state)
 {
     directory_close(*state);
-    remove_files(file);
+    remove_database(file);
     make_format_1(file);
     struct directory *d, *other;
     assert_ok(directory_open(file, false, &d, NULL));
@@ -517,7 +493,7 @@ static void test_restore(void **state)
     close(fd);
     assert_int_equal(stat(path, &after), 0);
     assert_int_equal(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
-    remove_files(path);
+    remove_database(path);
     assert_int_equal(rmdir(sub), 0);
 }
 

@@ -1,8 +1,6 @@
 /* directory.db: users, aliases, routing, two handles at once, files that are not ours. Hashing is slow, so most users here come with an
  * imported hash. */
-#include "base/test.h"
-
-#include "auth/directory_int.h"
+#include "auth/directory_fixture_test.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,34 +9,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HASH                                                                                       \
-    "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"                                      \
-    "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
-
-static char folder[64], file[96];
-
 static int setup(void **state)
 {
-    snprintf(folder, sizeof folder, "/tmp/barid-directory-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    struct directory *d;
-    struct err_note note;
-    assert_ok(directory_open(file, true, &d, &note));
-    *state = d;
+    *state = directory_begin();
     return 0;
 }
 
 static int teardown(void **state)
 {
-    directory_close(*state);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", file, ends[i]);
-        unlink(name);
-    }
-    return rmdir(folder);
+    return directory_end(*state);
 }
 
 static void add(struct directory *d, const char *address)

@@ -2,15 +2,16 @@
 #include "auth/pop_policy.h"
 
 #include "auth/device.h"
+#include "auth/directory_fixture_test.h"
 #include "base/clock.h"
-#include "base/test.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void assert_value(const struct pop_policy *policy, enum pop_setting setting, const char *wanted)
+static void assert_value(
+    const struct pop_policy *policy, enum pop_setting setting, const char *wanted)
 {
     struct buf text;
     buf_init(&text, 0);
@@ -25,20 +26,22 @@ static void values(void **state)
     static const struct {
         const char *name, *value;
         enum err e;
-    } rows[] = { { "window", "all", ERR_OK }, { "window", "30", ERR_OK }, { "window", "now", ERR_OK },
-        { "window", "3650", ERR_OK }, { "window", "3651", ERR_LIMIT }, { "window", "0", ERR_LIMIT },
-        { "window", "-1", ERR_SYNTAX }, { "window", "99999999999", ERR_LIMIT },
-        { "window", "", ERR_SYNTAX }, { "window", "quit", ERR_SYNTAX },
-        { "folders", "all", ERR_OK }, { "folders", "inbox", ERR_OK }, { "folders", "INBOX,Work/A", ERR_OK },
+    } rows[] = { { "window", "all", ERR_OK }, { "window", "30", ERR_OK },
+        { "window", "now", ERR_OK }, { "window", "3650", ERR_OK }, { "window", "3651", ERR_LIMIT },
+        { "window", "0", ERR_LIMIT }, { "window", "-1", ERR_SYNTAX },
+        { "window", "99999999999", ERR_LIMIT }, { "window", "", ERR_SYNTAX },
+        { "window", "quit", ERR_SYNTAX }, { "folders", "all", ERR_OK },
+        { "folders", "inbox", ERR_OK }, { "folders", "INBOX,Work/A", ERR_OK },
         { "folders", "a\\,b,\xd8\xb9\xd9\x85\xd9\x84", ERR_OK }, { "folders", "", ERR_SYNTAX },
-        { "folders", "a,", ERR_SYNTAX }, { "folders", ",a", ERR_SYNTAX }, { "folders", "a,,b", ERR_SYNTAX },
-        { "folders", "a\nb", ERR_SYNTAX }, { "folders", "\xff", ERR_SYNTAX }, { "sent", "on", ERR_OK },
-        { "sent", "yes", ERR_SYNTAX }, { "list", "device", ERR_OK }, { "list", "shared", ERR_OK },
-        { "dele", "expunge", ERR_OK }, { "dele", "hide", ERR_OK }, { "dele", "archive", ERR_OK },
-        { "dele", "trash", ERR_OK }, { "dele", "Trash", ERR_SYNTAX }, { "after", "quit", ERR_OK },
-        { "after", "7", ERR_OK }, { "after", "keep", ERR_OK }, { "after", "7d", ERR_SYNTAX },
-        { "unread", "stays", ERR_OK }, { "unread", "goes", ERR_OK }, { "read", "quit", ERR_OK },
-        { "lock", "exclusive", ERR_OK }, { "newest", "100", ERR_OK }, { "newest", "all", ERR_OK },
+        { "folders", "a,", ERR_SYNTAX }, { "folders", ",a", ERR_SYNTAX },
+        { "folders", "a,,b", ERR_SYNTAX }, { "folders", "a\nb", ERR_SYNTAX },
+        { "folders", "\xff", ERR_SYNTAX }, { "sent", "on", ERR_OK }, { "sent", "yes", ERR_SYNTAX },
+        { "list", "device", ERR_OK }, { "list", "shared", ERR_OK }, { "dele", "expunge", ERR_OK },
+        { "dele", "hide", ERR_OK }, { "dele", "archive", ERR_OK }, { "dele", "trash", ERR_OK },
+        { "dele", "Trash", ERR_SYNTAX }, { "after", "quit", ERR_OK }, { "after", "7", ERR_OK },
+        { "after", "keep", ERR_OK }, { "after", "7d", ERR_SYNTAX }, { "unread", "stays", ERR_OK },
+        { "unread", "goes", ERR_OK }, { "read", "quit", ERR_OK }, { "lock", "exclusive", ERR_OK },
+        { "newest", "100", ERR_OK }, { "newest", "all", ERR_OK },
         { "newest", "1000001", ERR_LIMIT } };
     struct pop_policy policy = { 0 };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -81,38 +84,19 @@ static void names_of_folders(void **state)
     assert_false(pop_folder_next(&list, name));
 }
 
-static char folder[64], file[80];
 static struct directory *directory;
-
-static void open_directory(void)
-{
-    struct err_note note = { "" };
-    if (directory_open(file, true, &directory, &note) != ERR_OK)
-        fail_msg("%s", note.text);
-}
 
 static int set_up(void **state)
 {
     (void)state;
-    (void)snprintf(folder, sizeof folder, "/tmp/barid-policy-XXXXXX");
-    if (!mkdtemp(folder))
-        return -1;
-    (void)snprintf(file, sizeof file, "%s/directory.db", folder);
-    open_directory();
+    directory = directory_begin();
     return directory_domain_add(directory, SLICE("example.org"), NULL) != ERR_OK;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    char other[96];
-    directory_close(directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (int i = 0; i < 3; i++) {
-        (void)snprintf(other, sizeof other, "%s%s", file, ends[i]);
-        (void)unlink(other);
-    }
-    return rmdir(folder);
+    return directory_end(directory);
 }
 
 static struct user add_user(const char *address, unsigned services)
@@ -155,7 +139,7 @@ static void the_device_goes_before_the_account(void **state)
     policy.since_ms = 5;
     assert_ok(directory_pop_policy_set(directory, &phone, &policy));
     directory_close(directory);
-    open_directory();
+    assert_ok(directory_open(file, false, &directory, NULL));
     assert_int_equal(policy_of(&phone).dele, POP_DELE_HIDE);
     assert_int_equal(policy_of(&phone).since_ms, 5);
     assert_true(policy_of(&phone).own);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -31,6 +32,17 @@
 
 /* What is waited for happens in milliseconds. Past this a test hangs, however loaded the machine is; it is no measure of speed. */
 #define HANG_MS 30000
+
+/* Unlinks a database of SQLite and what lies beside it. */
+static inline void remove_database(const char *path)
+{
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    for (size_t i = 0; i < 3; i++) {
+        char name[160];
+        (void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
+        (void)unlink(name);
+    }
+}
 
 #define TEST_MAIN(...)                                                                             \
     int main(void)                                                                                 \

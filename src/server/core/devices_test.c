@@ -1,7 +1,5 @@
 /* What devices did: gathered, written on request and at the end, kept when writing fails, bounded. */
-#include "base/test.h"
-
-#include "auth/directory_int.h"
+#include "auth/directory_fixture_test.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "server/core/devices.h"
@@ -11,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-static char folder[64], file[96];
 static struct directory *directory;
 static struct devices *devices;
 static struct user salma;
@@ -20,10 +17,7 @@ static struct arena arena;
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/barid-devices-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    assert_ok(directory_open(file, true, &directory, NULL));
+    directory = directory_begin();
     assert_ok(directory_domain_add(directory, SLICE("barid.test"), NULL));
     struct user_new user = {
         .address = SLICE("salma@barid.test"), .password = SLICE("x"), .services = USER_IMAP
@@ -40,14 +34,7 @@ static int teardown(void **state)
     (void)state;
     arena_done(&arena);
     devices_free(devices);
-    directory_close(directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", file, ends[i]);
-        unlink(name);
-    }
-    return rmdir(folder);
+    return directory_end(directory);
 }
 
 static struct device_news news_of(enum user_service service, int64_t last_s, uint64_t retrieved)

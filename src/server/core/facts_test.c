@@ -214,12 +214,7 @@ static void no_folder_is_made(void **state)
     assert_err(ERR_NOT_FOUND, store_account(store, slice_of(user.id), false, &none));
     assert_err(ERR_NOT_FOUND, facts_of_user(store, directory, SLICE("nobody"), &arena, &facts));
     directory_close(directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        (void)snprintf(name, sizeof name, "%s%s", file_name, ends[i]);
-        (void)unlink(name);
-    }
+    remove_database(file_name);
 }
 
 TEST_MAIN(IN_ACCOUNT(what_pop_would_show), IN_ACCOUNT(what_is_due),

@@ -1,6 +1,5 @@
 /* Exchanges as the protocols drive them, against the real directory; the connection and the configuration are made up here. */
-#include "base/test.h"
-
+#include "auth/directory_fixture_test.h"
 #include "base/encode.h"
 #include "base/log.h"
 #include "server/core/login.h"
@@ -61,17 +60,13 @@ const char *protocol_name(enum protocol protocol)
     return protocol == PROTOCOL_IMAP ? "imap" : protocol == PROTOCOL_POP3 ? "pop3" : "smtp";
 }
 
-static char folder[64], file[96];
 static struct server server;
 static struct conn tls_conn = { .tls = true, .local = true, .binds = true };
 
 static int setup(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/barid-login-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(file, sizeof file, "%s/directory.db", folder);
-    assert_ok(directory_open(file, true, &server.directory, NULL));
+    server.directory = directory_begin();
     assert_ok(directory_domain_add(server.directory, SLICE("barid.test"), NULL));
     assert_ok(directory_domain_add(server.directory, SLICE("second.test"), NULL));
     struct user_new user = {
@@ -86,14 +81,7 @@ static int teardown(void **state)
 {
     (void)state;
     auth_free(server.auth);
-    directory_close(server.directory);
-    static const char *const ends[] = { "", "-wal", "-shm" };
-    for (size_t i = 0; i < 3; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s%s", file, ends[i]);
-        unlink(name);
-    }
-    return rmdir(folder);
+    return directory_end(server.directory);
 }
 
 static const char *mechanisms_of(struct conn *conn, const char *prefix)
