@@ -34,6 +34,16 @@ static void finder_done(struct finder *finder)
     buf_done(&finder->folded);
 }
 
+/* What a filter is made from: the piece, and before it so much of the one before that every sequence across the cut is whole. The same whatever
+ * is searched for, which may need more to be kept. */
+static struct slice for_maker(struct slice all, size_t tail)
+{
+    size_t from = tail > TAIL_BYTES ? tail - TAIL_BYTES : 0;
+    while (from < tail && (slice_at(all, from) & 0xc0) == 0x80)
+        from++;
+    return slice_from_index(all, from);
+}
+
 /* Folds and searches a piece that ends between two words. */
 static void finder_take(struct finder *finder, struct slice utf8)
 {
@@ -51,7 +61,7 @@ static void finder_take(struct finder *finder, struct slice utf8)
         finder->found || (finder->needle.len && slice_find(all, finder->needle) != SIZE_MAX);
     finder->done = finder->found && !finder->maker;
     if (finder->maker)
-        msg_filter_maker_take(finder->maker, all);
+        msg_filter_maker_take(finder->maker, for_maker(all, tail));
     size_t keep = finder->maker ? TAIL_BYTES : 1;
     if (finder->needle.len > keep)
         keep = finder->needle.len - 1;
