@@ -62,12 +62,23 @@ bool pop_folder_next(struct slice *list, char *out)
     return true;
 }
 
+/* A comma that separates: "\\," belongs to the name. */
+static bool ends_in_comma(struct slice list)
+{
+    size_t escapes = 0;
+    if (slice_at(list, list.len - 1) != ',')
+        return false;
+    while (escapes + 1 < list.len && slice_at(list, list.len - 2 - escapes) == '\\')
+        escapes++;
+    return escapes % 2 == 0;
+}
+
 static enum err set_folders(struct pop_policy *policy, struct slice value)
 {
     char name[POP_FOLDERS_BYTES_MAX + 1];
     if (value.len > POP_FOLDERS_BYTES_MAX)
         return ERR_LIMIT;
-    if (!value.len || slice_at(value, value.len - 1) == ',' || !utf8_valid(value))
+    if (!value.len || !utf8_valid(value) || ends_in_comma(value))
         return ERR_SYNTAX;
     for (size_t i = 0; i < value.len; i++)
         if ((unsigned char)slice_at(value, i) < ' ' || slice_at(value, i) == 0x7f)
@@ -96,16 +107,8 @@ static bool word_of(enum pop_setting setting, struct slice value, unsigned *out_
 static enum err number_of(struct slice value, unsigned most, unsigned *out_number)
 {
     uint64_t number;
-    if (!value.len || value.len > 10)
-        return value.len ? ERR_LIMIT : ERR_SYNTAX;
-    number = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        unsigned char c = slice_at(value, i);
-        if (c < '0' || c > '9')
-            return ERR_SYNTAX;
-        number = number * 10 + (uint64_t)(c - '0');
-    }
-    if (number == 0 || number > most)
+    TRY(slice_to_u64(value, most, &number));
+    if (number == 0)
         return ERR_LIMIT;
     *out_number = (unsigned)number;
     return ERR_OK;

@@ -82,14 +82,16 @@ static void say_policy(const struct pop_policy *policy)
 /* As it is typed. */
 static void print_settings(const struct pop_policy *policy)
 {
-    struct buf line;
-    buf_init(&line, 0);
+    struct buf line, value;
+    buf_init(&line, 0), buf_init(&value, 0);
     for (int i = 0; i < POP_SETTING_COUNT; i++) {
         buf_addf(&line, "%s%s=", i ? " " : "", pop_setting_name((enum pop_setting)i));
-        pop_policy_value(policy, (enum pop_setting)i, &line);
+        buf_clear(&value);
+        pop_policy_value(policy, (enum pop_setting)i, &value);
+        cli_add_word(&line, buf_slice(&value));
     }
     printf("\n%.*s\n", SLICE_FMT(buf_slice(&line)));
-    buf_done(&line);
+    buf_done(&line), buf_done(&value);
 }
 
 static void print_json(
@@ -164,6 +166,16 @@ static int take_setting(struct pop_policy *policy, const char *word, int64_t now
     return EX_OK;
 }
 
+/* Before anything is changed: a word that is none changes nothing. */
+static int try_settings(char **words, int count)
+{
+    struct pop_policy scratch = { 0 };
+    int code = EX_OK;
+    for (int i = 0; i < count && !code; i++)
+        code = take_setting(&scratch, words[i], 0);
+    return code;
+}
+
 static int change(struct users *users, const struct user *user, char **words, int count)
 {
     struct pop_policy policy;
@@ -193,10 +205,12 @@ static int find_device(struct users *users, struct user *user, const char *name)
     struct arena arena;
     struct device *at;
     size_t count;
+    char canonical[APP_PASSWORD_NAME_BYTES_MAX + 1];
+    bool possible = device_name_canonical(slice_of(name), canonical) == ERR_OK;
     arena_init(&arena, SIZE_MAX); /* our own data, for one run */
     enum err e = directory_devices(users->directory, user, &arena, &at, &count);
-    for (size_t i = 0; i < count && !e; i++)
-        if (at[i].id && strcmp(at[i].name, name) == 0)
+    for (size_t i = 0; i < count && !e && possible; i++)
+        if (at[i].id && strcmp(at[i].name, canonical) == 0)
             user->device = at[i].id;
     arena_done(&arena);
     if (e)
@@ -221,6 +235,8 @@ static int run(
         return users_failed(e, wanted->address);
     if (wanted->device)
         code = find_device(users, &user, wanted->device);
+    if (!code)
+        code = try_settings(settings, count);
     if (!code && wanted->reset) {
         e = directory_pop_policy_reset(users->directory, &user);
         code = e ? users_failed(e, user.address) : EX_OK;

@@ -5,6 +5,7 @@ import json
 import os
 import poplib
 import random
+import shlex
 import smtplib
 import socket
 import sys
@@ -557,6 +558,8 @@ def test_what_holds_is_said(server):
     (["window=9999"], 64, "more than"),
     (["colour=red"], 64, "no setting"),
     (["sideways"], 64, "no setting"),
+    (["reset", "colour=red"], 64, "no setting"),
+    (["reset", "after=never"], 64, "keep | quit | DAYS"),
     (["on", "off"], 64, "barid pop"),
     (["--device"], 64, "--device"),
     (["--device", "nobody", "after=quit"], 67, "no app password"),
@@ -565,10 +568,28 @@ def test_what_holds_is_said(server):
 ])
 def test_bad_words_change_nothing(server, words, status, said):
     user = server.user()
+    server.run("pop", user.address, "window=all", "after=30")
     before = server.run("pop", user.address, "--json")
     done = server.run("pop", user.address, *words, check=False)
     assert (done.returncode, said in done.stderr.decode()) == (status, True), done
     assert server.run("pop", user.address, "--json") == before
+
+
+def test_a_bad_word_does_not_switch_on(server):
+    user = server.user(pop=False)
+    before = server.run("pop", user.address, "--json")
+    assert server.run("pop", user.address, "on", "after=never", check=False).returncode == 64
+    assert server.run("pop", user.address, "--json") == before
+
+
+def test_settings_are_printed_as_they_are_typed(server):
+    user = server.user()
+    line = server.run("pop", user.address, "folders=Work\\, old,It's $(x)").rstrip("\n").rsplit("\n", 1)[1]
+    before = json.loads(server.run("pop", user.address, "--json"))["settings"]
+    server.run("pop", user.address, "folders=inbox")
+    server.run("pop", user.address, *shlex.split(line))
+    assert json.loads(server.run("pop", user.address, "--json"))["settings"] == before
+    assert before["folders"] == "Work\\, old,It's $(x)"
 
 
 def test_unknown_users(server):
