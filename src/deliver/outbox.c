@@ -38,7 +38,7 @@ struct outbox {
     struct store *store;
     struct directory *directory;
     char hostname[256];
-    unsigned warn_percent;
+    atomic_uint warn_percent;
     bool test_addresses;
     int slow_ms;
     atomic_ullong *delivered;
@@ -226,7 +226,7 @@ static struct outcome file_for(struct outbox *outbox, const struct store_outgoin
                                   .blob = blob,
                                   .guid = row->guid,
                                   .hostname = outbox->hostname,
-                                  .warn_percent = outbox->warn_percent,
+                                  .warn_percent = atomic_load(&outbox->warn_percent),
                                   .received_s = clock_wall_s() },
         &over_quota);
     if (e == ERR_OK)
@@ -451,6 +451,11 @@ static void *worker_thread(void *outbox_arg)
 
 /* ---- life ---- */
 
+void outbox_set_warn_percent(struct outbox *outbox, unsigned percent)
+{
+    atomic_store(&outbox->warn_percent, percent);
+}
+
 enum err outbox_new(
     const struct outbox_options *options, struct outbox **out_outbox, struct err_note *note)
 {
@@ -461,7 +466,7 @@ enum err outbox_new(
     outbox->slow_ms = options->slow_ms;
     outbox->delivered = options->delivered;
     (void)snprintf(outbox->hostname, sizeof outbox->hostname, "%s", options->hostname);
-    outbox->warn_percent = options->warn_percent;
+    outbox_set_warn_percent(outbox, options->warn_percent);
     pthread_mutex_init(&outbox->lock, NULL);
     pthread_cond_init(&outbox->moved, NULL);
     map_init(&outbox->accounts);

@@ -26,6 +26,8 @@ struct outbox_options {
 enum err MUST_USE outbox_new(
     const struct outbox_options *options, struct outbox **out_outbox, struct err_note *note);
 void outbox_start(struct outbox *outbox);
+/* For the deliveries from now on; from any thread. */
+void outbox_set_warn_percent(struct outbox *outbox, unsigned percent);
 /* Before account_submit: from now on the account is looked at, also after a crash. Durable when it returns; waits for the disk only when the
  * account is not marked yet. */
 enum err MUST_USE outbox_mark(struct outbox *outbox, struct slice account_id);

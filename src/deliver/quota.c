@@ -19,10 +19,10 @@
 static const char *size_text(uint64_t bytes, char *out, size_t out_bytes)
 {
     static const char *const units[] = { "KB", "MB", "GB", "TB" };
-    double size = (double)bytes / 1000;
+    double size = (double)bytes / 1024;
     size_t unit = 0;
-    for (; size >= 1000 && unit + 1 < sizeof units / sizeof units[0]; unit++)
-        size /= 1000;
+    for (; size >= 1023.95 && unit + 1 < sizeof units / sizeof units[0]; unit++)
+        size /= 1024;
     (void)snprintf(out, out_bytes, "%.1f %s", size, units[unit]);
     return out;
 }

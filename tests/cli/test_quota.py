@@ -1,19 +1,21 @@
 """Quota: the owner is warned once, a full mailbox is refused by the policy of the server, deleting always works."""
 import contextlib
 import os
+import signal
 import smtplib
 import sys
 import threading
+import time
 
 import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from server import Server  # noqa: E402
 
-QUOTA = 100_000
+QUOTA = 102_400
 
 
-def message(n, size=9_000):
+def message(n, size=9_216):
     return f"From: a@example.org\r\nSubject: {n}\r\n\r\n".encode() + (b"y" * 70 + b"\r\n") * (size // 72)
 
 
@@ -38,9 +40,9 @@ def clear(server, user, mailbox="INBOX"):
 def test_the_owner_is_warned_once(server):
     user = server.user(quota=QUOTA)
     c = server.imap(user)
-    for mailbox, size in (("Trash", 20_000), ("Junk", 10_000)):
+    for mailbox, size in (("Trash", 20_480), ("Junk", 10_240)):
         assert c.append(mailbox, None, None, message("old", size))[0] == "OK"
-    c.append("INBOX", None, '"01-Jan-2020 10:00:00 +0000"', message("ancient", 15_000))
+    c.append("INBOX", None, '"01-Jan-2020 10:00:00 +0000"', message("ancient", 15_360))
     c.logout()
     for n in range(3):
         server.deliver(user, message(n))
@@ -149,3 +151,31 @@ def test_messages_count_too(server):
         server.deliver(user, message(n, 100))
     said = warnings(server, user)
     assert len(said) == 1 and b"8 of 10 messages are used" in said[0]
+
+
+def test_the_mark_follows_the_configuration():
+    """Also of mail that goes out from here and comes back in: it is delivered by another way."""
+    with Server(config={"quota.warn_percent": "95"}) as server:
+        user, sender = server.user(quota=QUOTA), server.user()
+
+        def send(n):
+            before = len(server.bodies(user))
+            with contextlib.closing(smtplib.SMTP("127.0.0.1", server.port("submission"), local_hostname="client.test")) as c:
+                c.login(sender.address, sender.password)
+                c.sendmail(sender.address, [user.address], message(n, 1_000).replace(b"a@example.org", sender.address.encode()))
+            deadline = time.monotonic() + 30
+            while len(server.bodies(user)) == before:
+                assert time.monotonic() < deadline, "not delivered"
+                time.sleep(0.02)
+
+        server.deliver(user, message("much", 85_000))
+        send(1)
+        assert warnings(server, user) == []
+        server.extra["quota.warn_percent"] = "50"
+        server._write_config()
+        server.process.send_signal(signal.SIGHUP)
+        for n in range(12):
+            send(n)
+            if warnings(server, user):
+                break
+        assert len(warnings(server, user)) == 1

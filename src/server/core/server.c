@@ -398,6 +398,7 @@ enum err server_reload(struct server *server, struct err_note *note)
         e = load_certificate(server, note);
     if (e == ERR_OK) {
         log_set_level(level_of(fresh));
+        outbox_set_warn_percent(server->outbox, fresh->quota_warn_percent);
         pthread_mutex_lock(&p->lock);
         p->config = fresh;
         pthread_mutex_unlock(&p->lock);
