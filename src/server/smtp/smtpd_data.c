@@ -272,7 +272,7 @@ static void end_lmtp(struct smtpd_session *s)
     struct smtpd_mail *mail = s->mail;
     accepted(s);
     for (size_t i = 0; i < mail->recipient_count; i++) {
-        bool filed;
+        bool filed = false; /* told for each recipient alone */
         const char *trouble = deliver(s, &mail->recipients[i], false, &filed);
         if (trouble)
             buf_addf(conn_out(s->conn), "%s\r\n", trouble);
@@ -292,7 +292,8 @@ static void end_smtp(struct smtpd_session *s)
             continue;
         bool filed = false;
         const char *failed = deliver(s, &mail->recipients[i], repeatable, &filed);
-        trouble = trouble ? trouble : failed;
+        if (failed && (!trouble || trouble[0] == '5'))
+            trouble = failed; /* one that may pass is worth trying again */
         any_filed |= filed;
     }
     if (trouble && any_filed && trouble[0] == '5')
