@@ -214,6 +214,8 @@ enum err account_downloads_due(struct account *account, const struct store_downl
     struct downloads all = { 0 };
     struct store_download_view whatever = *view;
     whatever.without_taken = false;
+    whatever.received_from_s = 0; /* what has left the window was promised to go all the same */
+    whatever.filed_from_ms = 0;
     pthread_mutex_lock(&account->lock);
     enum err e = account->schema_version < STORE_SCHEMA_DOWNLOADS
                      ? ERR_OK

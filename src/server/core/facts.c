@@ -222,8 +222,11 @@ enum err facts_of_user(struct store *store, struct directory *directory, struct 
     int64_t *devices = arena_zalloc(arena, count, sizeof *devices);
     if (!devices)
         return ERR_LIMIT;
+    int64_t now_s = clock_wall_s();
+    size_t coming = 0; /* of those that may take mail by POP3 today */
     for (size_t i = 0; i < count; i++)
-        devices[i] = list[i].id;
+        if ((list[i].services & USER_POP3) && (!list[i].expires_s || list[i].expires_s > now_s))
+            devices[coming++] = list[i].id;
     enum err e = store_account(store, id, false, &account);
     if (e == ERR_NOT_FOUND) { /* nothing came yet */
         *out_facts = (struct mailbox_facts){ .days = FACTS_DAYS_DEFAULT };
@@ -232,7 +235,7 @@ enum err facts_of_user(struct store *store, struct directory *directory, struct 
         return ERR_OK;
     }
     TRY(e);
-    e = facts_collect(account, &policy, user.services & USER_POP3, devices, count, clock_wall_s(),
+    e = facts_collect(account, &policy, user.services & USER_POP3, devices, coming, now_s,
         arena, out_facts);
     account_unref(account);
     return e;
