@@ -22,13 +22,13 @@ enum account_state {
     ACCOUNT_CLOSING,
 };
 
-/* What is remembered of a mailbox that somebody looked at: committed state only (S-1). */
 struct entry_list { /* entries.c */
     struct store_entry *at; /* owned */
     size_t count, cap;
     uint32_t next_uid; /* the first that is not looked for yet */
 };
 
+/* What is remembered of a mailbox that somebody looked at: committed state only (S-1). */
 struct mailbox_state {
     int64_t id;
     uint32_t uidvalidity, uidnext;
@@ -207,9 +207,9 @@ struct tx_expunge {
 };
 enum err MUST_USE tx_expunge(
     struct store_tx *tx, const struct tx_expunge *args, struct uidset *gone);
-/* Copies or moves; the sets in result are initialised by the caller. */
 enum err MUST_USE tx_flags(struct store_tx *tx, const struct store_flags_args *args,
     struct store_flags_result *result); /* its sets are initialised */
+/* Copies or moves; the sets in result are initialised by the caller. */
 enum err MUST_USE tx_copy(
     struct store_tx *tx, const struct store_copy_args *args, struct store_copy_result *result);
 

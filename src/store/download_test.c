@@ -261,6 +261,9 @@ static void what_is_due(void **state)
     assert_int_equal(count, 0);
     free(list);
     view.without_taken = true; /* what the device sees does not matter */
+    view.received_from_s = now_s + 1000;
+    view.filed_from_ms = (now_s + 1000) * 1000;
+    view.newest = 1;
     assert_ok(account_downloads_due(account, &view, now_s + 100, &list, &count));
     assert_int_equal(count, 2);
     assert_int_equal(name_of(list[0].entry.email), 'a');

@@ -352,6 +352,13 @@ def test_a_device_with_settings_from_before_pop_was_on(server):
     assert shown(server, laptop) == ["new"]
 
 
+def test_a_device_is_found_however_its_name_is_typed(server):
+    user = server.user()
+    server.run("app-password", "add", user.address, "caf\u00e9")
+    server.run("pop", user.address, "--device", "  cafe\u0301 ", "after=quit")
+    assert json.loads(server.run("pop", user.address, "--device", "caf\u00e9", "--json"))["settings"]["after"] == "quit"
+
+
 def test_archiving_what_lies_in_the_archive(server):
     user = server.user()
     laptop = user._replace(password=json.loads(server.run("app-password", "add", user.address, "laptop", "--json"))["password"])
