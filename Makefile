@@ -2,7 +2,8 @@
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
-          store auth deliver server/core server/imap server/pop3 server/smtp bin
+          store auth deliver server/core server/imap server/pop3 server/smtp \
+          client/core client/imap client/pop3 client/smtp sync bin
 
 uses.base         :=
 uses.net          := base
@@ -19,6 +20,11 @@ uses.server/core  := base net message store auth deliver proto/sasl proto/wire p
 uses.server/imap  := $(uses.server/core) server/core proto/imap
 uses.server/pop3  := $(uses.server/core) server/core proto/pop3
 uses.server/smtp  := $(uses.server/core) server/core proto/smtp
+uses.client/core  := base net message proto/sasl proto/wire
+uses.client/imap  := $(uses.client/core) client/core proto/imap
+uses.client/pop3  := $(uses.client/core) client/core proto/pop3
+uses.client/smtp  := $(uses.client/core) client/core proto/smtp
+uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
 libs.net     := -lssl -lcrypto
@@ -28,6 +34,7 @@ libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.server/smtp := -lsodium
+libs.sync := -lsqlite3 -lxxhash
 libs.proto/sasl := -lcrypto -lunistring
 
 # Flavours: debug, release, asan (with UBSan), tsan, fuzz (clang), cov

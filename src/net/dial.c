@@ -24,7 +24,9 @@
 #include <unistd.h>
 
 #define DIAL_LINE_BYTES_MAX (64u << 10)
-#define DIAL_READ_BYTES     16384u
+#define DIAL_READ_BYTES     65536u
+/* How much is received while sending: more than a peer can say to commands that it has been sent so far, or it is hostile. */
+#define DIAL_AHEAD_BYTES_MAX (16u << 20)
 
 struct dial {
     int fd;
@@ -32,6 +34,8 @@ struct dial {
     char *host;    /* owned */
     char *ca_file; /* owned; NULL: the system's roots */
     SSL *ssl;      /* owned; NULL without TLS */
+    bool verified; /* the certificate was checked */
+    bool local;    /* loopback or a Unix socket */
     struct buf in;
     size_t line_bytes; /* of the line handed out last; consumed by the next call */
     /* What later calls return. Kept apart: a peer that refuses to listen may have said why. */
@@ -54,6 +58,21 @@ static enum err wait_ready(struct dial *dial, short events, int64_t until_ms)
 }
 
 /* ---- connecting ---- */
+
+static bool is_local(const struct sockaddr *address)
+{
+    if (address->sa_family == AF_INET) {
+        struct sockaddr_in four;
+        memcpy(&four, address, sizeof four);
+        return ntohl(four.sin_addr.s_addr) >> 24 == 127;
+    }
+    if (address->sa_family == AF_INET6) {
+        struct sockaddr_in6 six;
+        memcpy(&six, address, sizeof six);
+        return IN6_IS_ADDR_LOOPBACK(&six.sin6_addr);
+    }
+    return address->sa_family == AF_UNIX;
+}
 
 static enum err connect_to(
     struct dial *dial, const struct sockaddr *address, socklen_t len, int64_t until_ms)
@@ -79,6 +98,7 @@ static enum err connect_to(
         dial->fd = -1;
         return e;
     }
+    dial->local = is_local(address);
     int one = 1;
     if (address->sa_family != AF_UNIX)
         (void)setsockopt(dial->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -178,8 +198,10 @@ static enum err tls_start(struct dial *dial, enum dial_tls tls, struct err_note 
     for (;;) {
         ERR_clear_error();
         int done = SSL_do_handshake(dial->ssl);
-        if (done == 1)
+        if (done == 1) {
+            dial->verified = tls == DIAL_TLS;
             return ERR_OK;
+        }
         enum err e = tls_wait(dial, done, until_ms);
         if (e == ERR_OK)
             continue;
@@ -271,35 +293,92 @@ void dial_close(struct dial *dial)
 
 /* ---- moving bytes ---- */
 
-/* One step of sending or receiving; ERR_OK with *out_len 0 means "waited, try again". */
-static enum err send_step(struct dial *dial, struct slice bytes, int64_t until_ms, size_t *out_len)
+/* What comes now into dial->in, without waiting. ERR_BUSY: nothing; *out_wait says for what to wait then. */
+static enum err receive_step(struct dial *dial, short *out_wait)
 {
+    *out_wait = POLLIN;
+    char *to = buf_room(&dial->in, DIAL_READ_BYTES);
+    assert(to);
+    size_t got = 0;
+    if (dial->ssl) {
+        ERR_clear_error();
+        int done = SSL_read_ex(dial->ssl, to, DIAL_READ_BYTES, &got);
+        if (done != 1) {
+            int why = SSL_get_error(dial->ssl, done);
+            if (why == SSL_ERROR_WANT_WRITE)
+                *out_wait = POLLOUT;
+            return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? ERR_BUSY
+                                                                             : ERR_CLOSED;
+        }
+    } else {
+        ssize_t count = recv(dial->fd, to, DIAL_READ_BYTES, MSG_DONTWAIT);
+        if (count < 0)
+            return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? ERR_BUSY
+                                                                             : ERR_CLOSED;
+        if (count == 0)
+            return ERR_CLOSED;
+        got = (size_t)count;
+    }
+    buf_wrote(&dial->in, got);
+    return ERR_OK;
+}
+
+/* Sends what goes now. ERR_BUSY: nothing went; *out_wait as above. */
+static enum err send_step(struct dial *dial, struct slice bytes, size_t *out_len, short *out_wait)
+{
+    *out_wait = POLLOUT;
     *out_len = 0;
     if (dial->ssl) {
         ERR_clear_error();
         int done = SSL_write_ex(dial->ssl, bytes.ptr, bytes.len, out_len);
-        return done == 1 ? ERR_OK : tls_wait(dial, done, until_ms);
+        if (done == 1)
+            return ERR_OK;
+        int why = SSL_get_error(dial->ssl, done);
+        if (why == SSL_ERROR_WANT_READ)
+            *out_wait = POLLIN;
+        return why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE ? ERR_BUSY : ERR_CLOSED;
     }
     ssize_t sent = send(dial->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0)
-        *out_len = (size_t)sent;
-    else if (errno == EAGAIN || errno == EWOULDBLOCK)
-        return wait_ready(dial, POLLOUT, until_ms);
-    else if (errno != EINTR)
-        return ERR_CLOSED;
+    if (sent < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? ERR_BUSY : ERR_CLOSED;
+    *out_len = (size_t)sent;
     return ERR_OK;
+}
+
+/* The peer may be waiting until we read: takes what it says, as long as that is within reason. A peer that closed is found out by
+ * the next send, and what it said before can still be read. */
+static void receive_meanwhile(struct dial *dial)
+{
+    short unused;
+    if (dial->receive_broken != ERR_OK || buf_len(&dial->in) >= DIAL_AHEAD_BYTES_MAX)
+        return;
+    enum err e = receive_step(dial, &unused);
+    if (e != ERR_OK && e != ERR_BUSY)
+        dial->receive_broken = e;
 }
 
 enum err dial_send(struct dial *dial, struct slice bytes)
 {
     int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    drop_last_line(dial);
     while (dial->send_broken == ERR_OK && bytes.len) {
         size_t sent;
-        enum err e = send_step(dial, bytes, until_ms, &sent);
+        short wait;
+        enum err e = send_step(dial, bytes, &sent, &wait);
+        if (e == ERR_OK) {
+            bytes = slice_from_index(bytes, sent);
+            until_ms = clock_mono_ms() + dial->timeout_ms;
+            continue;
+        }
+        if (e == ERR_BUSY) {
+            bool may_read =
+                dial->receive_broken == ERR_OK && buf_len(&dial->in) < DIAL_AHEAD_BYTES_MAX;
+            e = wait_ready(dial, (short)(wait | (may_read ? POLLIN : 0)), until_ms);
+            if (e == ERR_OK && may_read)
+                receive_meanwhile(dial);
+        }
         if (e != ERR_OK)
             dial->send_broken = e;
-        else
-            bytes = slice_from_index(bytes, sent);
     }
     return dial->send_broken;
 }
@@ -322,32 +401,14 @@ enum err dial_sendf(struct dial *dial, const char *format, ...)
 static enum err receive(struct dial *dial, int64_t until_ms)
 {
     while (dial->receive_broken == ERR_OK) {
-        char *to = buf_room(&dial->in, DIAL_READ_BYTES);
-        assert(to);
-        size_t got = 0;
-        enum err e = ERR_OK;
-        if (dial->ssl) {
-            ERR_clear_error();
-            int done = SSL_read_ex(dial->ssl, to, DIAL_READ_BYTES, &got);
-            if (done != 1)
-                e = tls_wait(dial, done, until_ms);
-        } else {
-            ssize_t count = recv(dial->fd, to, DIAL_READ_BYTES, MSG_DONTWAIT);
-            if (count > 0)
-                got = (size_t)count;
-            else if (count == 0)
-                e = ERR_CLOSED;
-            else if (errno == EAGAIN || errno == EWOULDBLOCK)
-                e = wait_ready(dial, POLLIN, until_ms);
-            else if (errno != EINTR)
-                e = ERR_CLOSED;
-        }
+        short wait;
+        enum err e = receive_step(dial, &wait);
+        if (e == ERR_OK)
+            return ERR_OK;
+        if (e == ERR_BUSY)
+            e = wait_ready(dial, wait, until_ms);
         if (e != ERR_OK)
             dial->receive_broken = e;
-        if (got) {
-            buf_wrote(&dial->in, got);
-            return ERR_OK;
-        }
     }
     return dial->receive_broken;
 }
@@ -377,12 +438,11 @@ enum err dial_line(struct dial *dial, struct slice *out_line)
 
 enum err dial_bytes(struct dial *dial, size_t len, struct buf *out)
 {
-    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
     drop_last_line(dial);
     while (len) {
         struct slice have = slice_sub(buf_slice(&dial->in), 0, len);
         if (have.len == 0) {
-            TRY(receive(dial, until_ms));
+            TRY(dial_more(dial));
             continue;
         }
         buf_add(out, have);
@@ -391,4 +451,54 @@ enum err dial_bytes(struct dial *dial, size_t len, struct buf *out)
         len -= have.len;
     }
     return ERR_OK;
+}
+
+struct slice dial_in(struct dial *dial)
+{
+    drop_last_line(dial);
+    return buf_slice(&dial->in);
+}
+
+void dial_consume(struct dial *dial, size_t len)
+{
+    drop_last_line(dial);
+    buf_consume(&dial->in, len);
+}
+
+enum err dial_more(struct dial *dial)
+{
+    drop_last_line(dial);
+    return receive(dial, clock_mono_ms() + dial->timeout_ms);
+}
+
+enum err dial_wait(struct dial *dial, int timeout_ms)
+{
+    drop_last_line(dial);
+    if (dial->ssl && SSL_has_pending(dial->ssl))
+        return ERR_OK;
+    return wait_ready(dial, POLLIN, clock_mono_ms() + timeout_ms);
+}
+
+/* ---- what it is ---- */
+
+void dial_set_timeout(struct dial *dial, int timeout_ms)
+{
+    dial->timeout_ms = timeout_ms;
+}
+
+bool dial_is_tls(const struct dial *dial)
+{
+    return dial->ssl != NULL;
+}
+
+bool dial_is_private(const struct dial *dial)
+{
+    return dial->local || (dial->ssl && dial->verified);
+}
+
+enum err dial_channel_binding(struct dial *dial, struct slice kind, struct buf *out)
+{
+    if (!dial->ssl)
+        return ERR_NOT_FOUND;
+    return tls_binding(dial->ssl, SSL_get0_peer_certificate(dial->ssl), kind, out);
 }

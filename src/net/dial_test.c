@@ -165,6 +165,29 @@ static void test_slow_peer(void **state)
     peer_stop(&peer, dial);
 }
 
+/* A peer that writes all its answers before it reads the rest of the commands, and a client that writes all its commands before it reads. */
+static void test_both_write(void **state)
+{
+    (void)state;
+    size_t len = 4u << 20;
+    char *text = malloc(len);
+    assert_non_null(text);
+    memset(text, 'x', len);
+    struct peer peer = { .text = text, .len = len, .stays = true };
+    struct dial *dial = peer_start(&peer);
+    assert_ok(dial_send(dial, slice_from(text, len)));
+    while (dial_in(dial).len < len)
+        assert_ok(dial_more(dial));
+    dial_consume(dial, 1);
+    assert_slice("all of it", dial_in(dial), slice_from(text, len - 1));
+    assert_err(ERR_TIMEOUT, dial_wait(dial, 1));
+    assert_err(ERR_TIMEOUT, dial_wait(dial, 1)); /* it breaks nothing */
+    assert_true(dial_is_private(dial));
+    assert_false(dial_is_tls(dial));
+    peer_stop(&peer, dial);
+    free(text);
+}
+
 static void test_nobody(void **state)
 {
     (void)state;
@@ -178,4 +201,5 @@ static void test_nobody(void **state)
 
 TEST_MAIN(cmocka_unit_test(test_lines), cmocka_unit_test(test_long_line),
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_starttls_answer_injected),
-    cmocka_unit_test(test_slow_peer), cmocka_unit_test(test_nobody))
+    cmocka_unit_test(test_slow_peer), cmocka_unit_test(test_both_write),
+    cmocka_unit_test(test_nobody))

@@ -124,9 +124,8 @@ const char *tls_conn_text(const struct tls_conn *tls)
 }
 
 /* RFC 5929 §4.1: the certificate hashed with the hash of its signature, but never with less than SHA-256. */
-static enum err end_point_binding(SSL *ssl, struct buf *out)
+static enum err end_point_binding(X509 *certificate, struct buf *out)
 {
-    X509 *certificate = SSL_get_certificate(ssl); /* borrowed */
     int hash = NID_undef;
     if (!certificate || X509_get_signature_info(certificate, &hash, NULL, NULL, NULL) != 1)
         return ERR_NOT_FOUND;
@@ -156,13 +155,18 @@ static enum err exporter_binding(SSL *ssl, struct buf *out)
     return buf_err(out);
 }
 
-enum err tls_conn_binding(struct tls_conn *tls, struct slice kind, struct buf *out)
+enum err tls_binding(SSL *ssl, X509 *certificate, struct slice kind, struct buf *out)
 {
     enum err e = ERR_NOT_FOUND;
     if (slice_eq(kind, SLICE("tls-exporter")))
-        e = exporter_binding(tls->ssl, out);
+        e = exporter_binding(ssl, out);
     else if (slice_eq(kind, SLICE("tls-server-end-point")))
-        e = end_point_binding(tls->ssl, out);
+        e = end_point_binding(certificate, out);
     ERR_clear_error();
     return e;
+}
+
+enum err tls_conn_binding(struct tls_conn *tls, struct slice kind, struct buf *out)
+{
+    return tls_binding(tls->ssl, SSL_get_certificate(tls->ssl), kind, out);
 }

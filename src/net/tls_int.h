@@ -7,6 +7,8 @@
 #include "base/buf.h"
 
 struct ssl_ctx_st;
+struct ssl_st;
+struct x509_st;
 struct tls_conn;
 struct tls_tickets; /* shared, ref */
 
@@ -40,6 +42,10 @@ void tls_conn_goodbye(struct tls_conn *tls);
 
 const char *tls_conn_text(const struct tls_conn *tls);
 enum err MUST_USE tls_conn_binding(struct tls_conn *tls, struct slice kind, struct buf *out);
+
+/* Appends the channel binding of that kind; certificate is the server's (RFC 5929 §4.1). ERR_NOT_FOUND. */
+enum err MUST_USE tls_binding(
+    struct ssl_st *ssl, struct x509_st *certificate, struct slice kind, struct buf *out);
 
 /* Writes to a closed socket must give an error, not a signal (OpenSSL uses write(2)). */
 void net_ignore_sigpipe(void);

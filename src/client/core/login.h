@@ -1,0 +1,63 @@
+/* The client's half of a login, for IMAP, POP3 and SMTP alike: which mechanism, and what to say next (RFC 4422 §3).
+ *
+ * Strongest first: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, then PLAIN; a token: OAUTHBEARER, then XOAUTH2. A mechanism that sends the password itself
+ * (PLAIN, XOAUTH2, OAUTHBEARER) is used only where `secure` says that nobody can read it. Pure: bytes in, bytes out; base64 and the protocol's
+ * framing are the caller's. */
+#ifndef CLIENT_CORE_LOGIN_H
+#define CLIENT_CORE_LOGIN_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "proto/sasl/sasl.h"
+
+#define CLIENT_LOGIN_STEPS_MAX 8 /* challenges of one login; SCRAM has 2 */
+
+enum client_mechanism {
+    CLIENT_SCRAM_PLUS = 1 << 0,
+    CLIENT_SCRAM = 1 << 1,
+    CLIENT_MECH_PLAIN = 1 << 2,
+    CLIENT_OAUTHBEARER = 1 << 3,
+    CLIENT_XOAUTH2 = 1 << 4,
+};
+
+/* One bit for the name of a mechanism ("SCRAM-SHA-256"), 0 for those we do not speak. */
+unsigned client_mechanism_bit(struct slice name);
+
+struct client_login_options {
+    const char *user; /* borrowed, as all here */
+    struct slice secret;
+    bool token;       /* secret is an access token */
+    unsigned offered; /* enum client_mechanism bits */
+    unsigned weakest; /* not weaker than this one was (remembered from earlier logins); 0: any */
+    bool secure;      /* TLS with a checked certificate, loopback, or a Unix socket */
+    struct slice binding_kind; /* "tls-exporter" with its data, or empty */
+    struct slice binding;
+    const char *host; /* for OAUTHBEARER */
+    int port;
+};
+
+struct client_login {
+    enum client_mechanism mechanism; /* chosen */
+    const char *name;                /* of it, for AUTHENTICATE and AUTH */
+    int step;
+    bool
+        done; /* the mechanism has nothing more to say; only a success of the server's may follow */
+    struct scram_client scram;
+    struct client_login_options options;
+};
+
+/* Chooses. ERR_NOT_FOUND: nothing fits; note says what was offered and what to do (an app password, OAuth2, TLS). ERR_DENIED: weaker than before. */
+enum err MUST_USE client_login_begin(
+    struct client_login *login, const struct client_login_options *options, struct err_note *note);
+/* Appends the initial response (all our mechanisms have one). */
+enum err MUST_USE client_login_initial(struct client_login *login, struct buf *out);
+/* Appends the answer to a challenge (decoded). ERR_AUTH: the server did not prove that it knows the secret, or told of a failure: answer "*" and
+ * go. ERR_LIMIT over CLIENT_LOGIN_STEPS_MAX. */
+enum err MUST_USE client_login_step(
+    struct client_login *login, struct slice challenge, struct buf *out);
+/* Whether the server's success may be believed: SCRAM must have verified it. Call with the success's data (SMTP 235, IMAP OK have none). */
+enum err MUST_USE client_login_finish(struct client_login *login);
+/* Wipes. */
+void client_login_done(struct client_login *login);
+
+#endif
