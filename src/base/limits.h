@@ -39,6 +39,8 @@
 #define IMAP_SECTION_DEPTH_MAX     100u              /* numbers in BODY[1.2.3] */
 #define IMAP_FLAGS_MAX             100u              /* flags in one list */
 #define IMAP_LIST_PATTERNS_MAX     100u
+#define IMAP_REPLY_BYTES_MAX       (4u << 20)        /* client: one answer without the messages in it; 500,000 numbers of SEARCH fit */
+#define IMAP_REPLY_DEPTH_MAX       32u               /* client: lists in lists; what we ask for has 4 */
 
 /* ---- mailboxes ---- */
 #define MAILBOX_NAME_BYTES_MAX     1000u             /* modified UTF-7 as sent */
