@@ -8,6 +8,7 @@
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_serve.h"
+#include "bin/verb_sync.h"
 #include "bin/verb_user.h"
 
 #include <signal.h>
@@ -57,6 +58,7 @@ static const struct verb {
     { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
+    { "sync", verb_sync, MSG_SYNC_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

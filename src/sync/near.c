@@ -243,23 +243,27 @@ void near_close(struct near_folder *folder)
 }
 
 /* "name:2,FS": where the base ends. Programs that are not maildir(5) to the letter write other things behind ":"; those are no flags of ours. */
-static uint32_t flags_of(
-    const struct near_folder *folder, struct slice name, struct slice *out_base)
+uint32_t near_flags_in(const struct near_folder *folder, struct slice info)
 {
     uint32_t flags = 0;
-    size_t at = slice_index(name, ':');
-    *out_base = slice_sub(name, 0, at);
-    struct slice info = slice_from_index(name, at);
     if (!slice_starts(info, SLICE(":2,")))
         return 0;
     for (size_t i = 3; i < info.len; i++) {
-        const char *letter = strchr(letters, info.ptr[i]);
+        const char *letter = info.ptr[i] ? strchr(letters, info.ptr[i]) : NULL;
         if (letter)
             flags |= 1u << (letter - letters);
         else if (info.ptr[i] >= 'a' && info.ptr[i] <= 'z')
             flags |= folder->letter_bits[info.ptr[i] - 'a'];
     }
     return flags;
+}
+
+static uint32_t flags_of(
+    const struct near_folder *folder, struct slice name, struct slice *out_base)
+{
+    size_t at = slice_index(name, ':');
+    *out_base = slice_sub(name, 0, at);
+    return near_flags_in(folder, slice_from_index(name, at));
 }
 
 static void name_with_flags(
@@ -393,14 +397,15 @@ enum err near_set_flags(
 }
 
 /* The letters of one folder mean other keywords in another: the name is made anew. */
-enum err near_move(struct near_folder *from, const struct near_file *file, struct near_folder *to)
+enum err near_move(
+    struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags)
 {
     int from_fd = file->in_new ? from->new_fd : from->cur_fd;
-    if (file->in_new && file->flags == 0)
+    if (file->in_new && flags == 0)
         return rename_new(from_fd, file->name, to->new_fd, file->name);
     struct buf name;
     buf_init(&name, 0);
-    name_with_flags(to, file->base, file->flags & (SYNC_KEYWORD - 1u), &name);
+    name_with_flags(to, file->base, flags, &name);
     enum err e = rename_new(from_fd, file->name, to->cur_fd, buf_slice(&name).ptr);
     buf_done(&name);
     return e;

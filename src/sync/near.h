@@ -71,6 +71,8 @@ void near_close(struct near_folder *folder);
 enum err MUST_USE near_scan(struct near_folder *folder, struct arena *arena,
     struct sync_keywords *keywords, struct err_note *note);
 struct near_file *near_find(const struct near_folder *folder, struct slice base);
+/* What ":2,..." behind a base means in a folder that was scanned. */
+uint32_t near_flags_in(const struct near_folder *folder, struct slice info);
 /* Removes tmp files that are older than a day and a half: of deliveries that were cut. */
 void near_sweep(struct near_folder *folder);
 /* Writes dovecot-keywords anew, when a keyword has come. */
@@ -112,9 +114,9 @@ enum err MUST_USE near_sync_names(const struct near_folder *folder);
 /* Renames for new flags. file->name is in the arena afterwards. */
 enum err MUST_USE near_set_flags(
     struct near_folder *folder, struct near_file *file, uint32_t flags, struct arena *arena);
-/* To another folder, with its name and flags. */
+/* To another folder, under its name; flags are bits of that folder. */
 enum err MUST_USE near_move(
-    struct near_folder *from, const struct near_file *file, struct near_folder *to);
+    struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags);
 /* Out of the tree, to a folder `undo_fd` (made by the caller), under a name of its own. */
 enum err MUST_USE near_take_out(
     struct near_folder *folder, const struct near_file *file, int undo_fd);

@@ -154,7 +154,7 @@ static enum err open_file(struct near_folder *folder, const struct near_file *fi
 enum err near_reader_open(
     struct near_folder *folder, const struct near_file *file, struct near_reader *out_reader)
 {
-    int fd;
+    int fd = -1;
     TRY(open_file(folder, file, &fd));
     out_reader->fd = fd;
     out_reader->at = out_reader->len = 0;

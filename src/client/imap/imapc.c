@@ -50,6 +50,11 @@ size_t imapc_waiting(const struct imapc *imap)
     return imap->waiting;
 }
 
+bool imapc_is_broken(const struct imapc *imap)
+{
+    return imap->broken != ERR_OK;
+}
+
 /* ---- out ---- */
 
 enum err imapc_flush(struct imapc *imap)
@@ -389,7 +394,7 @@ enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flag
     if (*flags)
         buf_addf(&imap->out, " %s", flags);
     if (*date)
-        buf_addf(&imap->out, " \"%s\"", date);
+        buf_addf(&imap->out, " %s", date);
     buf_addf(&imap->out, " {%llu%s}\r\n", (unsigned long long)bytes, now ? "+" : "");
     TRY(imapc_flush(imap));
     bool go = true;

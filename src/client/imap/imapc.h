@@ -81,6 +81,8 @@ void imapc_queuef(struct imapc *imap, struct imapc_task *task, const char *forma
 /* Sends what is queued and takes answers until the task has its own; NULL: until no command waits. After an error the connection is
  * only good for imapc_close. */
 enum err MUST_USE imapc_run(struct imapc *imap, struct imapc_task *task);
+/* After an error of imapc_run, imapc_command or imapc_append: whether the connection is lost, or only the command was refused. */
+bool imapc_is_broken(const struct imapc *imap);
 /* How many commands wait for their answer. */
 size_t imapc_waiting(const struct imapc *imap);
 
@@ -91,7 +93,7 @@ enum err MUST_USE imapc_command(struct imapc *imap, struct slice text);
 enum err imapc_reply_err(const struct imap_reply *reply);
 
 /* APPEND (RFC 9051 §6.3.12) of bytes that a function gives, CRLF line ends and all. Waits for everything queued before. mailbox is an astring
- * (imapc_add_string); flags "(\Seen)" or ""; date "01-Jan-2026 10:00:00 +0000" or "". *out_uid, *out_uidvalidity: of APPENDUID, else 0. The
+ * (imapc_add_string); flags "(\Seen)" or ""; date as imap_datetime_write gives it, or "". *out_uid, *out_uidvalidity: of APPENDUID, else 0. The
  * function returns how many bytes it put into `to`; fewer than asked for is ERR_IO, and breaks the connection. */
 typedef enum err (*imapc_source_fn)(void *arg, char *to, size_t len);
 enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const char *flags,

@@ -1,0 +1,304 @@
+/* The sync verb: finds the account, logs in, runs, and says in one line what was done. */
+#include "bin/verb_sync.h"
+
+#include "bin/json.h"
+#include "client/core/remember.h"
+#include "proto/sasl/sasl.h"
+#include "sync/sync.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYNC_TIMEOUT_MS                                                                            \
+    60000           /* without any progress; a server that thinks about a large SEARCH needs some */
+#define EX_BRAKE 20 /* a run that stopped before it removed too much */
+
+struct words {
+    const char *account; /* NULL: the first of the file */
+    bool dry_run, yes_delete, quiet;
+};
+
+static bool read_words(struct words *words, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--dry-run") == 0)
+            words->dry_run = true;
+        else if (strcmp(argv[i], "--yes-delete") == 0)
+            words->yes_delete = true;
+        else if (strcmp(argv[i], "--quiet") == 0 || strcmp(argv[i], "-q") == 0)
+            words->quiet = true;
+        else if (argv[i][0] == '-' || words->account)
+            return false;
+        else
+            words->account = argv[i];
+    }
+    return true;
+}
+
+/* ---- what is told on the way ---- */
+
+struct teller {
+    const struct words *words;
+    const struct client_account *account;
+    bool live; /* a line that is written over, on a terminal */
+};
+
+static void clear_line(const struct teller *teller)
+{
+    if (teller->live)
+        fputs("\r\033[K", stderr);
+}
+
+/* Text of the server's for a terminal. */
+static char *safe(const char *text)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    cli_add_safe(&out, slice_of(text));
+    buf_addc(&out, '\0');
+    return out.mem + out.start;
+}
+
+static void tell_stop(const struct sync_event *event, const char *folder, const char *text)
+{
+    switch (event->reason) {
+    case SYNC_STOP_REFUSED:
+        cli_error(MSG_SYNC_STOP_REFUSED, folder, text);
+        break;
+    case SYNC_STOP_NO_UIDVALIDITY:
+        cli_error(MSG_SYNC_STOP_NO_UIDVALIDITY, folder);
+        break;
+    case SYNC_STOP_NAME_HERE:
+        cli_error(MSG_SYNC_STOP_NAME_HERE, folder);
+        break;
+    case SYNC_STOP_NAME_THERE:
+        cli_error(MSG_SYNC_STOP_NAME_THERE, folder);
+        break;
+    case SYNC_STOP_DISK:
+    case SYNC_STOP_COUNT:
+    default:
+        cli_error(MSG_SYNC_STOP_DISK, folder, text);
+        break;
+    }
+}
+
+static void tell(void *arg, const struct sync_event *event)
+{
+    const struct teller *teller = arg;
+    char *folder = safe(event->folder), *text = safe(event->text);
+    if (event->kind != SYNC_PROGRESS)
+        clear_line(teller);
+    switch (event->kind) {
+    case SYNC_FOLDER_STOPPED:
+        tell_stop(event, folder, text);
+        break;
+    case SYNC_BRAKED:
+        cli_error(strcmp(event->text, "near") == 0 ? MSG_SYNC_BRAKED_NEAR : MSG_SYNC_BRAKED_FAR,
+            folder, (unsigned long long)event->count);
+        break;
+    case SYNC_MESSAGE_FAILED:
+        cli_error(MSG_SYNC_MESSAGE_FAILED, folder, text);
+        break;
+    case SYNC_PROGRESS:
+        if (teller->live)
+            fprintf(stderr, "\r\033[K%s: %llu", folder, (unsigned long long)event->count);
+        break;
+    case SYNC_FOLDER_DONE:
+    default:
+        break;
+    }
+    free(folder);
+    free(text);
+}
+
+static void print_json(
+    const struct client_account *account, const struct sync_counts *c, bool dry_run)
+{
+    fputs("{\"account\": ", stdout);
+    json_print(slice_of(account->name));
+    printf(", \"dry_run\": %s, \"down\": %llu, \"up\": %llu, \"near_flags\": %llu, \"far_flags\": "
+           "%llu",
+        dry_run ? "true" : "false", (unsigned long long)c->down, (unsigned long long)c->up,
+        (unsigned long long)c->near_flags, (unsigned long long)c->far_flags);
+    printf(", \"near_removed\": %llu, \"far_removed\": %llu, \"near_moved\": %llu, \"far_moved\": "
+           "%llu",
+        (unsigned long long)c->near_removed, (unsigned long long)c->far_removed,
+        (unsigned long long)c->near_moved, (unsigned long long)c->far_moved);
+    printf(", \"near_folders\": %llu, \"far_folders\": %llu, \"failed\": %llu, \"stopped\": %llu, "
+           "\"braked\": %llu, "
+           "\"skipped_large\": %llu}\n",
+        (unsigned long long)c->near_folders, (unsigned long long)c->far_folders,
+        (unsigned long long)c->failed, (unsigned long long)c->stopped,
+        (unsigned long long)c->braked, (unsigned long long)c->skipped_large);
+}
+
+static void print_counts(
+    const struct client_account *account, const struct sync_counts *c, const struct words *words)
+{
+    if (words->quiet)
+        return;
+    cli_say(words->dry_run ? MSG_SYNC_WOULD : MSG_SYNC_DONE, account->name,
+        (unsigned long long)c->down, (unsigned long long)c->up,
+        (unsigned long long)(c->near_flags + c->far_flags),
+        (unsigned long long)(c->near_moved + c->far_moved), (unsigned long long)c->near_removed,
+        (unsigned long long)c->far_removed);
+    if (c->skipped_large)
+        cli_say(MSG_SYNC_SKIPPED_LARGE, (unsigned long long)c->skipped_large);
+}
+
+/* ---- the run ---- */
+
+/* What a script may do next: come again (75), or not before a person has looked. */
+static int exit_code(enum err e)
+{
+    switch (e) {
+    case ERR_AUTH:
+        return EX_NOPERM;
+    case ERR_NOT_FOUND:
+        return EX_NOHOST;
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+    case ERR_BUSY:
+        return EX_TEMPFAIL;
+    case ERR_SYNTAX:
+    case ERR_LIMIT:
+        return EX_PROTOCOL;
+    default:
+        return cli_exit_code(e);
+    }
+}
+
+/* Why the run ended, for a person: what happened, the server's or the system's words, what to do. */
+static int failed(const struct client_account *account, enum err e, const struct err_note *note)
+{
+    char *text = safe(note->text);
+    const char *host = account->imap.host;
+    switch (e) {
+    case ERR_AUTH:
+        cli_error(MSG_SYNC_AUTH, text);
+        break;
+    case ERR_NOT_FOUND:
+        cli_error(MSG_SYNC_NO_HOST, host, text);
+        break;
+    case ERR_CLOSED:
+    case ERR_TIMEOUT:
+        cli_error(MSG_SYNC_GONE, host, text);
+        break;
+    case ERR_SYNTAX:
+    case ERR_LIMIT:
+        cli_error(MSG_SYNC_PROTOCOL, host, text);
+        break;
+    default:
+        cli_error_text(text);
+        break;
+    }
+    free(text);
+    return exit_code(e);
+}
+
+static int exit_of(const struct sync_counts *counts)
+{
+    if (counts->braked)
+        return EX_BRAKE;
+    return counts->stopped || counts->failed ? EX_TEMPFAIL : EX_OK;
+}
+
+static int run(const struct cli *cli, const struct words *words,
+    const struct client_account *account, const char *state_folder, struct imapc *imap)
+{
+    struct err_note note = { "" };
+    struct teller teller = {
+        .words = words, .account = account, .live = isatty(STDERR_FILENO) && !words->quiet
+    };
+    struct sync_options options = { .imap = imap,
+        .account = account,
+        .state_folder = state_folder,
+        .dry_run = words->dry_run,
+        .yes_delete = words->yes_delete,
+        .tell = tell,
+        .arg = &teller };
+    struct sync_counts counts;
+    enum err e = sync_run(&options, &counts, &note);
+    clear_line(&teller);
+    if (cli->json)
+        print_json(account, &counts, words->dry_run);
+    else if (e == ERR_OK)
+        print_counts(account, &counts, words);
+    return e == ERR_OK ? exit_of(&counts) : failed(account, e, &note);
+}
+
+static enum err log_in(const struct client_account *account, const char *state_folder,
+    struct imapc **out_imap, struct err_note *note)
+{
+    struct buf secret;
+    bool token = false;
+    buf_init(&secret, 0);
+    enum err e = client_secret(account, &secret, &token, note);
+    if (e == ERR_OK) {
+        struct imapc_options options = { .server = &account->imap,
+            .user = account->user,
+            .ca_file = account->ca_file,
+            .secret = buf_slice(&secret),
+            .token = token,
+            .weakest = client_remembered(state_folder, "imap", &account->imap),
+            .timeout_ms = SYNC_TIMEOUT_MS };
+        e = imapc_open(&options, out_imap, note);
+    }
+    sasl_buf_wipe(&secret);
+    if (e == ERR_OK && imapc_mechanism(*out_imap))
+        e = client_remember(state_folder, "imap", &account->imap, imapc_mechanism(*out_imap), note);
+    return e;
+}
+
+static int sync_account(
+    const struct cli *cli, const struct words *words, const struct client_account *account)
+{
+    struct err_note note = { "" };
+    char *state_folder = NULL;
+    struct imapc *imap = NULL;
+    if (!account->imap.host || !account->maildir) {
+        cli_error(account->imap.host ? MSG_SYNC_NO_MAILDIR : MSG_SYNC_NO_IMAP, account->name);
+        return EX_CONFIG;
+    }
+    enum err e = client_state_folder(account->name, &state_folder, &note);
+    if (e == ERR_OK)
+        e = log_in(account, state_folder, &imap, &note);
+    int code =
+        e == ERR_OK ? run(cli, words, account, state_folder, imap) : failed(account, e, &note);
+    imapc_close(imap);
+    free(state_folder);
+    return code;
+}
+
+int verb_sync(const struct cli *cli, int argc, char **argv)
+{
+    struct words words = { 0 };
+    struct err_note note = { "" };
+    struct client_accounts accounts = { 0 };
+    if (!read_words(&words, argc, argv)) {
+        fprintf(stderr, "%s\n", tr(MSG_SYNC_USAGE));
+        return EX_USAGE;
+    }
+    char *path = client_accounts_path();
+    if (!path) {
+        cli_error(MSG_SYNC_NO_HOME);
+        return EX_CONFIG;
+    }
+    enum err e = client_accounts_read(path, &accounts, &note);
+    const struct client_account *account =
+        e == ERR_OK ? client_accounts_find(&accounts, words.account) : NULL;
+    int code = EX_CONFIG;
+    if (e == ERR_NOT_FOUND)
+        cli_error(MSG_SYNC_NO_ACCOUNTS, path);
+    else if (e != ERR_OK)
+        cli_error_text(note.text);
+    else if (!account)
+        cli_error(MSG_SYNC_UNKNOWN_ACCOUNT, words.account ? words.account : "", path);
+    else
+        code = sync_account(cli, &words, account);
+    client_accounts_done(&accounts);
+    free(path);
+    return code;
+}
