@@ -9,7 +9,8 @@ import time
 import pytest
 
 from tests.lib.capproxy import Proxy
-from tests.lib.server import barid_program
+from tests.lib.peers import dovecot
+from tests.lib.server import User, barid_program
 from tests.lib.twosides import Client, Far, Near, difference, equal
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
@@ -101,6 +102,39 @@ def test_random_changes(server, tmp_path, tier):
         world.client.sync()
         assert world.equal() == table
         assert world.far.bodies() == world.near.bodies()
+
+
+@pytest.mark.parametrize("location", ["maildir:~/Maildir", "sdbox:~/sdbox"])
+def test_dovecot(tmp_path, location):
+    """The same with another server's ideas of flags, moves, dates and names."""
+    peer = dovecot(location)
+    if not peer:
+        pytest.skip("dovecot-imapd is not installed (tools/deps check)")
+    rng = random.Random(f"sync {location}")
+    numbers = iter(range(1, 100000))
+    with peer:
+        user = User("salma@barid.test", "unused")
+        world = World.__new__(World)
+        world.far = Far(peer.port, user)
+        world.client = Client(str(tmp_path), peer.port, user)
+        world.near = Near(world.client.maildir)
+        world.far.add_many("INBOX", [next(numbers) for _ in range(20)])
+        for name in ("Archive", "Work", "Work/2026"):
+            world.far.make(name)
+        world.client.sync()
+        table = world.equal()
+        for _ in range(12):
+            want = random_round(rng, world, table, numbers)
+            told = world.client.sync()
+            table = world.equal()
+            assert table == want, f"is | should be: {difference(table, want)}; {told}"
+        assert world.far.bodies() == world.near.bodies()
+        world.near.make("Made/below")
+        world.near.add("Made/below", next(numbers))
+        world.far.rename("Work/2026", "Work/2027")
+        world.client.sync()
+        table = world.equal()
+        assert "Made/below" in table and "Work/2027" in table and "Work/2026" not in table
 
 
 def test_moves_are_moves(server, tmp_path):

@@ -38,7 +38,8 @@ class Far:
 
     def connect(self):
         c = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)
-        c.login(self.user.address, self.user.password)
+        if c.state == "NONAUTH":
+            c.login(self.user.address, self.user.password)
         return c
 
     def do(self, work):
