@@ -27,7 +27,7 @@ uses.client/smtp  := $(uses.client/core) client/core proto/smtp
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
-libs.net     := -lssl -lcrypto
+libs.net     := -lssl -lcrypto -lunbound -lcurl
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash
 libs.deliver := -lsqlite3
