@@ -1,12 +1,13 @@
 # Barid. `make` builds ./barid; `make check` also installs what is missing and runs every test.
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
-LAYERS := base net message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
+LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
           store auth deliver server/core server/imap server/pop3 server/smtp \
           client/core client/imap client/pop3 client/smtp sync bin
 
 uses.base         :=
 uses.net          := base
+uses.discover     := base net
 uses.message      := base
 uses.proto/wire   := base
 uses.proto/sasl   := base proto/wire
@@ -27,7 +28,8 @@ uses.client/smtp  := $(uses.client/core) client/core proto/smtp
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
-libs.net     := -lssl -lcrypto
+libs.net     := -lssl -lcrypto -lunbound -lcurl
+libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash
 libs.deliver := -lsqlite3

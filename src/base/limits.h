@@ -93,4 +93,12 @@
 #define SAMPLE_PLAIN_BYTES_MAX     4096u             /* start of the text that makes the preview */
 #define SAMPLE_HTML_BYTES_MAX      16384u            /* HTML mail begins with long style sheets */
 
+/* ---- looking for servers ---- */
+#define SETTINGS_BYTES_MAX         (256u << 10)      /* of a document; the largest of those that providers publish is a tenth of it */
+#define SETTINGS_SERVERS_MAX       8u                /* of one document: two for each protocol, and some */
+#define XML_DEPTH_MAX              16u               /* autoconfig and Autodiscover have 6 */
+#define XML_NODES_MAX              2000u             /* they have some 50 */
+#define XML_TEXT_BYTES_MAX         4096u             /* of one element */
+#define FETCH_REDIRECTS_MAX        3u                /* to www, to a hoster, and one more */
+
 #endif

@@ -4,6 +4,7 @@
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
 #include "bin/verb_device.h"
+#include "bin/verb_discover.h"
 #include "bin/verb_explain.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
@@ -57,6 +58,7 @@ static const struct verb {
     { "pop", verb_pop, MSG_POP_USAGE },
     { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
+    { "discover", verb_discover, MSG_DISCOVER_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
     { "help", verb_help, MSG_USAGE },

@@ -11,6 +11,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
+#include "bin/catalogue_discover.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -20,6 +21,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
+#include "bin/catalogue_discover.inc"
 #undef M
     },
 };
