@@ -34,6 +34,7 @@ libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.server/smtp := -lsodium
+libs.client/core := -lidn2
 libs.sync := -lsqlite3 -lxxhash
 libs.proto/sasl := -lcrypto -lunistring
 

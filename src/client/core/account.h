@@ -11,13 +11,23 @@
  *       password-command pass show mail/salma       # words, no shell; its first line is the password
  *       maildir          ~/Mail/salma
  *
- * A keyword is the first word of a line; the rest is its value; "#" after a blank begins a comment, "..." keeps blanks. The first
- * block is the default account. Unknown keywords are errors that name the line. Blocking; not thread-safe. */
+ * A keyword is the first word of a line, its value the words behind it. Blanks divide words; a word in "..." may hold blanks, and \" and \\;
+ * "#" where a word could begin starts a comment; "~/" at the start of a path that is not in quotes is the home folder. Lines end with LF or
+ * CRLF. The first block is the default account. Unknown and repeated keywords are errors that name the line. A password itself never stands in
+ * this file. Blocking; not thread-safe. */
 #ifndef CLIENT_CORE_ACCOUNT_H
 #define CLIENT_CORE_ACCOUNT_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/slice.h"
+
+#define CLIENT_ACCOUNTS_BYTES_MAX     (1u << 20) /* of accounts.conf: some thousand accounts */
+#define CLIENT_ACCOUNTS_MAX           1000u
+#define CLIENT_ACCOUNT_NAME_BYTES_MAX 100u /* it is the name of a folder too */
+#define CLIENT_WORDS_MAX              64u  /* of one line */
+#define CLIENT_DAYS_MAX               36500u
+#define CLIENT_CONNECTIONS_MAX        4u
 
 enum client_security {
     CLIENT_TLS,      /* TLS from the first byte (RFC 8314 §3) */
@@ -48,10 +58,18 @@ enum client_layout {
     CLIENT_MAILDIR_PLUS, /* Mail/.Work.2026 */
 };
 
+/* Who puts what was sent by SMTP into the Sent folder. */
+enum client_sent {
+    CLIENT_SENT_APPEND, /* we do, by IMAP; the default. Nobody does when the account has no IMAP */
+    CLIENT_SENT_SERVER, /* the server does when it takes the message */
+    CLIENT_SENT_NONE,
+};
+
 struct client_account {
-    char *name;    /* owned, as the fields below; never NULL */
-    char *address; /* never NULL */
-    char *user;    /* never NULL: the address when the file says nothing */
+    char *name;      /* owned, as the fields below; never NULL */
+    char *address;   /* never NULL */
+    char *user;      /* never NULL: the address when the file says nothing */
+    char *real_name; /* for From; NULL: none */
     struct client_server imap, pop3, smtp;
     enum client_receive receive;
 
@@ -72,11 +90,17 @@ struct client_account {
 
     enum client_keep keep; /* POP3; default CLIENT_KEEP */
     int keep_days;
+    uint64_t
+        server_bytes_max; /* POP3: of what was fetched, only the newest of so many bytes stay there; 0: no limit */
+    char **
+        skip_headers; /* POP3: NAME TEXT NAME TEXT ...: what has TEXT in a field NAME stays on the server; NULL-terminated; NULL: none */
     char *deliver_mbox;     /* POP3: instead of maildir; NULL */
     char *deliver_lmtp;     /* host:port or /path; NULL */
     char **deliver_command; /* each message to its stdin; NULL */
 
-    int line; /* of the file where the block begins */
+    enum client_sent sent_copy;
+
+    int line, line_end; /* of the file: first and last line of the block */
 };
 
 struct client_accounts {
@@ -91,8 +115,16 @@ char *client_accounts_path(void);
 enum err MUST_USE client_state_folder(
     const char *account_name, char **out_path, struct err_note *note);
 
-/* ERR_NOT_FOUND: no file; ERR_SYNTAX: note names file and line; ERR_DENIED: it holds the name of a secret and group or others can
- * write it, or it is another user's. */
+/* The whole of a file, without touching the disk. file is what errors call it, home what "~" stands for (NULL: "~" is an error).
+ * ERR_SYNTAX, ERR_LIMIT: note names file and line. */
+enum err MUST_USE client_accounts_parse(struct slice text, const char *file, const char *home,
+    struct client_accounts *out_accounts, struct err_note *note);
+/* Appends the block that client_accounts_parse reads back the same. ERR_SYNTAX: an account that cannot be written so; note says what is wrong with it. */
+enum err MUST_USE client_account_write(
+    const struct client_account *account, struct buf *out, struct err_note *note);
+
+/* ERR_NOT_FOUND: no file; ERR_SYNTAX: note names file and line; ERR_DENIED: group or others can write it, or it is another user's (it
+ * names commands that are run). A symbolic link counts as what it leads to. */
 enum err MUST_USE client_accounts_read(
     const char *path, struct client_accounts *out_accounts, struct err_note *note);
 void client_accounts_done(struct client_accounts *accounts);
@@ -107,10 +139,12 @@ enum err MUST_USE client_accounts_add(
 enum err MUST_USE client_accounts_remove(const char *path, const char *name, struct err_note *note);
 
 /* The secret: runs the command (no shell; its stderr is the user's), reads the file (ERR_DENIED unless only its owner can read it), asks the
- * Secret Service, or prompts without echo (ERR_NOT_FOUND without a terminal). *out_token: it is an OAuth2 access token. The buffer is wiped with
- * sasl_buf_wipe by the caller. */
-struct buf;
+ * Secret Service, or prompts without echo (ERR_NOT_FOUND without a terminal; ERR_CANCELED: Ctrl-C). *out_token: it is an OAuth2 access token. The
+ * buffer is initialised and wiped (sasl_buf_wipe) by the caller; it has no limit of its own. */
 enum err MUST_USE client_secret(const struct client_account *account, struct buf *out_secret,
     bool *out_token, struct err_note *note);
+/* The same with another prompt than "Password for ADDRESS: ". */
+enum err MUST_USE client_secret_prompted(const struct client_account *account, const char *prompt,
+    struct buf *out_secret, bool *out_token, struct err_note *note);
 
 #endif

@@ -22,6 +22,8 @@ enum client_mechanism {
 
 /* One bit for the name of a mechanism ("SCRAM-SHA-256"), 0 for those we do not speak. */
 unsigned client_mechanism_bit(struct slice name);
+/* Its name; NULL for 0 and sums. Static. */
+const char *client_mechanism_name(unsigned bit);
 
 struct client_login_options {
     const char *user; /* borrowed, as all here */
