@@ -5,6 +5,7 @@
 #include "bin/verb_demo.h"
 #include "bin/verb_device.h"
 #include "bin/verb_explain.h"
+#include "bin/verb_fetch.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_serve.h"
@@ -57,6 +58,7 @@ static const struct verb {
     { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
+    { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };
