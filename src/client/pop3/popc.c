@@ -342,13 +342,12 @@ static enum err begin(struct popc *popc, const struct popc_options *options)
     if (options->account->pop3.security == CLIENT_STARTTLS)
         TRY(secure(popc));
     TRY(ask_capabilities(popc));
-    TRY(login(popc, options));
-    TRY(ask_capabilities(popc)); /* it may offer more now (RFC 2449 §5) */
-    if (popc->has_utf8) {
+    if (popc->has_utf8) { /* before the login (RFC 6856 §2.1) */
         TRY(say(popc, "UTF8"));
         TRY(read_reply(popc, &reply)); /* refused: messages come as they can */
     }
-    return ERR_OK;
+    TRY(login(popc, options));
+    return ask_capabilities(popc); /* it may offer more now (RFC 2449 §5) */
 }
 
 enum err popc_open(

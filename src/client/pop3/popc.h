@@ -21,6 +21,7 @@ struct popc_message {
     uint32_t number;
     uint64_t bytes;   /* as LIST says */
     const char *uidl; /* borrowed from the session; NULL: none that can be used */
+    bool shared;      /* another message has the same: it names neither */
 };
 
 struct popc; /* opaque */
@@ -40,8 +41,8 @@ void popc_close(struct popc *popc);
 /* The enum client_mechanism bit that worked. */
 unsigned popc_mechanism(const struct popc *popc);
 
-/* What is in the mailbox, in the order of the server's numbers. Borrowed from the session. UIDLs that two messages have, and words that are no
- * UIDLs, are given as NULL. ERR_LIMIT over POPC_MESSAGES_MAX. */
+/* What is in the mailbox, in the order of the server's numbers. Borrowed from the session. Words that are no UIDLs are given as NULL.
+ * ERR_LIMIT over POPC_MESSAGES_MAX. */
 enum err MUST_USE popc_list(struct popc *popc, const struct popc_message **out_messages,
     size_t *out_count, struct client_failure *failure);
 

@@ -46,12 +46,6 @@ static size_t choose(const struct popc_run *run, size_t *out_chosen)
     return count;
 }
 
-static enum err state_failed(struct popc_run *run, enum err e)
-{
-    return client_failed(run->failure, CLIENT_WHY_STATE,
-        err_noted(&run->failure->note, e, "pop3.db: %s", popc_state_error(run->state)));
-}
-
 /* All of the chosen become known; those not marked get back what they were. */
 static enum err record(struct popc_run *run, const size_t *chosen, size_t count, const bool *marked,
     enum popc_known known)
@@ -65,7 +59,7 @@ static enum err record(struct popc_run *run, const size_t *chosen, size_t count,
     }
     if (!e)
         e = popc_state_commit(run->state);
-    return e ? state_failed(run, e) : ERR_OK;
+    return e ? popc_state_failed(run->failure, run->state, e) : ERR_OK;
 }
 
 static enum err delete_chosen(

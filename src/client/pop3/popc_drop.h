@@ -15,6 +15,10 @@
 
 struct popc_drop;
 
+/* The failure for an error of the state. */
+enum err popc_state_failed(
+    struct client_failure *failure, const struct popc_state *state, enum err e);
+
 /* Makes the place ready (Maildir folders are made), and finishes what an earlier run left unfinished. CLIENT_WHY_NO_TARGET: the account names no place;
  * CLIENT_WHY_DISK. Everything is borrowed until popc_drop_close. */
 enum err MUST_USE popc_drop_open(const struct client_account *account, const char *state_folder,

@@ -77,8 +77,6 @@ enum err MUST_USE popc_maildir_recover(const char *path, struct client_failure *
 enum err MUST_USE popc_mbox_recover(struct popc_drop *drop, struct client_failure *failure);
 
 enum err popc_disk_failed(struct client_failure *failure, const char *what, int errno_value);
-enum err popc_state_failed(
-    struct client_failure *failure, const struct popc_state *state, enum err e);
 enum err MUST_USE popc_sync_folder(const char *path, struct client_failure *failure);
 /* The whole batch is recorded as arriving under the items' paths (or `file`, when it is not NULL), durably. */
 enum err MUST_USE popc_drop_record(

@@ -110,8 +110,7 @@ static int by_uidl(const void *a, const void *b)
     return strcmp((*left)->uidl, (*right)->uidl);
 }
 
-/* Two messages with one id are told apart some other way: neither has it. */
-static void drop_equal_uidls(struct popc *popc)
+static void mark_shared(struct popc *popc)
 {
     struct popc_message **sorted = mem_alloc((popc->count + 1) * sizeof *sorted);
     size_t count = 0;
@@ -122,9 +121,7 @@ static void drop_equal_uidls(struct popc *popc)
     for (size_t i = 0, end; i < count; i = end) {
         const char *uidl = sorted[i]->uidl;
         for (end = i + 1; end < count && strcmp(sorted[end]->uidl, uidl) == 0; end++)
-            sorted[end - 1]->uidl = NULL;
-        if (end > i + 1)
-            sorted[end - 1]->uidl = NULL;
+            sorted[i]->shared = sorted[end]->shared = true;
     }
     free(sorted);
 }
@@ -140,7 +137,7 @@ static enum err take_uidls(struct popc *popc)
             popc->messages[i].uidl = buf_slice(&popc->uidls).ptr + offsets[i];
     free(offsets);
     if (!e)
-        drop_equal_uidls(popc);
+        mark_shared(popc);
     return e;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOCK_WAIT_MS 30000
 #define LOCK_STALE_S 600 /* a dot lock that old is of a program that died */
@@ -47,16 +48,33 @@ static void mbox_close(struct mbox *mbox)
     *mbox = (struct mbox){ .fd = -1 };
 }
 
-static bool take_dot_lock(const char *lock)
+/* A lock with our tag in it is of a run of this account that was killed: only one runs at a time (pop3.lock). */
+static bool is_left_over(const char *lock, const char *tag)
 {
+    char text[64] = "";
     struct stat st;
-    autoclose int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        return true;
-    if (errno == EEXIST && lstat(lock, &st) == 0 && clock_wall_s() - st.st_mtime > LOCK_STALE_S)
+    autoclose int fd = open(lock, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0 || read(fd, text, sizeof text - 1) < 0)
+        return false;
+    return strstr(text, tag) || clock_wall_s() - st.st_mtime > LOCK_STALE_S;
+}
+
+/* Written beside it and linked to its name, so that a lock always says whose it is. */
+static bool take_dot_lock(const char *lock, const char *tag)
+{
+    autofree char *fresh = NULL;
+    char text[64];
+    int len = snprintf(text, sizeof text, "%d\nbarid %s\n", (int)getpid(), tag);
+    if (asprintf(&fresh, "%s.%s", lock, tag) < 0)
+        return false;
+    autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) /* where none can be made, as in /var/mail, fcntl has to do */
+        return errno == EACCES || errno == EROFS || errno == EPERM;
+    bool taken = write(fd, text, (size_t)len) == len && link(fresh, lock) == 0;
+    (void)unlink(fresh);
+    if (!taken && is_left_over(lock, tag))
         (void)unlink(lock);
-    /* where no lock file can be made, as in /var/mail, fcntl has to do */
-    return fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM);
+    return taken;
 }
 
 static bool take_fcntl_lock(int fd)
@@ -65,7 +83,8 @@ static bool take_fcntl_lock(int fd)
     return fcntl(fd, F_SETLK, &all) == 0;
 }
 
-static enum err mbox_open(struct mbox *mbox, const char *path, struct client_failure *failure)
+static enum err mbox_open(
+    struct mbox *mbox, const char *path, const char *tag, struct client_failure *failure)
 {
     struct stat st;
     *mbox = (struct mbox){ .path = path, .fd = -1 };
@@ -77,7 +96,7 @@ static enum err mbox_open(struct mbox *mbox, const char *path, struct client_fai
     if (asprintf(&mbox->lock, "%s.lock", path) < 0)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-    for (int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS; !take_dot_lock(mbox->lock);) {
+    for (int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS; !take_dot_lock(mbox->lock, tag);) {
         if (clock_mono_ms() > until_ms) {
             free(mbox->lock);
             mbox->lock = NULL; /* it is somebody else's */
@@ -192,7 +211,7 @@ enum err popc_mbox_recover(struct popc_drop *drop, struct client_failure *failur
     if (!path[0] || slice_to_u64(slice_of(offset_text), INT64_MAX, &offset))
         return client_failed(failure, CLIENT_WHY_STATE, ERR_CORRUPT);
     struct mbox mbox;
-    e = mbox_open(&mbox, path, failure);
+    e = mbox_open(&mbox, path, popc_state_tag(drop->state), failure);
     if (!e)
         e = finish_append(&mbox, batch, offset, failure);
     mbox_close(&mbox);
@@ -270,7 +289,7 @@ static enum err mbox_flush(struct popc_drop *drop, struct client_failure *failur
     struct mbox mbox;
     if (drop->batch_broken || fsync(drop->batch_fd) < 0)
         return popc_disk_failed(failure, path, drop->batch_broken ? EIO : errno);
-    enum err e = mbox_open(&mbox, path, failure);
+    enum err e = mbox_open(&mbox, path, popc_state_tag(drop->state), failure);
     if (!e)
         e = record_and_append(drop, &mbox, failure);
     mbox_close(&mbox);

@@ -40,6 +40,11 @@ static void decide(struct popc_run *run, struct popc_plan *plan)
         plan->action = is_large(run, plan) || has_filter(run) ? POPC_LOOK : POPC_FETCH;
 }
 
+static enum err state_failed(struct popc_run *run, enum err e)
+{
+    return popc_state_failed(run->failure, run->state, e);
+}
+
 static enum err recall(struct popc_run *run, struct popc_plan *plan)
 {
     struct popc_record record;
@@ -47,8 +52,7 @@ static enum err recall(struct popc_run *run, struct popc_plan *plan)
     if (!e && !run->options->dry_run)
         e = popc_state_seen(run->state, popc_key(plan), run->now_s / 86400);
     if (e)
-        return client_failed(run->failure, CLIENT_WHY_STATE,
-            err_noted(&run->failure->note, e, "pop3.db: %s", popc_state_error(run->state)));
+        return state_failed(run, e);
     plan->known = record.known;
     plan->at_s = record.at_s;
     return ERR_OK;
@@ -94,10 +98,7 @@ static enum err record_now(struct popc_run *run, struct popc_plan *plan, enum po
     plan->known = known;
     plan->at_s = run->now_s;
     enum err e = popc_state_set(run->state, popc_key(plan), known, run->now_s, NULL, POPC_UNKNOWN);
-    if (e)
-        return client_failed(run->failure, CLIENT_WHY_STATE,
-            err_noted(&run->failure->note, e, "pop3.db: %s", popc_state_error(run->state)));
-    return ERR_OK;
+    return e ? state_failed(run, e) : ERR_OK;
 }
 
 static enum err leave_note(struct popc_run *run, struct popc_plan *plan, struct slice header)
@@ -186,10 +187,26 @@ static enum err plan_without_ids(struct popc_run *run, struct popc_plan *plan, s
     return ERR_OK;
 }
 
+/* Once two messages had it, an id does not say which of them is here, also when the other one is gone: the header has to. */
+static enum err plan_shared(struct popc_run *run, struct popc_plan *plan)
+{
+    if (plan->known != POPC_SHARED && !run->options->dry_run) {
+        enum err e =
+            popc_state_set(run->state, popc_key(plan), POPC_SHARED, run->now_s, NULL, POPC_UNKNOWN);
+        if (e)
+            return state_failed(run, e);
+    }
+    free(plan->key);
+    plan->key = NULL;
+    plan->known = POPC_UNKNOWN;
+    plan->action = POPC_LOOK;
+    return ERR_OK;
+}
+
 static enum err plan_one(struct popc_run *run, size_t i)
 {
     struct popc_plan *plan = &run->plans[i];
-    if (!plan->message->uidl && !popc_has_top(run->popc))
+    if ((!plan->message->uidl || plan->message->shared) && !popc_has_top(run->popc))
         return plan_without_ids(run, plan, i);
     if (!plan->message->uidl) {
         plan->action = POPC_LOOK;
@@ -198,6 +215,8 @@ static enum err plan_one(struct popc_run *run, size_t i)
     if (asprintf(&plan->key, "u%s", plan->message->uidl) < 0)
         return client_failed(run->failure, CLIENT_WHY_STATE, ERR_IO);
     TRY(recall(run, plan));
+    if (plan->message->shared || plan->known == POPC_SHARED)
+        return plan_shared(run, plan);
     decide(run, plan);
     return ERR_OK;
 }

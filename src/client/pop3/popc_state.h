@@ -27,6 +27,7 @@ enum popc_known {
     POPC_SKIPPED, /* by skip-header */
     POPC_DELETING,
     POPC_DELETED,
+    POPC_SHARED, /* no message: an id that several had at once, so it names none, ever */
 };
 
 struct popc_record {
