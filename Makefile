@@ -37,6 +37,7 @@ libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.server/smtp := -lsodium
 libs.client/core := -lidn2
+libs.client/pop3 := -lsqlite3
 libs.sync := -lsqlite3 -lxxhash
 libs.proto/sasl := -lcrypto -lunistring
 

@@ -6,6 +6,7 @@
 #include "bin/verb_device.h"
 #include "bin/verb_discover.h"
 #include "bin/verb_explain.h"
+#include "bin/verb_fetch.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_serve.h"
@@ -61,6 +62,7 @@ static const struct verb {
     { "discover", verb_discover, MSG_DISCOVER_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
+    { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

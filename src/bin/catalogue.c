@@ -12,6 +12,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
+#include "bin/catalogue_client.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -22,6 +23,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
+#include "bin/catalogue_client.inc"
 #undef M
     },
 };

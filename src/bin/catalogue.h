@@ -18,6 +18,7 @@ enum message_id {
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
+#include "bin/catalogue_client.inc"
 #undef M
     MSG_COUNT
 };

@@ -56,6 +56,15 @@ void cli_error(enum message_id id, ...)
     (void)fputc('\n', stderr);
 }
 
+void cli_error_more(enum message_id id, ...)
+{
+    va_list args;
+    va_start(args, id);
+    (void)vfprintf(stderr, tr(id), args);
+    va_end(args);
+    (void)fputc('\n', stderr);
+}
+
 #pragma GCC diagnostic pop
 
 void cli_error_text(const char *text)

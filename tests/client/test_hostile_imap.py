@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from tests.lib.server import User
-from tests.lib.twosides import Client, Near, message
+from server import User
+from twosides import Client, Near, message
 
 PASSWORD = "correct horse 7"
 

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from tests.lib.capproxy import Proxy
-from tests.lib.peers import dovecot
-from tests.lib.server import User, barid_program
-from tests.lib.twosides import Client, Far, Near, difference, equal
+from capproxy import Proxy
+from peers import dovecot
+from server import User, barid_program
+from twosides import Client, Far, Near, difference, equal
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
 # what a server may lack

@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 
-from tests.lib.server import barid_program
+from server import barid_program
 
 imaplib._MAXLINE = 1 << 30  # noqa: SLF001
 LETTERS = {"D": "\\Draft", "F": "\\Flagged", "P": "$Forwarded", "R": "\\Answered", "S": "\\Seen", "T": "\\Deleted"}

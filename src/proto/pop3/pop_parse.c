@@ -49,7 +49,7 @@ enum err pop_parse_language(struct slice rest, struct slice *out_range)
     if (left.len == 0)
         return ERR_NOT_FOUND;
     for (bool first = true; !slice_eq(range, SLICE("*")) && slice_cut(&left, '-', &subtag);
-            first = false) {
+         first = false) {
         if (subtag.len == 0 || subtag.len > 8 || (left.len == 0 && range.ptr[range.len - 1] == '-'))
             return ERR_SYNTAX;
         for (size_t i = 0; i < subtag.len; i++) {

@@ -1,0 +1,157 @@
+/* Accounts and failures of the client verbs. */
+#include "bin/client_common.h"
+
+#include "base/cleanup.h"
+#include "bin/guide.h"
+#include "proto/sasl/sasl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- accounts ---- */
+
+int client_use_begin(struct client_use *use, const char *name)
+{
+    struct err_note note = { "" };
+    *use = (struct client_use){ .account = NULL };
+    buf_init(&use->secret, 0);
+    autofree char *path = client_accounts_path();
+    if (!path) {
+        cli_error(MSG_CLIENT_NO_HOME);
+        return EX_CONFIG;
+    }
+    enum err e = client_accounts_read(path, &use->accounts, &note);
+    if (e == ERR_NOT_FOUND || (!e && use->accounts.count == 0)) {
+        cli_error(MSG_CLIENT_NO_ACCOUNTS, path);
+        return EX_CONFIG;
+    }
+    if (e) {
+        cli_error_text(note.text);
+        return e == ERR_DENIED ? EX_NOPERM : EX_CONFIG;
+    }
+    use->account = client_accounts_find(&use->accounts, name);
+    if (!use->account) {
+        cli_error(MSG_CLIENT_NO_ACCOUNT, name, path);
+        return EX_USAGE;
+    }
+    if (client_state_folder(use->account->name, &use->state_folder, &note)) {
+        cli_error_text(note.text);
+        return EX_CANTCREAT;
+    }
+    return EX_OK;
+}
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored                                                                     \
+    "-Wformat-nonliteral" /* the catalogue's test compares both languages */
+static void write_prompt(char *out, size_t bytes, const char *user)
+{
+    (void)snprintf(out, bytes, tr(MSG_CLIENT_PASSWORD_PROMPT), user);
+}
+#pragma GCC diagnostic pop
+
+int client_use_secret(struct client_use *use)
+{
+    char prompt[USER_NAME_BYTES_MAX + 80];
+    struct err_note note = { "" };
+    write_prompt(prompt, sizeof prompt, use->account->user);
+    enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
+    if (!e)
+        return EX_OK;
+    cli_error(MSG_CLIENT_NO_SECRET, use->account->name);
+    if (note.text[0])
+        cli_error_more(MSG_CLIENT_DETAIL, note.text);
+    return e == ERR_TIMEOUT ? EX_TEMPFAIL : EX_NOPERM;
+}
+
+void client_use_done(struct client_use *use)
+{
+    sasl_buf_wipe(&use->secret);
+    free(use->state_folder);
+    client_accounts_done(&use->accounts);
+}
+
+/* ---- failures ---- */
+
+static const struct {
+    const char *name;
+    enum message_id text;
+    int exit_code;
+} whys[CLIENT_WHYS] = {
+    [CLIENT_WHY_NONE] = { "none", MSG_WHY_DISK, EX_IOERR },
+    [CLIENT_WHY_UNREACHABLE] = { "unreachable", MSG_WHY_UNREACHABLE, EX_TEMPFAIL },
+    [CLIENT_WHY_SILENT] = { "silent", MSG_WHY_SILENT, EX_TEMPFAIL },
+    [CLIENT_WHY_CLOSED] = { "closed", MSG_WHY_CLOSED, EX_TEMPFAIL },
+    [CLIENT_WHY_CERTIFICATE] = { "certificate", MSG_WHY_CERTIFICATE, EX_UNAVAILABLE },
+    [CLIENT_WHY_TLS] = { "tls", MSG_WHY_TLS, EX_UNAVAILABLE },
+    [CLIENT_WHY_NO_STARTTLS] = { "no-starttls", MSG_WHY_NO_STARTTLS, EX_UNAVAILABLE },
+    [CLIENT_WHY_INJECTED] = { "injected", MSG_WHY_INJECTED, EX_UNAVAILABLE },
+    [CLIENT_WHY_NOT_PRIVATE] = { "not-private", MSG_WHY_NOT_PRIVATE, EX_CONFIG },
+    [CLIENT_WHY_PASSWORD] = { "password", MSG_WHY_PASSWORD, EX_NOPERM },
+    [CLIENT_WHY_NOT_SERVER] = { "not-server", MSG_WHY_NOT_SERVER, EX_NOPERM },
+    [CLIENT_WHY_NO_MECHANISM] = { "no-mechanism", MSG_WHY_NO_MECHANISM, EX_NOPERM },
+    [CLIENT_WHY_WEAKER] = { "weaker", MSG_WHY_WEAKER, EX_NOPERM },
+    [CLIENT_WHY_SECRET] = { "secret", MSG_WHY_SECRET, EX_NOPERM },
+    [CLIENT_WHY_IN_USE] = { "in-use", MSG_WHY_IN_USE, EX_TEMPFAIL },
+    [CLIENT_WHY_LOGIN_DELAY] = { "login-delay", MSG_WHY_LOGIN_DELAY, EX_TEMPFAIL },
+    [CLIENT_WHY_SYS_TEMP] = { "sys-temp", MSG_WHY_SYS_TEMP, EX_TEMPFAIL },
+    [CLIENT_WHY_SYS_PERM] = { "sys-perm", MSG_WHY_SYS_PERM, EX_UNAVAILABLE },
+    [CLIENT_WHY_REFUSED] = { "refused", MSG_WHY_REFUSED, EX_UNAVAILABLE },
+    [CLIENT_WHY_NONSENSE] = { "nonsense", MSG_WHY_NONSENSE, EX_PROTOCOL },
+    [CLIENT_WHY_LIMIT] = { "limit", MSG_WHY_LIMIT, EX_PROTOCOL },
+    [CLIENT_WHY_NO_IDS] = { "no-ids", MSG_WHY_NO_IDS, EX_UNAVAILABLE },
+    [CLIENT_WHY_NO_TARGET] = { "no-target", MSG_WHY_NO_TARGET, EX_CONFIG },
+    [CLIENT_WHY_RUNNING] = { "running", MSG_WHY_RUNNING, EX_TEMPFAIL },
+    [CLIENT_WHY_DISK] = { "disk", MSG_WHY_DISK, EX_IOERR },
+    [CLIENT_WHY_STATE] = { "state", MSG_WHY_STATE, EX_SOFTWARE },
+};
+
+const char *client_why_name(enum client_why why)
+{
+    return whys[why].name;
+}
+
+int client_exit_code(const struct client_failure *failure)
+{
+    /* a place that is locked, or asks for later, and a full disk are no faults of the disk */
+    if (failure->why == CLIENT_WHY_DISK &&
+        (failure->err == ERR_BUSY || failure->err == ERR_TIMEOUT))
+        return EX_TEMPFAIL;
+    return whys[failure->why].exit_code;
+}
+
+/* Words of a stranger. */
+static void say_said(const char *said)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    cli_add_safe(&text, slice_of(said));
+    buf_addc(&text, '\0');
+    cli_error_more(MSG_CLIENT_SAID, buf_slice(&text).ptr);
+    buf_done(&text);
+}
+
+int client_say_failure(const struct client_use *use, const struct client_server *server,
+    const struct client_failure *failure)
+{
+    bool here = failure->why == CLIENT_WHY_NO_TARGET || failure->why == CLIENT_WHY_RUNNING ||
+                failure->why == CLIENT_WHY_DISK || failure->why == CLIENT_WHY_STATE;
+    cli_error(
+        whys[failure->why].text, here ? use->account->address : server->host, use->state_folder);
+    if (failure->note.text[0])
+        cli_error_more(MSG_CLIENT_DETAIL, failure->note.text);
+    if (failure->said[0])
+        say_said(failure->said);
+    return client_exit_code(failure);
+}
+
+const char *client_size(uint64_t bytes, char *out, size_t out_bytes)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    guide_bytes(lang_get(), bytes, &text);
+    (void)snprintf(out, out_bytes, "%.*s", SLICE_FMT(buf_slice(&text)));
+    buf_done(&text);
+    return out;
+}

@@ -1,0 +1,33 @@
+/* What the client verbs share: accounts, secrets, and what went wrong in words. */
+#ifndef BIN_CLIENT_COMMON_H
+#define BIN_CLIENT_COMMON_H
+
+#include "bin/cli.h"
+#include "client/core/connect.h"
+
+/* An account with what a session needs. */
+struct client_use {
+    struct client_accounts accounts; /* owned */
+    const struct client_account *account;
+    char *state_folder; /* owned */
+    struct buf secret;
+    bool token;
+};
+
+/* Finds the account (NULL: the first) and its state folder. EX_OK, or the exit code after saying why; client_use_done in any case. */
+int client_use_begin(struct client_use *use, const char *name);
+/* Has the secret ready, asking for it when that is the only way. */
+int client_use_secret(struct client_use *use);
+void client_use_done(struct client_use *use);
+
+/* Says why a session failed, with the next step; returns the exit code. */
+int client_say_failure(const struct client_use *use, const struct client_server *server,
+    const struct client_failure *failure);
+int client_exit_code(const struct client_failure *failure);
+/* One lower-case word, for --json. */
+const char *client_why_name(enum client_why why);
+
+/* "4.6 MB"; gives out back. */
+const char *client_size(uint64_t bytes, char *out, size_t out_bytes);
+
+#endif

@@ -1,0 +1,125 @@
+/* What headers decide: filters, the identity of messages without UIDL, and the note that stands for a large message. */
+#include "base/encode.h"
+#include "base/utf8.h"
+#include "client/pop3/popc_fetch_int.h"
+#include "message/address.h"
+#include "message/header.h"
+#include "message/text.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool popc_header_matches(struct slice header, char *const *pairs)
+{
+    bool found = false;
+    struct buf text;
+    buf_init(&text, 0);
+    for (size_t i = 0; pairs && pairs[i] && !found; i += 2) {
+        struct slice rest = header;
+        struct msg_field field;
+        while (!found && msg_field_next(&rest, &field)) {
+            if (!slice_eq_nocase(field.name, slice_of(pairs[i])))
+                continue;
+            buf_clear(&text);
+            msg_decode_words(field.value, &text);
+            found = slice_find_nocase(buf_slice(&text), slice_of(pairs[i + 1])) != SIZE_MAX;
+        }
+    }
+    buf_done(&text);
+    return found;
+}
+
+/* Fields that servers of this kind change while a message lies there. */
+static const struct slice volatile_fields[] = { SLICE_CONST("Status"), SLICE_CONST("X-Status"),
+    SLICE_CONST("X-Keywords"), SLICE_CONST("X-UID"), SLICE_CONST("X-UIDL"), SLICE_CONST("X-IMAP") };
+
+void popc_header_key(const char *secret, struct slice header, uint64_t bytes, struct buf *out)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    msg_header_fields(
+        header, volatile_fields, sizeof volatile_fields / sizeof *volatile_fields, true, &text);
+    buf_addf(&text, "%" PRIu64, bytes);
+    buf_addc(out, 'h');
+    for (uint64_t half = 0; half < 2; half++) {
+        uint64_t key[2] = { 0, half };
+        memcpy(&key[0], secret, strnlen(secret, sizeof key[0]));
+        uint64_t hash = map_hash(key, buf_slice(&text));
+        buf_addf(out, "%016" PRIx64, hash);
+    }
+    buf_done(&text);
+}
+
+/* ---- notes ---- */
+
+/* Text that may be put into a header field: no line ends, no controls, one encoded-word (RFC 2047 §2) for as much as fits into it. */
+static void add_subject(struct slice utf8, struct buf *out)
+{
+    enum {
+        WORD_BYTES = 42
+    }; /* base64 of it and the rest are under 75 characters */
+    bool first = true;
+    if (slice_is_ascii(utf8) && utf8.len < 200) {
+        buf_add(out, utf8);
+        return;
+    }
+    while (utf8.len > 0) {
+        size_t len = utf8.len < WORD_BYTES ? utf8.len : WORD_BYTES;
+        while (len > 1 && len < utf8.len && (slice_at(utf8, len) & 0xc0) == 0x80)
+            len--;
+        buf_adds(out, first ? "=?UTF-8?B?" : "\r\n =?UTF-8?B?");
+        base64_encode(out, slice_sub(utf8, 0, len));
+        buf_adds(out, "?=");
+        utf8 = slice_from_index(utf8, len);
+        first = false;
+    }
+}
+
+static void clean(struct buf *text)
+{
+    char *at = text->mem + text->start;
+    for (size_t i = 0; i < buf_len(text); i++)
+        if ((unsigned char)at[i] < ' ' || at[i] == 0x7f)
+            at[i] = ' ';
+}
+
+static void add_crlf(struct slice text, struct buf *out)
+{
+    struct slice line;
+    while (slice_cut(&text, '\n', &line)) {
+        buf_add(out, line);
+        buf_adds(out, "\r\n");
+    }
+}
+
+void popc_note_write(struct slice header, uint64_t bytes, int64_t now_s, popc_note_fn *note_text,
+    void *note_arg, struct buf *out)
+{
+    static const struct slice kept[] = { SLICE_CONST("From"), SLICE_CONST("Sender"),
+        SLICE_CONST("Reply-To"), SLICE_CONST("To"), SLICE_CONST("Cc"), SLICE_CONST("Date") };
+    struct buf subject, body, original;
+    struct msg_field field;
+    char date[32];
+    buf_init(&subject, 0), buf_init(&body, 0), buf_init(&original, 0);
+    note_text(note_arg, bytes, &subject, &body);
+    if (msg_field_find(header, SLICE("Subject"), &field)) {
+        msg_decode_words(field.value, &original);
+        buf_adds(&subject, ": ");
+        buf_add(&subject, slice_sub(buf_slice(&original), 0, 2000));
+    }
+    clean(&subject);
+    msg_header_fields(header, kept, sizeof kept / sizeof *kept, false, out);
+    if (!msg_field_find(header, SLICE("Date"), &field)) {
+        size_t len = msg_date_write(now_s, date);
+        buf_addf(out, "Date: %.*s\r\n", (int)len, date);
+    }
+    if (msg_field_find(
+            header, SLICE("Message-ID"), &field)) /* it is not that message; it belongs to it */
+        buf_addf(out, "References:%.*s\r\n", SLICE_FMT(field.value));
+    buf_adds(out, "Subject: ");
+    add_subject(buf_slice(&subject), out);
+    buf_adds(out, "\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\n"
+                  "Content-Transfer-Encoding: 8bit\r\n\r\n");
+    add_crlf(buf_slice(&body), out);
+    buf_done(&subject), buf_done(&body), buf_done(&original);
+}

@@ -1,0 +1,235 @@
+/* What becomes of each message: from what is recorded, and from its header where that decides. */
+#include "base/arena.h"
+#include "client/pop3/popc_fetch_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct slice popc_key(const struct popc_plan *plan)
+{
+    return slice_of(plan->key);
+}
+
+static bool is_large(const struct popc_run *run, const struct popc_plan *plan)
+{
+    uint64_t bytes_max = run->options->account->message_bytes_max;
+    return bytes_max > 0 && plan->message->bytes > bytes_max && !run->options->large;
+}
+
+static bool has_filter(const struct popc_run *run)
+{
+    return run->options->account->skip_headers && popc_has_top(run->popc) && !run->options->all;
+}
+
+/* Nothing is to be done about it any more. */
+static bool is_settled(const struct popc_run *run, const struct popc_plan *plan)
+{
+    if (plan->known == POPC_UNKNOWN || run->options->all)
+        return false;
+    return plan->known != POPC_STUB || is_large(run, plan);
+}
+
+/* From what is recorded. */
+static void decide(struct popc_run *run, struct popc_plan *plan)
+{
+    plan->action = POPC_LEAVE;
+    if (is_settled(run, plan))
+        run->result->known++;
+    else
+        plan->action = is_large(run, plan) || has_filter(run) ? POPC_LOOK : POPC_FETCH;
+}
+
+static enum err state_failed(struct popc_run *run, enum err e)
+{
+    return popc_state_failed(run->failure, run->state, e);
+}
+
+static enum err recall(struct popc_run *run, struct popc_plan *plan)
+{
+    struct popc_record record;
+    enum err e = popc_state_get(run->state, popc_key(plan), &record);
+    if (!e && !run->options->dry_run)
+        e = popc_state_seen(run->state, popc_key(plan), run->now_s / 86400);
+    if (e)
+        return state_failed(run, e);
+    plan->known = record.known;
+    plan->at_s = record.at_s;
+    return ERR_OK;
+}
+
+/* ---- headers ---- */
+
+static enum err header_begin(void *arg, const struct popc_message *message)
+{
+    struct popc_run *run = arg;
+    (void)message;
+    buf_clear(&run->header);
+    return ERR_OK;
+}
+
+static enum err header_put(void *arg, struct slice piece)
+{
+    struct popc_run *run = arg;
+    size_t room = POPC_HEADER_BYTES_MAX - buf_len(&run->header);
+    buf_add(&run->header, slice_sub(piece, 0, room));
+    return ERR_OK;
+}
+
+/* Messages that are the same to the last byte of the header are counted: of two, the second has another key. */
+static char *key_of_header(struct popc_run *run, const struct popc_plan *plan)
+{
+    struct buf key;
+    char *text;
+    buf_init(&key, 0);
+    popc_header_key(
+        popc_state_tag(run->state), buf_slice(&run->header), plan->message->bytes, &key);
+    uintptr_t before = (uintptr_t)map_get(&run->equal, buf_slice(&key));
+    (void)map_put(&run->equal, buf_slice(&key), (void *)(before + 1));
+    if (before > 0)
+        buf_addf(&key, "/%zu", (size_t)before);
+    text = mem_strndup(buf_slice(&key).ptr, buf_len(&key));
+    buf_done(&key);
+    return text;
+}
+
+static enum err record_now(struct popc_run *run, struct popc_plan *plan, enum popc_known known)
+{
+    plan->known = known;
+    plan->at_s = run->now_s;
+    enum err e = popc_state_set(run->state, popc_key(plan), known, run->now_s, NULL, POPC_UNKNOWN);
+    return e ? state_failed(run, e) : ERR_OK;
+}
+
+static enum err leave_note(struct popc_run *run, struct popc_plan *plan, struct slice header)
+{
+    struct buf note;
+    bool refused = false;
+    plan->action = POPC_LEAVE;
+    if (plan->known == POPC_STUB) /* there is one */
+        return ERR_OK;
+    run->result->notes++;
+    if (run->options->dry_run)
+        return ERR_OK;
+    buf_init(&note, 0);
+    popc_note_write(header, plan->message->bytes, run->now_s, run->options->note_text,
+        run->options->note_arg, &note);
+    enum err e = popc_drop_begin(run->drop, popc_key(plan), POPC_STUB, run->failure);
+    if (!e)
+        e = popc_drop_put(run->drop, buf_slice(&note), run->failure);
+    if (!e)
+        e = popc_drop_end(run->drop, &refused, run->failure);
+    buf_done(&note);
+    if (!e)
+        plan->known = POPC_STUB;
+    return e;
+}
+
+static enum err decide_by_header(struct popc_run *run, struct popc_plan *plan, struct slice header)
+{
+    if (!plan->key) {
+        plan->key = key_of_header(run, plan);
+        TRY(recall(run, plan));
+        decide(run, plan);
+        if (plan->action == POPC_LEAVE)
+            return ERR_OK;
+    }
+    if (has_filter(run) && popc_header_matches(header, run->options->account->skip_headers)) {
+        plan->action = POPC_LEAVE;
+        run->result->skipped++;
+        return run->options->dry_run ? ERR_OK : record_now(run, plan, POPC_SKIPPED);
+    }
+    if (is_large(run, plan))
+        return leave_note(run, plan, header);
+    plan->action = POPC_FETCH;
+    return ERR_OK;
+}
+
+static enum err header_ended(void *arg, const struct popc_message *message, bool ok)
+{
+    struct popc_run *run = arg;
+    struct popc_plan *plan = &run->plans[run->on_way[run->next++]];
+    (void)message;
+    if (ok)
+        return decide_by_header(run, plan, buf_slice(&run->header));
+    /* without a header no key and no note, but mail is rather fetched than filtered */
+    plan->action = plan->key && !is_large(run, plan) ? POPC_FETCH : POPC_LEAVE;
+    run->result->missing += plan->action == POPC_LEAVE;
+    return ERR_OK;
+}
+
+static enum err look_at_headers(struct popc_run *run)
+{
+    const struct popc_sink sink = { header_begin, header_put, header_ended, run };
+    const struct popc_message **messages = mem_alloc((run->result->listed + 1) * sizeof *messages);
+    run->on_way_count = run->next = 0;
+    for (size_t i = 0; i < run->result->listed; i++)
+        if (run->plans[i].action == POPC_LOOK) {
+            messages[run->on_way_count] = run->plans[i].message;
+            run->on_way[run->on_way_count++] = i;
+        }
+    enum err e = popc_top(run->popc, messages, run->on_way_count, &sink, run->failure);
+    free(messages);
+    return e;
+}
+
+/* ---- all of them ---- */
+
+/* Without UIDL and TOP nothing tells a message from another. They can be fetched only by who does not keep them there. */
+static enum err plan_without_ids(struct popc_run *run, struct popc_plan *plan, size_t i)
+{
+    char key[64];
+    if (run->options->keep != CLIENT_DELETE)
+        return client_failed(run->failure, CLIENT_WHY_NO_IDS, ERR_NOT_FOUND);
+    (void)snprintf(key, sizeof key, "x%lld-%zu", (long long)run->now_s, i);
+    plan->key = mem_strdup(key);
+    plan->action = POPC_FETCH;
+    return ERR_OK;
+}
+
+/* Once two messages had it, an id does not say which of them is here, also when the other one is gone: the header has to. */
+static enum err plan_shared(struct popc_run *run, struct popc_plan *plan)
+{
+    if (plan->known != POPC_SHARED && !run->options->dry_run) {
+        enum err e =
+            popc_state_set(run->state, popc_key(plan), POPC_SHARED, run->now_s, NULL, POPC_UNKNOWN);
+        if (e)
+            return state_failed(run, e);
+    }
+    free(plan->key);
+    plan->key = NULL;
+    plan->known = POPC_UNKNOWN;
+    plan->action = POPC_LOOK;
+    return ERR_OK;
+}
+
+static enum err plan_one(struct popc_run *run, size_t i)
+{
+    struct popc_plan *plan = &run->plans[i];
+    if ((!plan->message->uidl || plan->message->shared) && !popc_has_top(run->popc))
+        return plan_without_ids(run, plan, i);
+    if (!plan->message->uidl) {
+        plan->action = POPC_LOOK;
+        return ERR_OK;
+    }
+    if (asprintf(&plan->key, "u%s", plan->message->uidl) < 0)
+        return client_failed(run->failure, CLIENT_WHY_STATE, ERR_IO);
+    TRY(recall(run, plan));
+    if (plan->message->shared || plan->known == POPC_SHARED)
+        return plan_shared(run, plan);
+    decide(run, plan);
+    return ERR_OK;
+}
+
+enum err popc_plan(struct popc_run *run)
+{
+    for (size_t i = 0; i < run->result->listed; i++)
+        TRY(plan_one(run, i));
+    if (popc_has_top(run->popc))
+        TRY(look_at_headers(run));
+    else
+        for (size_t i = 0; i < run->result->listed; i++)
+            if (run->plans[i].action == POPC_LOOK)
+                TRY(leave_note(run, &run->plans[i], SLICE_EMPTY));
+    return ERR_OK;
+}

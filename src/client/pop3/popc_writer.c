@@ -1,0 +1,145 @@
+/* From CRLF on the wire to what stands in a file. */
+#include "client/pop3/popc_drop_int.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WRITE_BYTES 65536u
+
+static const char from_word[] = "From ";
+
+void popc_writer_init(struct popc_writer *writer, enum popc_format format)
+{
+    *writer = (struct popc_writer){ .format = format, .fd = -1 };
+    buf_init(&writer->out, 0);
+}
+
+void popc_writer_done(struct popc_writer *writer)
+{
+    buf_done(&writer->out);
+}
+
+void popc_writer_begin(struct popc_writer *writer, int fd)
+{
+    writer->fd = fd;
+    writer->cr = false;
+    writer->starts = writer->ended = true;
+    writer->from = 0;
+    writer->bytes = 0;
+    buf_clear(&writer->out);
+}
+
+static enum err write_out(struct popc_writer *writer)
+{
+    while (buf_len(&writer->out)) {
+        struct slice bytes = buf_slice(&writer->out);
+        ssize_t wrote = write(writer->fd, bytes.ptr, bytes.len);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return err_from_errno(errno);
+        buf_consume(&writer->out, (size_t)wrote);
+    }
+    buf_clear(&writer->out);
+    return ERR_OK;
+}
+
+enum err popc_writer_raw(struct popc_writer *writer, struct slice bytes)
+{
+    if (bytes.len == 0)
+        return ERR_OK;
+    buf_add(&writer->out, bytes);
+    writer->bytes += bytes.len;
+    return buf_len(&writer->out) >= WRITE_BYTES ? write_out(writer) : ERR_OK;
+}
+
+/* Letters that may be the beginning of a "From " are held back at the end of a piece: the ">" stands before them. Any ">" in front of them has gone
+ * out already; that is one more of them all the same. */
+static enum err put_mboxrd(struct popc_writer *writer, struct slice text)
+{
+    size_t from = 0, at = 0;
+    while (at < text.len) {
+        if (!writer->starts) {
+            const char *lf = memchr(text.ptr + at, '\n', text.len - at);
+            if (!lf)
+                break;
+            at = (size_t)(lf - text.ptr) + 1;
+            writer->starts = true;
+            writer->from = 0;
+            continue;
+        }
+        char c = text.ptr[at];
+        if (c == from_word[writer->from]) {
+            writer->from++;
+            at++;
+            if (from_word[writer->from] == '\0') {
+                size_t held = at - from < 5 ? 5 - (at - from) : 0;
+                TRY(popc_writer_raw(writer, slice_sub(text, from, at - from - (5 - held))));
+                TRY(popc_writer_raw(writer, SLICE(">From ")));
+                from = at;
+                writer->starts = false;
+                writer->from = 0;
+            }
+            continue;
+        }
+        if (writer->from > at - from) /* held back, and no "From " after all */
+            TRY(popc_writer_raw(writer, slice_from(from_word, writer->from - (at - from))));
+        if (c != '>' || writer->from)
+            writer->starts = c == '\n';
+        writer->from = 0;
+        at++;
+    }
+    size_t held = writer->starts ? writer->from : 0, left = text.len - from;
+    return popc_writer_raw(writer, slice_sub(text, from, left > held ? left - held : 0));
+}
+
+static enum err put_text(struct popc_writer *writer, struct slice text)
+{
+    if (text.len == 0)
+        return ERR_OK;
+    writer->ended = text.ptr[text.len - 1] == '\n';
+    return writer->format == POPC_FORMAT_MBOXRD ? put_mboxrd(writer, text)
+                                                : popc_writer_raw(writer, text);
+}
+
+enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
+{
+    if (writer->format == POPC_FORMAT_CRLF)
+        return put_text(writer, piece);
+    if (writer->cr && piece.len > 0) {
+        writer->cr = false;
+        if (piece.ptr[0] != '\n')
+            TRY(put_text(writer, SLICE("\r")));
+    }
+    while (piece.len > 0) {
+        size_t at = slice_index(piece, '\r');
+        TRY(put_text(writer, slice_sub(piece, 0, at)));
+        if (at == piece.len)
+            break;
+        if (at + 1 == piece.len) {
+            writer->cr = true;
+            break;
+        }
+        if (piece.ptr[at + 1] != '\n')
+            TRY(put_text(writer, SLICE("\r")));
+        piece = slice_from_index(piece, at + 1);
+    }
+    return ERR_OK;
+}
+
+enum err popc_writer_end(struct popc_writer *writer)
+{
+    if (writer->cr)
+        TRY(put_text(writer, SLICE("\r")));
+    writer->cr = false;
+    if (writer->format == POPC_FORMAT_MBOXRD && writer->starts && writer->from)
+        TRY(popc_writer_raw(writer, slice_from(from_word, writer->from)));
+    writer->from = 0;
+    bool ended = writer->ended;
+    writer->ended = true;
+    if (!ended)
+        TRY(popc_writer_raw(
+            writer, writer->format == POPC_FORMAT_CRLF ? SLICE("\r\n") : SLICE("\n")));
+    return write_out(writer);
+}
