@@ -1,9 +1,9 @@
 /* The sync verb: finds the account, logs in, runs, and says in one line what was done. */
 #include "bin/verb_sync.h"
 
+#include "bin/client_common.h"
 #include "bin/json.h"
 #include "client/core/remember.h"
-#include "proto/sasl/sasl.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -11,8 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SYNC_TIMEOUT_MS                                                                            \
-    60000           /* without any progress; a server that thinks about a large SEARCH needs some */
 #define EX_BRAKE 20 /* a run that stopped before it removed too much */
 
 struct words {
@@ -40,8 +38,6 @@ static bool read_words(struct words *words, int argc, char **argv)
 /* ---- what is told on the way ---- */
 
 struct teller {
-    const struct words *words;
-    const struct client_account *account;
     bool live; /* a line that is written over, on a terminal */
 };
 
@@ -113,8 +109,8 @@ static void tell(void *arg, const struct sync_event *event)
     free(text);
 }
 
-static void print_json(
-    const struct client_account *account, const struct sync_counts *c, bool dry_run)
+static void print_json(const struct client_account *account, const struct sync_counts *c,
+    const struct client_failure *failure, bool dry_run)
 {
     fputs("{\"account\": ", stdout);
     json_print(slice_of(account->name));
@@ -128,10 +124,15 @@ static void print_json(
         (unsigned long long)c->near_moved, (unsigned long long)c->far_moved);
     printf(", \"near_folders\": %llu, \"far_folders\": %llu, \"failed\": %llu, \"stopped\": %llu, "
            "\"braked\": %llu, "
-           "\"skipped_large\": %llu}\n",
+           "\"skipped_large\": %llu, \"failure\": ",
         (unsigned long long)c->near_folders, (unsigned long long)c->far_folders,
         (unsigned long long)c->failed, (unsigned long long)c->stopped,
         (unsigned long long)c->braked, (unsigned long long)c->skipped_large);
+    if (failure->err)
+        json_print(slice_of(client_why_name(failure->why)));
+    else
+        fputs("null", stdout);
+    puts("}");
 }
 
 static void print_counts(
@@ -150,54 +151,6 @@ static void print_counts(
 
 /* ---- the run ---- */
 
-/* What a script may do next: come again (75), or not before a person has looked. */
-static int exit_code(enum err e)
-{
-    switch (e) {
-    case ERR_AUTH:
-        return EX_NOPERM;
-    case ERR_NOT_FOUND:
-        return EX_NOHOST;
-    case ERR_CLOSED:
-    case ERR_TIMEOUT:
-    case ERR_BUSY:
-        return EX_TEMPFAIL;
-    case ERR_SYNTAX:
-    case ERR_LIMIT:
-        return EX_PROTOCOL;
-    default:
-        return cli_exit_code(e);
-    }
-}
-
-/* Why the run ended, for a person: what happened, the server's or the system's words, what to do. */
-static int failed(const struct client_account *account, enum err e, const struct err_note *note)
-{
-    char *text = safe(note->text);
-    const char *host = account->imap.host;
-    switch (e) {
-    case ERR_AUTH:
-        cli_error(MSG_SYNC_AUTH, text);
-        break;
-    case ERR_NOT_FOUND:
-        cli_error(MSG_SYNC_NO_HOST, host, text);
-        break;
-    case ERR_CLOSED:
-    case ERR_TIMEOUT:
-        cli_error(MSG_SYNC_GONE, host, text);
-        break;
-    case ERR_SYNTAX:
-    case ERR_LIMIT:
-        cli_error(MSG_SYNC_PROTOCOL, host, text);
-        break;
-    default:
-        cli_error_text(text);
-        break;
-    }
-    free(text);
-    return exit_code(e);
-}
-
 static int exit_of(const struct sync_counts *counts)
 {
     if (counts->braked)
@@ -205,100 +158,76 @@ static int exit_of(const struct sync_counts *counts)
     return counts->stopped || counts->failed ? EX_TEMPFAIL : EX_OK;
 }
 
-static int run(const struct cli *cli, const struct words *words,
-    const struct client_account *account, const char *state_folder, struct imapc *imap)
+static int run(const struct cli *cli, const struct words *words, const struct client_use *use,
+    struct imapc *imap)
 {
-    struct err_note note = { "" };
-    struct teller teller = {
-        .words = words, .account = account, .live = isatty(STDERR_FILENO) && !words->quiet
-    };
+    const struct client_account *account = use->account;
+    struct teller teller = { .live = isatty(STDERR_FILENO) && !words->quiet };
     struct sync_options options = { .imap = imap,
         .account = account,
-        .state_folder = state_folder,
+        .state_folder = use->state_folder,
         .dry_run = words->dry_run,
         .yes_delete = words->yes_delete,
         .tell = tell,
         .arg = &teller };
     struct sync_counts counts;
-    enum err e = sync_run(&options, &counts, &note);
+    struct client_failure failure;
+    enum err e = sync_run(&options, &counts, &failure);
     clear_line(&teller);
     if (cli->json)
-        print_json(account, &counts, words->dry_run);
+        print_json(account, &counts, &failure, words->dry_run);
     else if (e == ERR_OK)
         print_counts(account, &counts, words);
-    return e == ERR_OK ? exit_of(&counts) : failed(account, e, &note);
+    return e == ERR_OK ? exit_of(&counts) : client_say_failure(use, &account->imap, &failure);
 }
 
-static enum err log_in(const struct client_account *account, const char *state_folder,
-    struct imapc **out_imap, struct err_note *note)
+static enum err log_in(
+    const struct client_use *use, struct imapc **out_imap, struct client_failure *failure)
 {
-    struct buf secret;
-    bool token = false;
-    buf_init(&secret, 0);
-    enum err e = client_secret(account, &secret, &token, note);
-    if (e == ERR_OK) {
-        struct imapc_options options = { .server = &account->imap,
-            .user = account->user,
-            .ca_file = account->ca_file,
-            .secret = buf_slice(&secret),
-            .token = token,
-            .weakest = client_remembered(state_folder, "imap", &account->imap),
-            .timeout_ms = SYNC_TIMEOUT_MS };
-        e = imapc_open(&options, out_imap, note);
-    }
-    sasl_buf_wipe(&secret);
-    if (e == ERR_OK && imapc_mechanism(*out_imap))
-        e = client_remember(state_folder, "imap", &account->imap, imapc_mechanism(*out_imap), note);
-    return e;
+    const struct client_account *account = use->account;
+    struct imapc_options options = { .account = account,
+        .secret = buf_slice(&use->secret),
+        .token = use->token,
+        .weakest = client_remembered(use->state_folder, "imap", &account->imap),
+        .timeout_ms = CLIENT_TIMEOUT_MS };
+    TRY(imapc_open(&options, out_imap, failure));
+    unsigned mechanism = imapc_mechanism(*out_imap);
+    enum err e = mechanism ? client_remember(use->state_folder, "imap", &account->imap, mechanism,
+                                 &failure->note)
+                           : ERR_OK;
+    return e == ERR_OK ? e : client_failed(failure, CLIENT_WHY_STATE, e);
 }
 
-static int sync_account(
-    const struct cli *cli, const struct words *words, const struct client_account *account)
+static int sync_account(const struct cli *cli, const struct words *words, struct client_use *use)
 {
-    struct err_note note = { "" };
-    char *state_folder = NULL;
+    struct client_failure failure;
     struct imapc *imap = NULL;
+    const struct client_account *account = use->account;
     if (!account->imap.host || !account->maildir) {
         cli_error(account->imap.host ? MSG_SYNC_NO_MAILDIR : MSG_SYNC_NO_IMAP, account->name);
         return EX_CONFIG;
     }
-    enum err e = client_state_folder(account->name, &state_folder, &note);
-    if (e == ERR_OK)
-        e = log_in(account, state_folder, &imap, &note);
-    int code =
-        e == ERR_OK ? run(cli, words, account, state_folder, imap) : failed(account, e, &note);
+    int code = client_use_secret(use);
+    if (code)
+        return code;
+    enum err e = log_in(use, &imap, &failure);
+    code = e == ERR_OK ? run(cli, words, use, imap)
+                       : client_say_failure(use, &account->imap, &failure);
     imapc_close(imap);
-    free(state_folder);
     return code;
 }
 
 int verb_sync(const struct cli *cli, int argc, char **argv)
 {
     struct words words = { 0 };
-    struct err_note note = { "" };
-    struct client_accounts accounts = { 0 };
+    struct client_use use;
     if (!read_words(&words, argc, argv)) {
         fprintf(stderr, "%s\n", tr(MSG_SYNC_USAGE));
         return EX_USAGE;
     }
-    char *path = client_accounts_path();
-    if (!path) {
-        cli_error(MSG_SYNC_NO_HOME);
-        return EX_CONFIG;
-    }
-    enum err e = client_accounts_read(path, &accounts, &note);
-    const struct client_account *account =
-        e == ERR_OK ? client_accounts_find(&accounts, words.account) : NULL;
-    int code = EX_CONFIG;
-    if (e == ERR_NOT_FOUND)
-        cli_error(MSG_SYNC_NO_ACCOUNTS, path);
-    else if (e != ERR_OK)
-        cli_error_text(note.text);
-    else if (!account)
-        cli_error(MSG_SYNC_UNKNOWN_ACCOUNT, words.account ? words.account : "", path);
-    else
-        code = sync_account(cli, &words, account);
-    client_accounts_done(&accounts);
-    free(path);
+    int code = client_use_begin(&use, words.account);
+    if (!code)
+        code = sync_account(cli, &words, &use);
+    client_use_done(&use);
     return code;
 }

@@ -77,13 +77,8 @@ static enum err check_roots(struct sync_run *run)
     if (known == 0 || run->options->yes_delete)
         return ERR_OK;
     if (near == 0)
-        return err_noted(run->note, ERR_DENIED,
-            "%s holds none of the folders that were there: nothing was done",
-            run->options->account->maildir);
-    if (far == 0)
-        return err_noted(run->note, ERR_DENIED,
-            "the server lists none of the folders that were there: nothing was done");
-    return ERR_OK;
+        return client_failed(run->failure, CLIENT_WHY_HERE_GONE, ERR_DENIED);
+    return far ? ERR_OK : client_failed(run->failure, CLIENT_WHY_THERE_GONE, ERR_DENIED);
 }
 
 /* ---- files and folders of our own ---- */
@@ -223,23 +218,45 @@ static enum err steps(struct sync_run *run)
     return pass(run);
 }
 
-enum err sync_run(
-    const struct sync_options *options, struct sync_counts *out_counts, struct err_note *note)
+/* What failed: some steps say so themselves; a broken connection knows why; the rest is the disk. */
+static enum err failed(struct sync_run *run, enum err e, bool opened)
 {
-    struct err_note own = { "" };
+    struct imapc *imap = run->options->imap;
+    bool disk = e == ERR_NO_SPACE || e == ERR_IO;
+    if (run->failure->why != CLIENT_WHY_NONE)
+        return e;
+    if (!opened && e == ERR_BUSY)
+        return client_failed(run->failure, CLIENT_WHY_RUNNING, e);
+    if (!opened && e == ERR_CORRUPT)
+        return client_failed(run->failure, CLIENT_WHY_STATE, e);
+    if (opened && imapc_is_broken(imap) && !disk)
+        return imapc_failed(imap, run->failure);
+    if (opened && !disk && imapc_words(imap)[0])
+        return client_failed_said(run->failure, CLIENT_WHY_REFUSED, e, slice_of(imapc_words(imap)));
+    if (!run->failure->note.text[0])
+        (void)err_noted(&run->failure->note, e, "%s", err_name(e));
+    return client_failed(run->failure, CLIENT_WHY_DISK, e);
+}
+
+enum err sync_run(const struct sync_options *options, struct sync_counts *out_counts,
+    struct client_failure *failure)
+{
+    *failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
+    *out_counts = (struct sync_counts){ 0 };
     struct sync_run run = { .options = options,
         .root_fd = -1,
         .undo_fd = -1,
         .counts = out_counts,
-        .note = note ? note : &own };
-    run.note->text[0] = '\0';
-    *out_counts = (struct sync_counts){ 0 };
+        .failure = failure,
+        .note = &failure->note };
     enum err e = open_all(&run);
-    if (e == ERR_OK)
+    bool opened = e == ERR_OK;
+    if (opened)
         e = steps(&run);
-    if (e != ERR_OK && !run.note->text[0])
-        (void)err_noted(run.note, e, "%s",
-            imapc_words(options->imap)[0] ? imapc_words(options->imap) : err_name(e));
+    if (e != ERR_OK)
+        e = failed(&run, e, opened);
+    else
+        failure->note.text[0] = '\0'; /* of a folder that was left alone */
     release(&run);
     return e;
 }

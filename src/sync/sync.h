@@ -61,8 +61,8 @@ struct sync_counts {
     uint64_t skipped_large;
 };
 
-/* ERR_OK also when folders were stopped or braked (counts say so). Else the connection, the disk or the state failed; note says how. */
-enum err MUST_USE sync_run(
-    const struct sync_options *options, struct sync_counts *out_counts, struct err_note *note);
+/* ERR_OK also when folders were stopped or braked (counts say so). Else the connection, the disk or the state failed, and failure says how. */
+enum err MUST_USE sync_run(const struct sync_options *options, struct sync_counts *out_counts,
+    struct client_failure *failure);
 
 #endif

@@ -288,9 +288,7 @@ static enum err list_done(struct imapc_task *task, const struct imap_reply *repl
 {
     struct sync_run *run = task->owner;
     enum err e = imapc_reply_err(reply);
-    return e == ERR_OK ? ERR_OK
-                       : err_noted(run->note, e, "the server does not list its folders: %.*s",
-                             SLICE_FMT(reply->text));
+    return e == ERR_OK ? e : client_failed_said(run->failure, CLIENT_WHY_REFUSED, e, reply->text);
 }
 
 enum err sync_list_far(struct sync_run *run)

@@ -71,7 +71,8 @@ struct sync_run {
     bool made_below;    /* a folder in a folder was made there */
     const struct sync_folder *selected;
     struct sync_counts *counts;
-    struct err_note *note;
+    struct client_failure *failure;
+    struct err_note *note; /* of failure */
 };
 
 void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct sync_folder *folder,

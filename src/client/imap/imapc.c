@@ -50,6 +50,13 @@ size_t imapc_waiting(const struct imapc *imap)
     return imap->waiting;
 }
 
+enum err imapc_failed(const struct imapc *imap, struct client_failure *failure)
+{
+    if (imap->said_bye)
+        return client_failed_said(failure, CLIENT_WHY_CLOSED, imap->broken, slice_of(imap->words));
+    return client_failed_dial(failure, imap->broken);
+}
+
 bool imapc_is_broken(const struct imapc *imap)
 {
     return imap->broken != ERR_OK;
@@ -227,7 +234,8 @@ enum err imapc_read(struct imapc *imap, struct imapc_task *task, struct imap_rep
         imapc_take_caps(imap, out_reply->code_values);
     if (out_reply->status != IMAP_STATUS_NONE && out_reply->status != IMAP_STATUS_OK)
         imapc_heard(imap, out_reply);
-    if (out_reply->status == IMAP_STATUS_BYE)
+    imap->said_bye = out_reply->status == IMAP_STATUS_BYE;
+    if (imap->said_bye)
         e = ERR_CLOSED;
     return e == ERR_OK ? ERR_OK : imapc_break(imap, e);
 }

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "client/core/account.h"
+#include "client/core/connect.h"
 #include "proto/imap/imap_reply.h"
 
 struct imapc;
@@ -34,20 +34,18 @@ enum imapc_cap {
 };
 
 struct imapc_options {
-    const struct client_server *server; /* borrowed, as all here */
-    const char *user;
-    const char *ca_file; /* NULL: the system's roots */
+    const struct client_account
+        *account; /* borrowed, as all here: its imap server, user, ca_file */
     struct slice secret;
     bool token;       /* the secret is an OAuth2 access token */
     unsigned weakest; /* enum client_mechanism: no weaker login than this */
     int timeout_ms;   /* without any progress */
 };
 
-/* Connects, starts TLS, logs in, asks for capabilities; CONDSTORE or QRESYNC are enabled with the first command that follows. note says in words what went wrong and what the server
- * said. ERR_NOT_FOUND: no such host; ERR_CLOSED, ERR_TIMEOUT: not reached; ERR_DENIED: TLS or the server is not to be trusted; ERR_AUTH: the
- * login was refused; ERR_BUSY: refused for now. */
+/* Connects, starts TLS, logs in, asks for capabilities; CONDSTORE or QRESYNC are enabled with the first command that follows. On an error failure
+ * says why, in kinds that have sentences. */
 enum err MUST_USE imapc_open(
-    const struct imapc_options *options, struct imapc **out_imap, struct err_note *note);
+    const struct imapc_options *options, struct imapc **out_imap, struct client_failure *failure);
 /* Says LOGOUT when the connection still works; waits for nothing. */
 void imapc_close(struct imapc *imap);
 
@@ -83,6 +81,8 @@ void imapc_queuef(struct imapc *imap, struct imapc_task *task, const char *forma
 enum err MUST_USE imapc_run(struct imapc *imap, struct imapc_task *task);
 /* After an error of imapc_run, imapc_command or imapc_append: whether the connection is lost, or only the command was refused. */
 bool imapc_is_broken(const struct imapc *imap);
+/* Why it is lost. Returns the error. */
+enum err imapc_failed(const struct imapc *imap, struct client_failure *failure);
 /* How many commands wait for their answer. */
 size_t imapc_waiting(const struct imapc *imap);
 

@@ -12,6 +12,8 @@ struct imapc {
     bool caps_known;
     bool qresync;
     bool preauth;
+    bool refused; /* the last login, by the server; else it was us who did not believe it */
+    bool said_bye;
     unsigned mechanism;
     enum err broken; /* nothing can be sent or received any more */
     char words[256];

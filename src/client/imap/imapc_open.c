@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
-#include "client/core/login.h"
+#include "client/core/connect.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -65,43 +65,53 @@ static enum err need_caps(struct imapc *imap)
     return imap->caps_known ? ERR_OK : imapc_break(imap, ERR_SYNTAX);
 }
 
+/* ---- failing ---- */
+
+/* The connection broke, or what came is no IMAP; with the server's last words. */
+static enum err lost(struct imapc *imap, struct client_failure *failure)
+{
+    if (imap->said_bye)
+        return client_failed_said(failure, CLIENT_WHY_SYS_TEMP, ERR_BUSY, slice_of(imap->words));
+    (void)client_failed_dial(failure, imap->broken);
+    return client_failed_said(failure, failure->why, imap->broken, slice_of(imap->words));
+}
+
+static enum err refused(
+    struct imapc *imap, struct client_failure *failure, enum client_why why, enum err e)
+{
+    if (imap->broken != ERR_OK)
+        return lost(imap, failure);
+    return client_failed_said(failure, why, e, slice_of(imap->words));
+}
+
 /* ---- greeting and TLS ---- */
 
-static enum err greeting(
-    struct imapc *imap, const struct client_server *server, struct err_note *note)
+static enum err greeting(struct imapc *imap, struct client_failure *failure)
 {
     struct imap_reply reply;
-    enum err e = imapc_read(imap, NULL, &reply);
-    if (e == ERR_CLOSED && imap->words[0])
-        return err_noted(note, ERR_BUSY, "%s refuses: %s", server->host, imap->words);
-    if (e != ERR_OK)
-        return err_noted(
-            note, e, "%s does not greet as an IMAP server does: %s", server->host, err_name(e));
-    if (!slice_eq(reply.tag, SLICE("*")) ||
-        (reply.status != IMAP_STATUS_OK && reply.status != IMAP_STATUS_PREAUTH))
-        return err_noted(
-            note, ERR_SYNTAX, "%s does not greet as an IMAP server does", server->host);
+    if (imapc_read(imap, NULL, &reply) != ERR_OK)
+        return lost(imap, failure);
+    bool greets = slice_eq(reply.tag, SLICE("*")) &&
+                  (reply.status == IMAP_STATUS_OK || reply.status == IMAP_STATUS_PREAUTH);
+    if (!greets)
+        return client_failed(failure, CLIENT_WHY_NONSENSE, ERR_SYNTAX);
     imap->preauth = reply.status == IMAP_STATUS_PREAUTH;
     /* Logged in before TLS, TLS could not begin any more: somebody else may have said so (NO STARTTLS §5). */
     if (imap->preauth && !dial_is_private(imap->dial))
-        return err_noted(note, ERR_DENIED,
-            "%s says that it knows you already, before TLS: nothing was sent", server->host);
+        return client_failed(failure, CLIENT_WHY_INJECTED, ERR_DENIED);
     return ERR_OK;
 }
 
-static enum err start_tls(
-    struct imapc *imap, const struct client_server *server, struct err_note *note)
+static enum err start_tls(struct imapc *imap, struct client_failure *failure)
 {
     if (imap->preauth)
-        return err_noted(note, ERR_DENIED,
-            "%s says that it knows you already, before TLS: nothing was sent", server->host);
+        return client_failed(failure, CLIENT_WHY_INJECTED, ERR_DENIED);
     enum err e = imapc_command(imap, SLICE("STARTTLS"));
     if (e != ERR_OK)
-        return err_noted(note, ERR_DENIED, "%s does not start TLS (%s): nothing was sent",
-            server->host, imap->words[0] ? imap->words : err_name(e));
+        return refused(imap, failure, CLIENT_WHY_NO_STARTTLS, ERR_DENIED);
     dial_consume(imap->dial, imap->consume);
     imap->consume = 0;
-    TRY(dial_starttls(imap->dial, DIAL_TLS, note));
+    TRY(client_starttls(imap->dial, failure));
     imap->caps = imap->mechanisms = 0;
     imap->caps_known = false;
     imap->words[0] = '\0';
@@ -153,14 +163,16 @@ static enum err authenticate(struct imapc *imap, struct client_login *login)
         buf_adds(&imap->out, "\r\n");
         e = imapc_flush(imap);
     }
-    enum err refused = ERR_OK;
+    enum err gave_up = ERR_OK;
+    imap->refused = false;
     while (e == ERR_OK) {
         struct imap_reply reply;
         e = imapc_read(imap, NULL, &reply);
         if (e != ERR_OK || slice_eq(reply.tag, SLICE("*")))
             continue;
         if (!slice_eq(reply.tag, SLICE("+"))) {
-            e = reply.status == IMAP_STATUS_OK ? refused : imapc_reply_err(&reply);
+            e = reply.status == IMAP_STATUS_OK ? gave_up : imapc_reply_err(&reply);
+            imap->refused = reply.status != IMAP_STATUS_OK && gave_up == ERR_OK;
             if (e == ERR_DENIED || e == ERR_SYNTAX)
                 e = ERR_AUTH;
             break;
@@ -170,10 +182,10 @@ static enum err authenticate(struct imapc *imap, struct client_login *login)
             base64_encode(&imap->out, buf_slice(&initial));
             buf_adds(&imap->out, "\r\n");
             e = imapc_flush(imap);
-        } else if (refused != ERR_OK) {
-            e = refused;
+        } else if (gave_up != ERR_OK) {
+            e = gave_up;
         } else {
-            refused = answer(imap, login, reply.text);
+            gave_up = answer(imap, login, reply.text);
         }
     }
     sasl_buf_wipe(&initial);
@@ -186,7 +198,7 @@ static enum err login_command(struct imapc *imap, const struct imapc_options *op
     struct buf text;
     buf_init(&text, 0);
     buf_adds(&text, "LOGIN ");
-    enum err e = imapc_add_string(&text, slice_of(options->user));
+    enum err e = imapc_add_string(&text, slice_of(options->account->user));
     buf_addc(&text, ' ');
     if (e == ERR_OK)
         e = imapc_add_string(&text, options->secret);
@@ -196,47 +208,52 @@ static enum err login_command(struct imapc *imap, const struct imapc_options *op
     return e == ERR_DENIED || e == ERR_SYNTAX ? ERR_AUTH : e;
 }
 
-static enum err login(
-    struct imapc *imap, const struct imapc_options *options, struct err_note *note)
+/* The strongest mechanism; then, where SCRAM is refused and PLAIN would do, PLAIN (client_login_again). */
+static enum err login_sasl(
+    struct imapc *imap, struct client_login_state *state, struct client_failure *failure)
 {
-    struct buf binding;
-    buf_init(&binding, 0);
-    bool binds = dial_channel_binding(imap->dial, SLICE("tls-exporter"), &binding) == ERR_OK;
-    struct client_login_options wanted = {
-        .user = options->user,
-        .secret = options->secret,
-        .token = options->token,
-        .offered = imap->mechanisms,
-        .weakest = options->weakest,
-        .secure = dial_is_private(imap->dial),
-        .binding_kind = binds ? SLICE("tls-exporter") : SLICE_EMPTY,
-        .binding = buf_slice(&binding),
-        .host = options->server->host,
-        .port = options->server->port,
-    };
-    struct client_login state;
-    enum err e = client_login_begin(&state, &wanted, note);
-    if (e == ERR_OK) {
-        e = authenticate(imap, &state);
-        imap->mechanism = state.mechanism;
-        client_login_done(&state);
-    } else if (e == ERR_NOT_FOUND && !options->token && wanted.secure && !options->weakest &&
-               !(imap->caps & IMAPC_LOGINDISABLED)) {
+    enum err e;
+    bool again;
+    do {
+        struct client_login login;
+        e = client_login_begin(&login, &state->options, &failure->note);
+        if (e != ERR_OK)
+            return client_failed(
+                failure, e == ERR_DENIED ? CLIENT_WHY_WEAKER : CLIENT_WHY_NO_MECHANISM, e);
+        e = authenticate(imap, &login);
+        imap->mechanism = login.mechanism;
+        again = e == ERR_AUTH && imap->refused && imap->broken == ERR_OK &&
+                client_login_again(state, &login);
+        client_login_done(&login);
+    } while (again);
+    if (e == ERR_OK)
+        return ERR_OK;
+    enum client_why why = CLIENT_WHY_REFUSED;
+    if (e == ERR_AUTH)
+        why = imap->refused ? CLIENT_WHY_PASSWORD : CLIENT_WHY_NOT_SERVER;
+    return refused(imap, failure, why, e);
+}
+
+static enum err login(
+    struct imapc *imap, const struct imapc_options *options, struct client_failure *failure)
+{
+    struct client_login_state state;
+    client_login_prepare(&state, imap->dial, options->account, &options->account->imap,
+        options->secret, options->token, imap->mechanisms, options->weakest);
+    bool by_command = !options->token && !options->weakest && state.options.secure &&
+                      imap->mechanisms == 0 && !(imap->caps & IMAPC_LOGINDISABLED);
+    enum err e;
+    if (by_command) {
         e = login_command(imap, options);
         imap->mechanism = CLIENT_MECH_PLAIN;
+        if (e != ERR_OK)
+            e = refused(
+                imap, failure, e == ERR_SYNTAX ? CLIENT_WHY_SECRET : CLIENT_WHY_PASSWORD, e);
     } else {
-        buf_done(&binding);
-        return e;
+        e = login_sasl(imap, &state, failure);
     }
-    buf_done(&binding);
-    if (e == ERR_AUTH)
-        return err_noted(note, e, "%s refuses the login of %s: %s", options->server->host,
-            options->user,
-            imap->words[0] ? imap->words : "the server could not prove that it knows the password");
-    if (e != ERR_OK)
-        return err_noted(note, e, "the login at %s failed: %s", options->server->host,
-            imap->words[0] ? imap->words : err_name(e));
-    return ERR_OK;
+    client_login_prepared_done(&state);
+    return e;
 }
 
 /* ---- after the login ---- */
@@ -267,32 +284,25 @@ static enum err settle(struct imapc *imap)
 }
 
 static enum err converse(
-    struct imapc *imap, const struct imapc_options *options, struct err_note *note)
+    struct imapc *imap, const struct imapc_options *options, struct client_failure *failure)
 {
-    TRY(greeting(imap, options->server, note));
-    if (options->server->security == CLIENT_STARTTLS)
-        TRY(start_tls(imap, options->server, note));
-    if (!dial_is_private(imap->dial))
-        return err_noted(
-            note, ERR_DENIED, "%s has no TLS: nothing was sent", options->server->host);
-    enum err e = need_caps(imap);
-    if (e == ERR_OK && !imap->preauth) {
+    TRY(greeting(imap, failure));
+    if (options->account->imap.security == CLIENT_STARTTLS)
+        TRY(start_tls(imap, failure));
+    if (need_caps(imap) != ERR_OK)
+        return refused(imap, failure, CLIENT_WHY_NONSENSE, ERR_SYNTAX);
+    if (!imap->preauth) {
         imap->caps_known =
             false; /* there may be more of them after the login; most servers say so with their OK */
-        TRY(login(imap, options, note));
+        TRY(login(imap, options, failure));
     }
-    if (e == ERR_OK)
-        e = settle(imap);
-    if (e != ERR_OK)
-        return err_noted(note, e, "%s hung up after the login: %s", options->server->host,
-            imap->words[0] ? imap->words : err_name(e));
-    return ERR_OK;
+    return settle(imap) == ERR_OK ? ERR_OK
+                                  : refused(imap, failure, CLIENT_WHY_NONSENSE, ERR_SYNTAX);
 }
 
 enum err imapc_open(
-    const struct imapc_options *options, struct imapc **out_imap, struct err_note *note)
+    const struct imapc_options *options, struct imapc **out_imap, struct client_failure *failure)
 {
-    const struct client_server *server = options->server;
     struct imapc *imap = mem_zalloc(1, sizeof *imap);
     imap->timeout_ms = options->timeout_ms;
     imap->progress_ms = clock_mono_ms();
@@ -300,11 +310,11 @@ enum err imapc_open(
     buf_init(&imap->head, 0);
     arena_init(&imap->arena, IMAPC_ARENA_BYTES_MAX);
     imap_reply_framer_init(&imap->framer);
-    enum dial_tls tls = server->security == CLIENT_TLS ? DIAL_TLS : DIAL_PLAIN;
-    enum err e = dial_open(
-        server->host, server->port, tls, options->ca_file, options->timeout_ms, &imap->dial, note);
+    *failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
+    enum err e = client_connect(
+        options->account, &options->account->imap, options->timeout_ms, &imap->dial, failure);
     if (e == ERR_OK)
-        e = converse(imap, options, note);
+        e = converse(imap, options, failure);
     if (e != ERR_OK) {
         imapc_break(imap, e);
         imapc_close(imap);
