@@ -247,6 +247,25 @@ static void older_files_are_read_and_upgraded(void **state)
     assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
 }
 
+/* One number from the file, as it lies there. */
+static int64_t number_of(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    char uri[160];
+    (void)snprintf(uri, sizeof uri, "file:%s?immutable=1", database_path());
+    assert_int_equal(
+        sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return number;
+}
+
+#define INDEXES "SELECT count(*) FROM sqlite_master WHERE name='summary_utf8'"
+
 /* A page of summaries that is damaged harms its own rows, and neither the upgrade nor what is read beside it. */
 static void a_damaged_summary_keeps_nobody_out(void **state)
 {
@@ -281,7 +300,9 @@ static void a_damaged_summary_keeps_nobody_out(void **state)
     free(list);
     append("INBOX", message(10), 0);
     close_all();
+    assert_int_equal(number_of(INDEXES), 0);
     assert_true(findings_of(true) > 0);
+    assert_int_equal(number_of(INDEXES), 1); /* what the upgrade left out */
     open_all();
 }
 

@@ -52,7 +52,7 @@ static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OL
     "CREATE TABLE download(email INTEGER NOT NULL, device INTEGER NOT NULL, taken INTEGER NOT NULL,"
     " hidden INTEGER NOT NULL, PRIMARY KEY(email, device)) WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;",
-    "CREATE INDEX summary_utf8 ON summary(email) WHERE " SUMMARY_MAY_NEED_UTF8 ";",
+    "CREATE INDEX IF NOT EXISTS summary_utf8 ON summary(email) WHERE " SUMMARY_MAY_NEED_UTF8 ";",
 };
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -241,6 +241,15 @@ static int add_account(sqlite3 *db, struct slice id)
 static bool is_index(const char *statement)
 {
     return slice_starts(slice_of(statement), SLICE("CREATE INDEX"));
+}
+
+enum err sql_missing_indexes(sqlite3 *db)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < sizeof upgrades / sizeof upgrades[0] && rc == SQLITE_OK; i++)
+        if (is_index(upgrades[i])) /* each says IF NOT EXISTS */
+            rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
+    return sql_err(db, rc);
 }
 
 static int upgrade(sqlite3 *db, int version, bool indexes)

@@ -124,6 +124,8 @@ struct account;
 
 /* Creates the tables of account id in an empty database, in one transaction. */
 enum err MUST_USE sql_schema(sqlite3 *db, struct slice id);
+/* Makes the indexes that an upgrade left out because it met a damaged page. Inside a transaction of the caller's. */
+enum err MUST_USE sql_missing_indexes(sqlite3 *db);
 /* Brings the tables of an older version to today's, in one transaction. */
 enum err MUST_USE sql_upgrade(sqlite3 *db, int version);
 /* The kind of error that rc stands for. */
