@@ -142,7 +142,8 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
     for (;;) {
         bool row;
         enum err e = sql_step(account, statement, &row);
-        for (; e == ERR_CORRUPT && at < all->count; at++) /* nobody can tell of the rest; it is looked at when it is sent */
+        for (; e == ERR_CORRUPT && at < all->count;
+             at++) /* nobody can tell of the rest; it is looked at when it is sent */
             all->at[at].may_need_utf8 = true;
         if (e != ERR_OK || !row)
             return e == ERR_CORRUPT ? ERR_OK : e;
@@ -160,6 +161,32 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
     }
 }
 
+/* What other servers called them, for whoever asks. In the order of emails, as all is. */
+static enum err add_uidls(
+    struct account *account, const struct store_download_view *view, struct downloads *all)
+{
+    sqlite3_stmt *statement;
+    size_t at = 0;
+    if (!view->uidls || account->schema_version < STORE_SCHEMA_UIDLS)
+        return ERR_OK;
+    TRY(sql_get(account, SQL_UIDLS, &statement));
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        int64_t email = sqlite3_column_int64(statement, 0);
+        while (at < all->count && all->at[at].entry.email < email)
+            at++;
+        if (at == all->count || all->at[at].entry.email != email)
+            continue;
+        struct slice uidl = sql_text(statement, 1);
+        all->at[at].uidl_at = (uint32_t)buf_len(view->uidls);
+        all->at[at].uidl_len = (uint32_t)uidl.len;
+        buf_add(view->uidls, uidl);
+    }
+}
+
 static enum err downloads(struct account *account, const struct store_download_view *view,
     struct downloads *all, bool *out_damaged)
 {
@@ -170,7 +197,8 @@ static enum err downloads(struct account *account, const struct store_download_v
         memmove(all->at, all->at + older, view->newest * sizeof *all->at);
         all->count = view->newest;
     }
-    return mark_utf8(account, all);
+    TRY(mark_utf8(account, all));
+    return add_uidls(account, view, all);
 }
 
 static enum err give(
@@ -281,7 +309,8 @@ struct of_mailbox {
     size_t removed_count;
 };
 
-static enum err mark(struct store_tx *tx, enum sql sql, int64_t email, int64_t device, int64_t now_s)
+static enum err mark(
+    struct store_tx *tx, enum sql sql, int64_t email, int64_t device, int64_t now_s)
 {
     sqlite3_stmt *statement;
     TRY(sql_get(tx->account, sql, &statement));

@@ -83,6 +83,11 @@ enum sql {
     SQL_DOWNLOAD_TAKEN,
     SQL_DOWNLOAD_HIDE,
     SQL_DOWNLOAD_DELETE,
+    SQL_UIDLS,
+    SQL_UIDLS_ANY,
+    SQL_UIDL_OF,
+    SQL_UIDL_INSERT,
+    SQL_UIDL_DELETE,
     SQL_BODY_INSERT,
     SQL_BODY_DELETE,
     SQL_BODY,
@@ -113,12 +118,13 @@ enum sql {
 };
 
 /* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. 5: whether the owner was warned of the quota.
- * 6: an index of messages with UTF-8 in their headers. Older ones than the oldest are not read. */
-#define STORE_SCHEMA_VERSION        6
+ * 6: an index of messages with UTF-8 in their headers. 7: UIDLs that another server gave. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        7
 #define STORE_SCHEMA_VERSION_OLDEST 2
 #define STORE_SCHEMA_FILTERS        3 /* the first that has them */
 #define STORE_SCHEMA_DOWNLOADS      4
 #define STORE_SCHEMA_WARNED         5
+#define STORE_SCHEMA_UIDLS          7
 
 struct account;
 

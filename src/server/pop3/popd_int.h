@@ -21,6 +21,7 @@ struct popd_message {
     bool seen;    /* by RETR */
     bool may_need_utf8;       /* as store_download */
     uint64_t surrogate_bytes;
+    uint32_t uidl_at, uidl_len; /* in the session's uidls; len 0: its guid */
 };
 
 enum popd_state {
@@ -45,6 +46,7 @@ struct popd_session {
     struct pop_policy policy; /* as it was at the login */
     struct popd_message *messages; /* owned */
     size_t message_count;
+    struct buf uidls; /* what other servers called messages before they were brought here */
     uint64_t bytes_sent;
     size_t retrieved, expunged;
     unsigned bad_commands;

@@ -6,11 +6,12 @@
 
 #include <stdlib.h>
 
-static enum err take_snapshot(struct popd_session *s, const struct maildrop *drop)
+static enum err take_snapshot(struct popd_session *s, struct maildrop *drop)
 {
     struct store_download *list;
     size_t count;
     bool damaged;
+    drop->view.uidls = &s->uidls;
     TRY(account_downloads(s->account, &drop->view, &list, &count, &damaged));
     if (damaged)
         log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
@@ -20,7 +21,9 @@ static enum err take_snapshot(struct popd_session *s, const struct maildrop *dro
         s->messages[i] = (struct popd_message){ .entry = list[i].entry,
             .mailbox = list[i].mailbox,
             .may_need_utf8 = list[i].may_need_utf8,
-            .surrogate_bytes = list[i].surrogate_bytes };
+            .surrogate_bytes = list[i].surrogate_bytes,
+            .uidl_at = list[i].uidl_at,
+            .uidl_len = list[i].uidl_len };
     s->message_count = count;
     free(list);
     return ERR_OK;
@@ -73,7 +76,9 @@ static void line(struct popd_session *s, const struct popd_message *m, bool uidl
     struct buf *out = conn_out(s->conn);
     buf_addu(out, (uint64_t)(m - s->messages) + 1);
     buf_addc(out, ' ');
-    if (uidl)
+    if (uidl && m->uidl_len)
+        buf_add(out, slice_sub(buf_slice(&s->uidls), m->uidl_at, m->uidl_len));
+    else if (uidl)
         hex_encode(out, slice_from(m->entry.guid, sizeof m->entry.guid));
     else
         buf_addu(out, popd_size(s, m));
@@ -147,6 +152,5 @@ enum err popd_cmd_quit(struct popd_session *s)
         return popd_ok(s, POPD_GOODBYE);
     log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
         LOG_S(slice_of(s->user.address)), err_name(e));
-    return popd_err(
-        s, "[SYS/TEMP]", POPD_QUIT_FAILED);
+    return popd_err(s, "[SYS/TEMP]", POPD_QUIT_FAILED);
 }
