@@ -10,6 +10,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -18,6 +19,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
 };

@@ -16,6 +16,7 @@ enum message_id {
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     MSG_COUNT
 };

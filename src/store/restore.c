@@ -236,6 +236,9 @@ static enum err file_batch(struct restoring *r, int64_t mailbox, const struct ba
         TRY(place_set(r, batch->items[i].guid,
             (struct place){ .mailbox = mailbox, .uid = filed.uid_first + (uint32_t)i }));
     r->result->added += batch->count;
+    for (size_t i = 0; i < batch->count; i++)
+        r->result->uidls += batch->items[i].uidl.len > 0;
+    r->result->uidls -= filed.uidls_refused;
     r->result->uidls_lost += filed.uidls_refused;
     return ERR_OK;
 }

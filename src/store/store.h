@@ -519,6 +519,7 @@ struct store_restore_args {
 struct store_restore_result {
     uint64_t added, there; /* messages that came back; that had not gone */
     uint64_t damaged;      /* that cannot be read in the copy */
+    uint64_t uidls;        /* came back with the name that another server gave them */
     uint64_t uidls_lost;   /* came back, but what the copy calls them by POP3 is the name of another message here */
 };
 /* Adds what the copy has and the account has not (by guid), with flags and dates, to mailboxes of the same names; makes the account and mailboxes that are

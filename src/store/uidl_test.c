@@ -168,6 +168,7 @@ static void a_copy_gives_all_back_at_once(void **state)
     open_all_but_account();
     struct store_restore_result result = restore_from_a1();
     assert_int_equal(result.added, 5);
+    assert_int_equal(result.uidls, 3);
     assert_int_equal(result.uidls_lost, 1);
     assert_ok(store_account(store, SLICE("b1"), false, &account));
     assert_uidls("INBOX", NULL, "B C - -"); /* device 1 is not to see the first */
@@ -184,6 +185,7 @@ static void a_copy_gives_all_back_at_once(void **state)
     result = restore_from_a1();
     assert_int_equal(store_stats(store).commits, commits + 1);
     assert_int_equal(result.added, 5);
+    assert_int_equal(result.uidls, 2);
     assert_int_equal(result.uidls_lost, 2);
     assert_uidls("INBOX", NULL, "C B - - -");
     result = restore_from_a1();

@@ -173,8 +173,10 @@ static enum err add_to_account(
 {
     struct store_restore_result result;
     enum err e = store_restore(server->store, id, args, &result);
-    buf_addf(out, "added %llu\nthere %llu\ndamaged %llu\n", (unsigned long long)result.added,
-        (unsigned long long)result.there, (unsigned long long)result.damaged);
+    buf_addf(out, "added %llu\nthere %llu\ndamaged %llu\nuidls %llu\nuidls-lost %llu\n",
+        (unsigned long long)result.added, (unsigned long long)result.there,
+        (unsigned long long)result.damaged, (unsigned long long)result.uidls,
+        (unsigned long long)result.uidls_lost);
     return e;
 }
 
