@@ -186,7 +186,9 @@ def test_the_same_twice_there_is_twice_here(server, tmp_path):
     root = maildir(str(tmp_path / "mail"))
     for end in "ab":
         put(root, f"cur/1500000001.{end}:2,", b"Subject: same\n\n")
-    assert "2 messages came in" in said(bring(server, user, root))
+    show_all(server, user)
+    assert "2 messages came in" in said(bring(server, user, root, "--uidl", "courier"))
+    assert uidls(server, user) == ["1500000001.a", "1500000001.b"]
     assert "0 messages came in, 2 were there" in said(bring(server, user, root))
 
 
