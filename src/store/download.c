@@ -223,11 +223,27 @@ enum err account_downloads(struct account *account, const struct store_download_
     return give(e, &all, out_list, out_count);
 }
 
+/* Mostly nothing is due, and no list is made to find that out. */
+static enum err any_due(struct account *account, int64_t device, int64_t before_s, bool *out_any)
+{
+    sqlite3_stmt *statement;
+    int64_t any = 0;
+    TRY(sql_get(account, SQL_DOWNLOADS_DUE_ANY, &statement));
+    (void)sqlite3_bind_int64(statement, 1, device);
+    (void)sqlite3_bind_int64(statement, 2, before_s);
+    TRY(sql_number(account, statement, &any, NULL));
+    *out_any = any != 0;
+    return ERR_OK;
+}
+
 static enum err downloads_due(struct account *account, const struct store_download_view *view,
     int64_t before_s, struct downloads *all)
 {
-    bool damaged;
+    bool damaged, any;
     sqlite3_stmt *statement;
+    TRY(any_due(account, view->device, before_s, &any));
+    if (!any)
+        return ERR_OK;
     TRY(read_all(account, view, all, &damaged));
     TRY(take_hidden_out(account, view, all)); /* also what was hidden from all */
     TRY(sql_get(account, SQL_DOWNLOADS_DUE, &statement));
@@ -250,6 +266,27 @@ enum err account_downloads_due(struct account *account, const struct store_downl
                      : downloads_due(account, &whatever, before_s, &all);
     pthread_mutex_unlock(&account->lock);
     return give(e, &all, out_list, out_count);
+}
+
+static enum err first_taken(struct account *account, int64_t device, int64_t *out_s)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, SQL_DOWNLOADS_FIRST, &statement));
+    (void)sqlite3_bind_int64(statement, 1, device);
+    return sql_number(account, statement, out_s, NULL);
+}
+
+enum err account_first_taken(struct account *account, int64_t device, int64_t *out_s)
+{
+    int64_t first_s = INT64_MAX;
+    pthread_mutex_lock(&account->lock);
+    enum err e = account->schema_version < STORE_SCHEMA_DOWNLOADS
+                     ? ERR_OK
+                     : first_taken(account, device, &first_s);
+    pthread_mutex_unlock(&account->lock);
+    if (e == ERR_OK)
+        *out_s = first_s;
+    return e;
 }
 
 /* ---- what has been taken ---- */

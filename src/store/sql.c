@@ -171,6 +171,11 @@ static const char *const text[SQL_COUNT] = {
     [SQL_DOWNLOADS_DUE] =
         "SELECT email FROM download WHERE device=?1 AND taken BETWEEN 1 AND ?2 AND NOT hidden"
         " ORDER BY email",
+    [SQL_DOWNLOADS_DUE_ANY] = "SELECT EXISTS(SELECT 1 FROM download WHERE device=?1"
+                              " AND taken BETWEEN 1 AND ?2 AND NOT hidden)",
+    [SQL_DOWNLOADS_FIRST] =
+        "SELECT min(taken) FROM download d WHERE device=?1 AND taken>0 AND NOT hidden AND NOT EXISTS("
+        "SELECT 1 FROM download a WHERE a.email=d.email AND a.device=-1 AND a.hidden)",
     [SQL_DOWNLOADS_TAKEN] =
         "SELECT device, count(*) FROM download WHERE taken>0 GROUP BY device ORDER BY device",
     [SQL_DOWNLOADS_ANY] = "SELECT EXISTS(SELECT 1 FROM download)",

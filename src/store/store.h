@@ -371,6 +371,9 @@ enum err MUST_USE account_downloads(struct account *account, const struct store_
 enum err MUST_USE account_downloads_due(struct account *account, const struct store_download_view *view,
         int64_t before_s, struct store_download **out_list, size_t *out_count);
 
+/* When the device took what it took first, of all that is here and not hidden; INT64_MAX: it has taken nothing. */
+enum err MUST_USE account_first_taken(struct account *account, int64_t device, int64_t *out_s);
+
 /* How much of what a device has taken is here still, wherever it lies now. By device, in the arena; none that has nothing here. */
 struct store_taken {
     int64_t device;

@@ -80,12 +80,6 @@ enum err popd_cmd_utf8(struct popd_session *s);
 enum err popd_cmd_lang(struct popd_session *s, struct slice rest);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
 
-/* Removes, as the policy has it, what this device took long enough ago. Waits for the disk. */
-enum err MUST_USE popd_expire(struct popd_session *s, const struct maildrop *drop);
-/* What becomes of messages that were taken and removed, as the policy has it. Waits for the disk. */
-enum err MUST_USE popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
-    size_t *out_removed);
-
 /* Takes the snapshot. */
 enum err MUST_USE popd_open_maildrop(struct popd_session *s);
 enum err popd_cmd_stat(struct popd_session *s);

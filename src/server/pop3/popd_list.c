@@ -29,11 +29,22 @@ static enum err take_snapshot(struct popd_session *s, struct maildrop *drop)
     return ERR_OK;
 }
 
+/* What is due is gone when the list is made, whether or not the hour of expire.h has come. */
+static enum err expire(struct popd_session *s, const struct maildrop *drop)
+{
+    size_t removed = 0;
+    enum err e = maildrop_expire(s->account, &s->user, &s->policy, drop, &removed);
+    if (removed)
+        log_info("pop3.expire", "conn=%llu user=%s removed=%zu taken %u days ago or earlier",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)), removed, s->policy.after_days);
+    return e;
+}
+
 enum err popd_open_maildrop(struct popd_session *s)
 {
     struct maildrop drop;
     enum err e = maildrop_open(s->account, &s->policy, s->user.device, &drop);
-    enum err expired = e == ERR_OK ? popd_expire(s, &drop) : ERR_OK;
+    enum err expired = e == ERR_OK ? expire(s, &drop) : ERR_OK;
     if (expired != ERR_OK) /* stays a little longer */
         log_error("pop3.expire", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
             LOG_S(slice_of(s->user.address)), err_name(expired));
@@ -137,7 +148,8 @@ static enum err update(struct popd_session *s)
                 .removed = m->deleted,
                 .may_go = m->taken && goes };
     }
-    enum err e = count ? popd_end(s, at, count, &s->expunged) : ERR_OK;
+    enum err e =
+        count ? maildrop_end(s->account, &s->user, &s->policy, at, count, &s->expunged) : ERR_OK;
     free(at);
     return e;
 }
