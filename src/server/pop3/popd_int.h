@@ -80,6 +80,10 @@ enum err popd_cmd_utf8(struct popd_session *s);
 enum err popd_cmd_lang(struct popd_session *s, struct slice rest);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
 
+/* Which bodies are read together with that of m: those of the messages that follow in the same mailbox, in its order, as many as fit. Not what lies between
+ * them and is not in the list. */
+void popd_ahead(const struct popd_message *m, const struct popd_message *end, struct uidset *out_uids);
+
 /* Takes the snapshot. */
 enum err MUST_USE popd_open_maildrop(struct popd_session *s);
 enum err popd_cmd_stat(struct popd_session *s);
