@@ -162,13 +162,12 @@ static void close_part(struct part *part)
 /* Where the server looks for it, and owned by whom it runs as. */
 static enum err place_part(struct import *im, int data, char *out_folder)
 {
-    char account[BRING_NAME_BYTES + 32], path[PATH_MAX];
+    char account[BRING_NAME_BYTES + 32];
     (void)snprintf(account, sizeof account, "%s/accounts/" PART_ID, im->part.folder);
     bring_name("imported", out_folder);
     if (renameat(data, account, data, out_folder) != 0)
         return err_from_errno(errno);
-    (void)snprintf(path, sizeof path, "%s/%s", im->config->data_dir, out_folder);
-    return backup_give_tree(path, im->config->data_dir);
+    return backup_give_tree(im->config->data_dir, out_folder);
 }
 
 static enum err bring_part(struct import *im, int data)
@@ -450,7 +449,7 @@ static int run(struct import *im)
     bool by_us = im->store != NULL;
     store_close(im->store);
     if (by_us) /* what opening it made */
-        (void)!backup_give_tree(im->config->data_dir, im->config->data_dir);
+        (void)!backup_give_account(im->config->data_dir, im->user.id);
     return code;
 }
 

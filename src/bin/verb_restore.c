@@ -149,7 +149,7 @@ static enum err show(const struct restore *r)
 
 /* ---- one account ---- */
 
-static enum err stage(const struct restore *r, const char *id, const char *path)
+static enum err stage(const struct restore *r, const char *id, const char *name, const char *path)
 {
     char from_path[64];
     uint64_t bytes = 0;
@@ -165,7 +165,7 @@ static enum err stage(const struct restore *r, const char *id, const char *path)
     TRY(backup_copy_file(from, to, "mail.db", &bytes));
     size_t unread; /* a row whose file is missing is told by who reads it */
     TRY(backup_copy_big(from, -1, to, &bytes, &unread));
-    return backup_give_tree(path, r->config->data_dir);
+    return backup_give_tree(r->config->data_dir, name);
 }
 
 static enum err bring_back(struct restore *r, const struct user *from, const struct user *to)
@@ -178,7 +178,7 @@ static enum err bring_back(struct restore *r, const struct user *from, const str
         .mailbox = r->mailbox ? slice_of(r->mailbox) : SLICE_EMPTY,
         .uid = r->uid };
     r->result = (struct store_restore_result){ 0 };
-    enum err e = stage(r, from->id, path);
+    enum err e = stage(r, from->id, name, path);
     if (e == ERR_OK)
         e = (r->replace ? bring_replace : bring_add)(
             r->config, r->store, to->id, &args, &r->result);
@@ -305,7 +305,7 @@ static void end_by_hand(const struct restore *r)
         (void)snprintf(path, sizeof path, "%s/%s", r->config->data_dir, names[i]);
         (void)unlink(path);
     }
-    (void)!backup_give_tree(r->config->data_dir, r->config->data_dir);
+    (void)!backup_give_tree(r->config->data_dir, ".");
 }
 
 static int run(struct restore *r, const char *folder)
