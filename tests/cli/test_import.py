@@ -4,6 +4,7 @@ import gzip
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -467,3 +468,20 @@ def test_over_the_quota(server, tmp_path):
     server.imap(user).logout()
     bring(server, user, root)
     assert stored(server, user) == wanted
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_brings_is_the_servers(tmp_path, running):
+    """The server runs as another user, and is confined to its data folder."""
+    with contextlib.closing(Server({"server.user": "nobody"})) as server:
+        os.chmod(server.directory, 0o755)
+        shutil.chown(server.key, "nobody")
+        server.start()
+        user, other = server.user(), server.user()
+        server.append(other, b"Subject: x\r\n\r\n")
+        root = sample(tmp_path)
+        assert "7 messages came in" in said(bring(server, user, root, running=running))
+        assert mailboxes(server, user)["INBOX"] == SAMPLE["INBOX"]
+        server.stop()
+        owners = {os.stat(os.path.join(where, name)).st_uid for where, folders, files in os.walk(server.data) for name in folders + files}
+        assert owners == {os.stat(server.data).st_uid} and owners != {0}
