@@ -63,7 +63,7 @@ def give(place, *paths):
         for base, folders, files in os.walk(path):
             for name in [".", *folders, *files]:
                 if os.geteuid() == 0:
-                    os.chown(os.path.join(base, name), place[1].pw_uid, place[1].pw_gid)
+                    os.chown(os.path.join(base, name), place[1].pw_uid, place[1].pw_gid, follow_symlinks=False)
 
 
 def dovecot(place, location, **settings):
