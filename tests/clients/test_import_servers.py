@@ -77,7 +77,7 @@ def dovecot(place, location, **settings):
               "default_internal_user": who.pw_name, "default_internal_group": group, "default_login_user": who.pw_name,
               "first_valid_uid": "1", "mail_location": location, "mbox_write_locks": "fcntl", "mbox_lazy_writes": "no", **settings}
     with open(conf, "w", encoding="ascii") as f:
-        f.write("".join(f"{k} = {v}\n" for k, v in values.items()))
+        f.write("".join(f"{k} {v}\n" if v.startswith("{") else f"{k} = {v}\n" for k, v in values.items()))
     os.makedirs(os.path.join(path, "run"), exist_ok=True)
     give(place, path)
     return Piped([program, "-c", conf], False, **as_user(place))
@@ -179,6 +179,34 @@ def test_a_maildir_whose_uidls_were_written_down(server, user, place, before, be
     c.end()
     assert sorted(u[:3] for u in there) == sorted(["000", begins])
     server.run("import", user.address, root)
+    compare(server, user, there, 0)
+
+
+@pytest.mark.parametrize("uidl_format", ["%08Xu%08Xv", "%g"])
+def test_a_dbox_of_dovecot_by_way_of_a_maildir(server, user, place, uidl_format):
+    """As docs/pop3.md says that it is done."""
+    if not lib.have("doveadm"):
+        pytest.skip("dovecot-core is not installed")
+    dbox, root = os.path.join(place[0], "mdbox"), os.path.join(place[0], "Maildir")
+    settings = {"pop3_uidl_format": uidl_format, "namespace": "{\n inbox = yes\n separator = /\n prefix =\n}"}
+    c = dovecot(place, f"mdbox:{dbox}", **settings)
+    c.end()
+
+    def doveadm(*words, stdin=b""):
+        subprocess.run([lib.have("doveadm"), "-c", os.path.join(place[0], "dovecot.conf"), *words], input=stdin, check=True, timeout=60,
+                       capture_output=True, **as_user(place))
+
+    for n in range(1, 5):
+        doveadm("save", stdin=message(n))
+    c = dovecot(place, f"mdbox:{dbox}", **settings)
+    c.dele(2)
+    c.end()
+    c = dovecot(place, f"mdbox:{dbox}", **settings)
+    there = listed(c)
+    c.end()
+    assert len(there) == 3
+    doveadm("backup", f"maildir:{root}")
+    server.run("import", user.address, root, "--uidl", f"dovecot:{uidl_format}")
     compare(server, user, there, 0)
 
 
