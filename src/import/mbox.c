@@ -91,9 +91,9 @@ static bool read_date(struct slice text, size_t at, int64_t *out_s)
 
 bool import_mbox_from(struct slice line, int64_t *out_s)
 {
-    line = slice_trim(line);
-    if (!slice_starts(line, SLICE("From ")))
+    if (!slice_starts(line, SLICE("From "))) /* nothing before it */
         return false;
+    line = slice_trim(line);
     for (size_t at = line.len;
          at-- > 5;) /* a sender may look like a date; what counts stands last */
         if (line.ptr[at - 1] == ' ' && read_date(line, at, out_s))

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -60,8 +61,24 @@ static void write_message(struct slice message, struct buf *out)
     buf_addc(out, '\n');
 }
 
+/* A date is what the C library makes of it. */
+static void check_date(struct slice line)
+{
+    int64_t at, again;
+    char text[64];
+    struct tm tm;
+    if (!import_mbox_from(line, &at))
+        return;
+    time_t when = (time_t)at;
+    assert(at >= 0 && gmtime_r(&when, &tm));
+    assert(strftime(text, sizeof text, "From x %a %b %e %H:%M:%S %Y", &tm) > 0);
+    assert(import_mbox_from(slice_of(text), &again));
+    assert(again == at);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    check_date(slice_from(data, size));
     struct buf message, file, got;
     buf_init(&message, 0);
     buf_init(&file, 0);

@@ -32,6 +32,8 @@ static void lines_that_begin_a_message(void **state)
         { "From aThu Nov 26 21:06:54 2026", -1 },
         { "from a Thu Nov 26 21:06:54 2026", -1 },
         { ">From a Thu Nov 26 21:06:54 2026", -1 },
+        { " From a Thu Nov 26 21:06:54 2026", -1 },
+        { "\rFrom a Thu Nov 26 21:06:54 2026", -1 },
         { "From ", -1 },
         { "From", -1 },
         { "", -1 },
