@@ -2,7 +2,7 @@
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
-          store auth deliver server/core server/imap server/pop3 server/smtp \
+          store import auth deliver server/core server/imap server/pop3 server/smtp \
           client/core client/imap client/pop3 client/smtp sync bin
 
 uses.base         :=
@@ -15,6 +15,7 @@ uses.proto/imap   := base proto/wire message
 uses.proto/pop3   := base proto/wire
 uses.proto/smtp   := base proto/wire
 uses.store        := base message
+uses.import       := base message store proto/wire proto/imap
 uses.auth         := base message proto/sasl proto/wire
 uses.deliver      := base net message store auth proto/smtp proto/wire proto/sasl
 uses.server/core  := base net message store auth deliver proto/sasl proto/wire proto/smtp
@@ -32,6 +33,7 @@ libs.net     := -lssl -lcrypto -lunbound -lcurl
 libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash
+libs.import  := -lsodium
 libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp

@@ -7,6 +7,7 @@
 #include "bin/verb_discover.h"
 #include "bin/verb_explain.h"
 #include "bin/verb_fetch.h"
+#include "bin/verb_import.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_serve.h"
@@ -50,6 +51,7 @@ static const struct verb {
     { "rebuild", verb_rebuild, MSG_REBUILD_USAGE },
     { "backup", verb_backup, MSG_BACKUP_USAGE },
     { "restore", verb_restore, MSG_RESTORE_USAGE },
+    { "import", verb_import, MSG_BRING_USAGE },
     { "config", verb_config, MSG_CONFIG_USAGE },
     { "domain", verb_domain, MSG_DOMAIN_USAGE },
     { "user", verb_user, MSG_USER_USAGE },

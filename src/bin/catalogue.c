@@ -13,6 +13,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -24,6 +25,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
 };

@@ -19,6 +19,7 @@ enum message_id {
 #include "bin/catalogue_sync.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     MSG_COUNT
 };
