@@ -52,6 +52,12 @@ static int64_t call_until_ms(const struct dial *dial, int timeout_ms)
     return dial->end_ms && dial->end_ms < until_ms ? dial->end_ms : until_ms;
 }
 
+/* Also for a peer that leaves nothing to wait for. */
+static bool is_over(const struct dial *dial)
+{
+    return dial->end_ms && clock_mono_ms() >= dial->end_ms;
+}
+
 static enum err wait_ready(struct dial *dial, short events, int64_t until_ms)
 {
     struct pollfd wait = { .fd = dial->fd, .events = events };
@@ -431,7 +437,7 @@ enum err dial_send(struct dial *dial, struct slice bytes)
     while (dial->send_broken == ERR_OK && bytes.len) {
         size_t sent;
         short wait;
-        enum err e = send_step(dial, bytes, &sent, &wait);
+        enum err e = is_over(dial) ? ERR_TIMEOUT : send_step(dial, bytes, &sent, &wait);
         if (e == ERR_OK) {
             bytes = slice_from_index(bytes, sent);
             until_ms = call_until_ms(dial, dial->timeout_ms);
@@ -469,7 +475,7 @@ static enum err receive(struct dial *dial, int64_t until_ms)
 {
     while (dial->receive_broken == ERR_OK) {
         short wait;
-        enum err e = receive_step(dial, &wait);
+        enum err e = is_over(dial) ? ERR_TIMEOUT : receive_step(dial, &wait);
         if (e == ERR_OK)
             return ERR_OK;
         if (e == ERR_BUSY)
