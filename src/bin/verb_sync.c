@@ -124,10 +124,10 @@ static void print_json(const struct client_account *account, const struct sync_c
         (unsigned long long)c->near_moved, (unsigned long long)c->far_moved);
     printf(", \"near_folders\": %llu, \"far_folders\": %llu, \"failed\": %llu, \"stopped\": %llu, "
            "\"braked\": %llu, "
-           "\"skipped_large\": %llu, \"failure\": ",
+           "\"left_there\": %llu, \"failure\": ",
         (unsigned long long)c->near_folders, (unsigned long long)c->far_folders,
         (unsigned long long)c->failed, (unsigned long long)c->stopped,
-        (unsigned long long)c->braked, (unsigned long long)c->skipped_large);
+        (unsigned long long)c->braked, (unsigned long long)c->left_there);
     if (failure->err)
         json_print(slice_of(client_why_name(failure->why)));
     else
@@ -145,8 +145,8 @@ static void print_counts(
         (unsigned long long)(c->near_flags + c->far_flags),
         (unsigned long long)(c->near_moved + c->far_moved), (unsigned long long)c->near_removed,
         (unsigned long long)c->far_removed);
-    if (c->skipped_large)
-        cli_say(MSG_SYNC_SKIPPED_LARGE, (unsigned long long)c->skipped_large);
+    if (c->left_there)
+        cli_say(MSG_SYNC_LEFT_THERE, (unsigned long long)c->left_there);
 }
 
 /* ---- the run ---- */

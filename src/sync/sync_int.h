@@ -8,7 +8,8 @@
 
 #define SYNC_FOLDERS_MAX 100000u
 #define SYNC_ARENA_BYTES_MAX                                                                       \
-    (1u << 30)                   /* of a folder: some 200 bytes for each of 5 million messages */
+    (1u << 30) /* of a folder: some 200 bytes for each of 5 million messages */
+#define SYNC_DAY_S          (24 * 60 * 60)
 #define SYNC_BATCH_MESSAGES 500u /* files that one sync of the disk makes durable */
 #define SYNC_BATCH_BYTES    (16u << 20)
 #define SYNC_SET_BYTES_MAX  7000u /* of a set in one command: servers take lines of 8 KiB */

@@ -11,7 +11,7 @@ import pytest
 from capproxy import Proxy
 from peers import dovecot
 from server import User, barid_program
-from twosides import Client, Far, Near, difference, equal
+from twosides import Client, Far, Near, difference, equal, message
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
 # what a server may lack
@@ -266,13 +266,29 @@ def test_size_limit_and_patterns(server, tmp_path):
     world.far.add("INBOX", 2, size=30000)
     world.far.add("Junk", 3)
     told = world.client.sync()
-    assert "1 messages are over" in told
+    assert "1 messages stay on the server only" in told
     assert set(world.near.table()["INBOX"]) == {1}
     assert "Junk" not in world.near.folders()
     world.client.sync()
     world.far.remove("INBOX", [2])
     world.client.sync()
     assert set(world.near.table()["INBOX"]) == {1}
+
+
+def test_days(server, tmp_path):
+    """Older mail stays there; when the limit goes, it comes."""
+    world = World(server, tmp_path, extra="  days 30\n")
+    world.far.add("INBOX", 1)
+    old = "01-Jan-2020 10:00:00 +0000"
+    world.far.do(lambda c: c.append("INBOX", "(\\Seen)", f'"{old}"', message(2)))
+    told = world.client.sync()
+    assert "1 messages stay on the server only" in told
+    assert set(world.near.table()["INBOX"]) == {1}
+    world.client.sync()
+    all_of_it = Client(str(tmp_path), server.port("imap"), world.user)
+    all_of_it.sync()
+    assert world.equal()["INBOX"] == {1: frozenset(), 2: {"\\Seen"}}
+    assert os.stat(world.near.files("INBOX")[2]).st_mtime == 1577872800, "its date is that of the server"
 
 
 def test_dry_run_is_exact(server, tmp_path):
