@@ -8,6 +8,8 @@
 #include "bin/verb_fetch.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
+#include "bin/verb_queue.h"
+#include "bin/verb_send.h"
 #include "bin/verb_serve.h"
 #include "bin/verb_user.h"
 
@@ -59,6 +61,8 @@ static const struct verb {
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
+    { "send", verb_send, MSG_SEND_USAGE },
+    { "queue", verb_queue, MSG_QUEUE_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };
