@@ -239,7 +239,7 @@ static void add_word(struct buf *out, const char *text)
     for (size_t at = 0, len; at < s.len; at += len) {
         uint32_t c;
         len = utf8_decode(s, at, &c);
-        if (len == 0 || c < 0x20 || c == 0x7f) {
+        if (len == 0 || (c < 0x20 && c != '\t') || c == 0x7f) {
             buf_addc(&clean, '?');
             len = len ? len : 1;
         } else {

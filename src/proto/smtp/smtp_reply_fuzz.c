@@ -20,7 +20,8 @@ static void try_reply(struct slice line)
         return;
     assert(lies_in(got.text, line));
     buf_init(&text, 0);
-    buf_addf(&text, "%d%c%.*s", got.code, got.last ? ' ' : '-', SLICE_FMT(got.text));
+    buf_addf(&text, "%d%c", got.code, got.last ? ' ' : '-');
+    buf_add(&text, got.text);
     enum err e = smtp_parse_reply(buf_slice(&text), &again);
     assert(e == ERR_OK);
     assert(again.code == got.code);
