@@ -379,7 +379,8 @@ enum err smtpc_intake_finish(struct smtpc_intake *intake,
     buf_init(&text, 0);
     add_missing(options, header, record, &text);
     msg_header_fields(header, hidden, 2, true, &text);
-    record->needs_utf8 |= !slice_is_ascii(buf_slice(&text));
+    out.has_8bit = !slice_is_ascii(buf_slice(&text));
+    record->needs_utf8 |= out.has_8bit;
     buf_adds(&text, "\r\n");
     buf_init(&out.buf, 0);
     enum err e = put(&out, buf_slice(&text), note);
@@ -390,6 +391,6 @@ enum err smtpc_intake_finish(struct smtpc_intake *intake,
         e = flush(&out, note);
     buf_done(&out.buf);
     record->bytes = out.bytes;
-    record->has_8bit = out.has_8bit || record->needs_utf8;
+    record->has_8bit = out.has_8bit;
     return e;
 }
