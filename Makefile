@@ -1,12 +1,13 @@
 # Barid. `make` builds ./barid; `make check` also installs what is missing and runs every test.
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
-LAYERS := base net message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
-          store auth deliver server/core server/imap server/pop3 server/smtp \
+LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
+          store import auth deliver server/core server/imap server/pop3 server/smtp \
           client/core client/imap client/pop3 client/smtp sync bin
 
 uses.base         :=
 uses.net          := base
+uses.discover     := base net
 uses.message      := base
 uses.proto/wire   := base
 uses.proto/sasl   := base proto/wire
@@ -14,6 +15,7 @@ uses.proto/imap   := base proto/wire message
 uses.proto/pop3   := base proto/wire
 uses.proto/smtp   := base proto/wire
 uses.store        := base message
+uses.import       := base message store proto/wire proto/imap
 uses.auth         := base message proto/sasl proto/wire
 uses.deliver      := base net message store auth proto/smtp proto/wire proto/sasl
 uses.server/core  := base net message store auth deliver proto/sasl proto/wire proto/smtp
@@ -27,9 +29,11 @@ uses.client/pop3  := $(uses.client/smtp) client/smtp proto/pop3
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
-libs.net     := -lssl -lcrypto
+libs.net     := -lssl -lcrypto -lunbound -lcurl
+libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash
+libs.import  := -lsodium
 libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp

@@ -76,6 +76,9 @@ $(OUT)/obj/bin/demo_mail.o: data/demo/all.txt
 # So are the texts of the guide.
 $(OUT)/obj/bin/guide.o: $(wildcard data/guide/*.en data/guide/*.ar)
 
+# And the table of providers, which tools/providers packs.
+$(OUT)/obj/discover/table.o: data/providers.txt
+
 demo-mail:
 	@tools/demo-pack
 

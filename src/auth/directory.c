@@ -154,6 +154,9 @@ static const char *const sql_texts[SQL_COUNT] = {
         "INSERT INTO pop_policies SELECT ?1, ?2, ?3, ?4 WHERE EXISTS(SELECT 1 FROM users WHERE id = ?1)"
         " AND (?2 = 0 OR EXISTS(SELECT 1 FROM app_passwords WHERE id = ?2 AND user = ?1))"
         " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms, settings = excluded.settings",
+    /* a folder may be called like that too: who asks reads the policies */
+    [SQL_POP_POLICY_USERS] = "SELECT DISTINCT user FROM pop_policies"
+                             " WHERE settings GLOB '*after=[1-9]*' ORDER BY user",
     [SQL_POP_POLICY_DELETE] = "DELETE FROM pop_policies WHERE user = ?1 AND device = ?2",
     [SQL_POP_POLICY_CLEAR] = "UPDATE pop_policies SET settings = '' WHERE user = ?1 AND device = ?2",
     [SQL_POP_POLICY_SINCE] =

@@ -4,6 +4,8 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
+
 /* Lines that a newer Barid wrote and this one does not know are passed over. */
 static void read_settings(struct slice text, struct pop_policy *policy)
 {
@@ -56,6 +58,44 @@ enum err directory_pop_policy(
     return e;
 }
 
+static enum err read_users(struct directory_link *link, struct arena *arena,
+    char (**list)[USER_ID_BYTES + 1], size_t *count)
+{
+    sqlite3_stmt *statement;
+    size_t cap = 0;
+    int rc = SQLITE_DONE;
+    TRY(directory_statement(link, SQL_POP_POLICY_USERS, &statement));
+    enum err e = ERR_OK;
+    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct slice id = directory_column_text(statement, 0);
+        *list = arena_grow(arena, *list, &cap, *count + 1, sizeof **list);
+        if (!*list)
+            e = ERR_LIMIT;
+        else
+            (void)snprintf((*list)[(*count)++], sizeof **list, "%.*s", SLICE_FMT(id));
+    }
+    if (!e)
+        e = directory_sql_err(link->db, rc);
+    sqlite3_reset(statement);
+    return e;
+}
+
+enum err directory_pop_after_days(struct directory *directory, struct arena *arena,
+    char (**out_ids)[USER_ID_BYTES + 1], size_t *out_count)
+{
+    struct directory_link *link = &directory->reader;
+    char(*list)[USER_ID_BYTES + 1] = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&link->lock);
+    enum err e = read_users(link, arena, &list, &count);
+    pthread_mutex_unlock(&link->lock);
+    if (!e) {
+        *out_ids = list;
+        *out_count = count;
+    }
+    return e;
+}
+
 enum err directory_pop_policy_set(
     struct directory *directory, const struct user *user, const struct pop_policy *policy)
 {
@@ -98,7 +138,8 @@ enum err directory_pop_policy_reset(struct directory *directory, const struct us
 enum err directory_pop_switched_on(
     struct directory_link *link, const struct user *user, int64_t now_ms)
 {
-    static const enum directory_sql steps[] = { SQL_POP_POLICY_SINCE, SQL_POP_POLICY_SINCE_DEVICES };
+    static const enum directory_sql steps[] = { SQL_POP_POLICY_SINCE,
+        SQL_POP_POLICY_SINCE_DEVICES };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;
         TRY(directory_statement(link, steps[i], &statement));

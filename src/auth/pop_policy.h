@@ -71,6 +71,8 @@ bool pop_folder_next(struct slice *list, char *out);
 enum err MUST_USE directory_pop_policy(struct directory *directory, const struct user *user, struct pop_policy *out_policy);
 /* Of user->device; 0: of the account, and of all devices without one of their own. ERR_NOT_FOUND: no such user or device. */
 enum err MUST_USE directory_pop_policy_set(struct directory *directory, const struct user *user, const struct pop_policy *policy);
+/* Ids of the users whose policy, or that of one of their devices, may say after=DAYS; in the arena. Some say it nowhere. */
+enum err MUST_USE directory_pop_after_days(struct directory *directory, struct arena *arena, char (**out_ids)[USER_ID_BYTES + 1], size_t *out_count);
 /* The device goes by the account's again; the account by the defaults, but its since_ms stays. */
 enum err MUST_USE directory_pop_policy_reset(struct directory *directory, const struct user *user);
 

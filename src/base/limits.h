@@ -39,6 +39,8 @@
 #define IMAP_SECTION_DEPTH_MAX     100u              /* numbers in BODY[1.2.3] */
 #define IMAP_FLAGS_MAX             100u              /* flags in one list */
 #define IMAP_LIST_PATTERNS_MAX     100u
+#define IMAP_REPLY_BYTES_MAX       (4u << 20)        /* client: one answer without the messages in it; 500,000 numbers of SEARCH fit */
+#define IMAP_REPLY_DEPTH_MAX       32u               /* client: lists in lists; what we ask for has 4 */
 
 /* ---- mailboxes ---- */
 #define MAILBOX_NAME_BYTES_MAX     1000u             /* modified UTF-7 as sent */
@@ -90,5 +92,13 @@
 #define SUMMARY_TEXT_BYTES_MAX     8192u             /* one field value for SEARCH and SORT */
 #define SAMPLE_PLAIN_BYTES_MAX     4096u             /* start of the text that makes the preview */
 #define SAMPLE_HTML_BYTES_MAX      16384u            /* HTML mail begins with long style sheets */
+
+/* ---- looking for servers ---- */
+#define SETTINGS_BYTES_MAX         (256u << 10)      /* of a document; the largest of those that providers publish is a tenth of it */
+#define SETTINGS_SERVERS_MAX       8u                /* of one document: two for each protocol, and some */
+#define XML_DEPTH_MAX              16u               /* autoconfig and Autodiscover have 6 */
+#define XML_NODES_MAX              2000u             /* they have some 50 */
+#define XML_TEXT_BYTES_MAX         4096u             /* of one element */
+#define FETCH_REDIRECTS_MAX        3u                /* to www, to a hoster, and one more */
 
 #endif

@@ -142,8 +142,9 @@ enum err backup_link_account(int old_dir, int to_dir)
 
 /* ---- whose files they are ---- */
 
-/* By descriptor, so that nobody who may write in them leads root elsewhere. What is owned rightly is left alone. */
-static enum err give(int parent_fd, const char *name, const struct stat *owner, int depth)
+/* By descriptor, so that nobody who may write in them leads root elsewhere. What is owned rightly is left alone. levels: of folders below it whose entries
+ * are given too. */
+static enum err give(int parent_fd, const char *name, const struct stat *owner, int levels)
 {
     struct stat st;
     if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -151,29 +152,51 @@ static enum err give(int parent_fd, const char *name, const struct stat *owner, 
     bool ours = st.st_uid == owner->st_uid && st.st_gid == owner->st_gid;
     if (!ours && fchownat(parent_fd, name, owner->st_uid, owner->st_gid, AT_SYMLINK_NOFOLLOW) != 0)
         return err_from_errno(errno);
-    if (!S_ISDIR(st.st_mode))
+    if (!S_ISDIR(st.st_mode) || levels == 0)
         return ERR_OK;
     DIR *dir;
-    enum err e = depth > 0 ? dir_open(parent_fd, name, &dir) : ERR_LIMIT;
+    enum err e = dir_open(parent_fd, name, &dir);
     if (e != ERR_OK)
         return e;
     const struct dirent *entry;
     while ((entry = readdir(dir))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        enum err inner = give(dirfd(dir), entry->d_name, owner, depth - 1);
+        enum err inner = give(dirfd(dir), entry->d_name, owner, levels - 1);
         e = inner == ERR_OK ? e : inner;
     }
     closedir(dir);
     return e;
 }
 
-enum err backup_give_tree(const char *path, const char *like)
+/* The data folder may be a symbolic link: its path comes from the configuration. What lies below it may not. */
+static enum err open_data(const char *data_dir, int *out_fd, struct stat *out_owner)
+{
+    *out_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out_fd < 0 || fstat(*out_fd, out_owner) != 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}
+
+enum err backup_give_tree(const char *data_dir, const char *path)
 {
     struct stat owner;
+    autoclose int data = -1;
     if (geteuid() != 0)
         return ERR_OK;
-    if (stat(like, &owner) != 0)
-        return err_from_errno(errno);
-    return give(AT_FDCWD, path, &owner, DIR_DEPTH_MAX);
+    TRY(open_data(data_dir, &data, &owner));
+    return give(data, path, &owner, DIR_DEPTH_MAX);
+}
+
+enum err backup_give_account(const char *data_dir, const char *id)
+{
+    struct stat owner;
+    char path[64];
+    autoclose int data = -1;
+    if (geteuid() != 0)
+        return ERR_OK;
+    TRY(open_data(data_dir, &data, &owner));
+    TRY(give(data, ".", &owner, 1));
+    (void)snprintf(path, sizeof path, "accounts/%s", id);
+    return give(data, path, &owner, DIR_DEPTH_MAX);
 }

@@ -16,7 +16,9 @@ enum err MUST_USE backup_copy_big(
     int from_dir, int old_dir, int to_dir, uint64_t *bytes, size_t *out_unread);
 /* mail.db and big/ of an account: links of what an earlier backup has. */
 enum err MUST_USE backup_link_account(int old_dir, int to_dir);
-/* As root: gives a folder and all below it to whoever owns `like`. */
-enum err MUST_USE backup_give_tree(const char *path, const char *like);
+/* As root: gives what lies in the data folder at path ("." is all of it), and all below that, to whoever owns the data folder. */
+enum err MUST_USE backup_give_tree(const char *data_dir, const char *path);
+/* The same of one account, and of the files and folders that stand at the top: all that opening it can have made. */
+enum err MUST_USE backup_give_account(const char *data_dir, const char *id);
 
 #endif

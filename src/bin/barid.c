@@ -4,13 +4,16 @@
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
 #include "bin/verb_device.h"
+#include "bin/verb_discover.h"
 #include "bin/verb_explain.h"
 #include "bin/verb_fetch.h"
+#include "bin/verb_import.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_queue.h"
 #include "bin/verb_send.h"
 #include "bin/verb_serve.h"
+#include "bin/verb_sync.h"
 #include "bin/verb_user.h"
 
 #include <signal.h>
@@ -50,6 +53,7 @@ static const struct verb {
     { "rebuild", verb_rebuild, MSG_REBUILD_USAGE },
     { "backup", verb_backup, MSG_BACKUP_USAGE },
     { "restore", verb_restore, MSG_RESTORE_USAGE },
+    { "import", verb_import, MSG_BRING_USAGE },
     { "config", verb_config, MSG_CONFIG_USAGE },
     { "domain", verb_domain, MSG_DOMAIN_USAGE },
     { "user", verb_user, MSG_USER_USAGE },
@@ -59,7 +63,9 @@ static const struct verb {
     { "pop", verb_pop, MSG_POP_USAGE },
     { "device", verb_device, MSG_DEVICE_USAGE },
     { "alias", verb_alias, MSG_ALIAS_USAGE },
+    { "discover", verb_discover, MSG_DISCOVER_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
+    { "sync", verb_sync, MSG_SYNC_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },
     { "queue", verb_queue, MSG_QUEUE_USAGE },

@@ -10,7 +10,10 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
+#include "bin/catalogue_sync.inc"
+#include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
     [LANG_AR] = {
@@ -19,7 +22,10 @@ static const char *const texts[2][MSG_COUNT] = {
 #include "bin/catalogue_user.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
+#include "bin/catalogue_sync.inc"
+#include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_import.inc"
 #undef M
     },
 };

@@ -119,6 +119,8 @@ static const struct {
     [CLIENT_WHY_NO_IDS] = { "no-ids", MSG_WHY_NO_IDS, EX_UNAVAILABLE },
     [CLIENT_WHY_NO_TARGET] = { "no-target", MSG_WHY_NO_TARGET, EX_CONFIG },
     [CLIENT_WHY_RUNNING] = { "running", MSG_WHY_RUNNING, EX_TEMPFAIL },
+    [CLIENT_WHY_HERE_GONE] = { "here-gone", MSG_WHY_HERE_GONE, EX_UNAVAILABLE },
+    [CLIENT_WHY_THERE_GONE] = { "there-gone", MSG_WHY_THERE_GONE, EX_UNAVAILABLE },
     [CLIENT_WHY_DISK] = { "disk", MSG_WHY_DISK, EX_IOERR },
     [CLIENT_WHY_STATE] = { "state", MSG_WHY_STATE, EX_SOFTWARE },
 };
@@ -152,7 +154,8 @@ int client_say_failure(const struct client_use *use, const struct client_server 
     const struct client_failure *failure)
 {
     bool here = failure->why == CLIENT_WHY_NO_TARGET || failure->why == CLIENT_WHY_RUNNING ||
-                failure->why == CLIENT_WHY_DISK || failure->why == CLIENT_WHY_STATE;
+                failure->why == CLIENT_WHY_HERE_GONE || failure->why == CLIENT_WHY_DISK ||
+                failure->why == CLIENT_WHY_STATE;
     cli_error(
         whys[failure->why].text, here ? use->account->address : server->host, use->state_folder);
     if (failure->note.text[0])

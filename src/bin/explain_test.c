@@ -222,8 +222,8 @@ static void what_each_choice_would_do(void **state)
         "None of this mail is older than that now", "ولا شيء من هذه الرسائل أقدم من ذلك الآن");
     facts.drops[FACTS_DUE] = (struct facts_amount){ 3, 300, 1, 100 };
     assert_says(
-        "still here: 2 messages. The next visit would erase this mail, which frees 200 bytes",
-        "ولا تزال هنا رسالتان. يمحوها الاتصال التالي، ويتحرر 200 بايت");
+        "still here: 2 messages. This mail would be erased within the hour, which frees 200 bytes",
+        "ولا تزال هنا رسالتان. ستُمحى خلال ساعة، ويتحرر 200 بايت");
 
     policy.unread_stays = false;
     pop_on(FACTS_ALL);

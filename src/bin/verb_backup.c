@@ -374,7 +374,7 @@ static enum err run(struct backup *b, const char *root, struct err_note *note)
     store_close(b->store);
     directory_close(directory);
     if (!running) /* what opening them made */
-        (void)!backup_give_tree(options.root, options.root);
+        (void)!backup_give_tree(options.root, ".");
     return e;
 }
 

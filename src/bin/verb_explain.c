@@ -42,7 +42,7 @@ static enum err by_hand(struct users *users, const struct user *user, struct are
     TRY(store_open(&options, &store, note));
     enum err e = facts_of_user(store, users->directory, slice_of(user->id), arena, facts);
     store_close(store);
-    (void)!backup_give_tree(options.root, options.root); /* what root's opening made */
+    (void)!backup_give_account(options.root, user->id); /* what root's opening made */
     return e;
 }
 

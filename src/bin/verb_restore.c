@@ -7,9 +7,8 @@
 #include "auth/directory.h"
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "base/encode.h"
-#include "base/rand.h"
 #include "bin/backup_files.h"
+#include "bin/bring.h"
 #include "bin/verb_backup_int.h"
 #include "message/summary.h"
 #include "message/text.h"
@@ -36,7 +35,6 @@ struct restore {
     struct directory *there, *here;     /* of the backup; of the data folder */
     struct store *store;                /* NULL: a server runs */
     struct store_restore_result result; /* of one account */
-    char failure[64];
 };
 
 /* ---- looking ---- */
@@ -151,7 +149,7 @@ static enum err show(const struct restore *r)
 
 /* ---- one account ---- */
 
-static enum err stage(const struct restore *r, const char *id, const char *path)
+static enum err stage(const struct restore *r, const char *id, const char *name, const char *path)
 {
     char from_path[64];
     uint64_t bytes = 0;
@@ -167,78 +165,23 @@ static enum err stage(const struct restore *r, const char *id, const char *path)
     TRY(backup_copy_file(from, to, "mail.db", &bytes));
     size_t unread; /* a row whose file is missing is told by who reads it */
     TRY(backup_copy_big(from, -1, to, &bytes, &unread));
-    return backup_give_tree(path, r->config->data_dir);
-}
-
-static void on_line(void *restore_arg, struct slice line)
-{
-    struct restore *r = restore_arg;
-    struct slice word;
-    uint64_t number;
-    if (slice_starts(line, SLICE("failed: "))) {
-        (void)snprintf(r->failure, sizeof r->failure, "%.*s", SLICE_FMT(slice_from_index(line, 8)));
-        return;
-    }
-    if (!slice_cut(&line, ' ', &word) || slice_to_u64(line, UINT64_MAX, &number) != ERR_OK)
-        return;
-    if (slice_eq(word, SLICE("added")))
-        r->result.added = number;
-    else if (slice_eq(word, SLICE("there")))
-        r->result.there = number;
-    else if (slice_eq(word, SLICE("damaged")))
-        r->result.damaged = number;
-}
-
-static enum err by_server(
-    struct restore *r, const struct user *user, const struct store_restore_args *args)
-{
-    char line[2000];
-    bool ok = false;
-    int len = r->replace ? snprintf(line, sizeof line, "restore %s %s %.*s replace\n", user->id,
-                               args->folder, SLICE_FMT(args->from_id))
-                         : snprintf(line, sizeof line, "restore %s %s %.*s add %u %.*s\n", user->id,
-                               args->folder, SLICE_FMT(args->from_id), (unsigned)args->uid,
-                               SLICE_FMT(args->mailbox));
-    if (len < 0 || (size_t)len >= sizeof line)
-        return ERR_LIMIT;
-    r->failure[0] = '\0';
-    TRY(control_ask(r->config->data_dir, line, on_line, r, &ok));
-    if (ok)
-        return ERR_OK;
-    for (enum err e = ERR_SYNTAX; e <= ERR_CANCELED; e++)
-        if (strcmp(r->failure, err_name(e)) == 0)
-            return e;
-    return ERR_IO;
-}
-
-static enum err by_hand(
-    struct restore *r, const struct user *user, const struct store_restore_args *args)
-{
-    if (!r->replace)
-        return store_restore(r->store, slice_of(user->id), args, &r->result);
-    TRY(store_replace_prepare(r->store, slice_of(user->id), args));
-    return store_replace(r->store, slice_of(user->id), args->folder);
+    return backup_give_tree(r->config->data_dir, name);
 }
 
 static enum err bring_back(struct restore *r, const struct user *from, const struct user *to)
 {
-    char name[64], path[PATH_MAX];
-    unsigned char random[8];
-    struct buf hex;
-    rand_bytes(random, sizeof random);
-    buf_init(&hex, 0);
-    hex_encode(&hex, slice_from(random, sizeof random));
-    (void)snprintf(name, sizeof name, "incoming/restore-%.*s", SLICE_FMT(buf_slice(&hex)));
-    buf_done(&hex);
+    char name[BRING_NAME_BYTES], path[PATH_MAX];
+    bring_name("restore", name);
     (void)snprintf(path, sizeof path, "%s/%s", r->config->data_dir, name);
     struct store_restore_args args = { .folder = name,
         .from_id = slice_of(from->id),
         .mailbox = r->mailbox ? slice_of(r->mailbox) : SLICE_EMPTY,
         .uid = r->uid };
     r->result = (struct store_restore_result){ 0 };
-    enum err e = stage(r, from->id, path);
+    enum err e = stage(r, from->id, name, path);
     if (e == ERR_OK)
-        e = r->store ? by_hand(r, to, &args) : by_server(r, to, &args);
+        e = (r->replace ? bring_replace : bring_add)(
+            r->config, r->store, to->id, &args, &r->result);
     autoclose int data = open(r->config->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     (void)!dir_remove(data, name); /* what stays is swept at the next start */
     return e;
@@ -362,7 +305,7 @@ static void end_by_hand(const struct restore *r)
         (void)snprintf(path, sizeof path, "%s/%s", r->config->data_dir, names[i]);
         (void)unlink(path);
     }
-    (void)!backup_give_tree(r->config->data_dir, r->config->data_dir);
+    (void)!backup_give_tree(r->config->data_dir, ".");
 }
 
 static int run(struct restore *r, const char *folder)

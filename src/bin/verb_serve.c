@@ -224,7 +224,7 @@ static int check(const struct cli *cli, struct checking *c, const char *address)
     store_close(c->store);
     directory_close(directory);
     if (by_us) /* what root's opening made is for the user that the server runs as */
-        (void)!backup_give_tree(options.root, options.root);
+        (void)!backup_give_tree(options.root, ".");
     config_unref(c->config);
     if (e != ERR_OK)
         return cli_exit_code(e);

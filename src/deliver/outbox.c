@@ -256,8 +256,11 @@ static struct outcome deliver_row(struct outbox *outbox, const struct store_outg
     e = blob_for(outbox, row, source, &blob);
     if (e != ERR_OK)
         return (struct outcome){ .error = e, .text = "The message cannot be read or copied now" };
-    for (size_t i = 0; i < count && outcome.error == ERR_OK; i++)
-        outcome = file_for(outbox, row, blob, &users[i], detail);
+    for (size_t i = 0; i < count; i++) { /* who fails keeps the others from nothing */
+        struct outcome one = file_for(outbox, row, blob, &users[i], detail);
+        if (outcome.error == ERR_OK)
+            outcome = one;
+    }
     blob_unref(blob);
     return outcome;
 }

@@ -447,6 +447,8 @@ static void an_alias_with_a_full_mailbox_fills_the_other_once(void **state)
     submit("salma@barid.test", "all@barid.test", 100);
     struct store_outgoing *rows;
     wait_for_rows(1, 1, &rows);
+    assert_int_equal(inbox(&omar).count, 1); /* not kept waiting */
+    assert_int_equal(inbox(&layla).count, 0);
     layla.quota_bytes = 0;
     assert_ok(directory_user_set(directory, &layla));
     try_now(&rows[0]);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -31,16 +32,31 @@
 struct dial {
     int fd;
     int timeout_ms;
-    char *host;    /* owned */
-    char *ca_file; /* owned; NULL: the system's roots */
-    SSL *ssl;      /* owned; NULL without TLS */
-    bool verified; /* the certificate was checked */
-    bool local;    /* loopback or a Unix socket */
+    int64_t end_ms;  /* clock_mono_ms; nothing goes on after it. 0: no such end */
+    char *host;      /* owned */
+    char *ca_file;   /* owned; NULL: the system's roots */
+    SSL *ssl;        /* owned; NULL without TLS */
+    bool verified;   /* the certificate was checked */
+    bool distrusted; /* the handshake ended because of it */
+    bool local;      /* loopback or a Unix socket */
     struct buf in;
     size_t line_bytes; /* of the line handed out last; consumed by the next call */
     /* What later calls return. Kept apart: a peer that refuses to listen may have said why. */
     enum err send_broken, receive_broken;
 };
+
+/* When what begins now has to be over, or to have got on. */
+static int64_t call_until_ms(const struct dial *dial, int timeout_ms)
+{
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    return dial->end_ms && dial->end_ms < until_ms ? dial->end_ms : until_ms;
+}
+
+/* Also for a peer that leaves nothing to wait for. */
+static bool is_over(const struct dial *dial)
+{
+    return dial->end_ms && clock_mono_ms() >= dial->end_ms;
+}
 
 static enum err wait_ready(struct dial *dial, short events, int64_t until_ms)
 {
@@ -136,6 +152,32 @@ static enum err connect_name(
     return e;
 }
 
+static enum err connect_address(struct dial *dial, const char *address, int port, int64_t until_ms)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port) };
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1)
+        return connect_to(dial, (const struct sockaddr *)&v4, sizeof v4, until_ms);
+    if (inet_pton(AF_INET6, address, &v6.sin6_addr) == 1)
+        return connect_to(dial, (const struct sockaddr *)&v6, sizeof v6, until_ms);
+    return ERR_SYNTAX;
+}
+
+/* Each address gets its share of the time, so that one that drops packets leaves some for the next. */
+static enum err connect_addresses(
+    struct dial *dial, const char *const *addresses, size_t count, int port, int64_t until_ms)
+{
+    enum err e = ERR_NOT_FOUND;
+    for (size_t i = 0; i < count; i++) {
+        int64_t now_ms = clock_mono_ms();
+        int64_t share_ms = (until_ms - now_ms) / (int64_t)(count - i);
+        e = connect_address(dial, addresses[i], port, now_ms + share_ms);
+        if (e == ERR_OK || now_ms >= until_ms)
+            break;
+    }
+    return e;
+}
+
 /* ---- TLS ---- */
 
 static bool is_address(const char *host)
@@ -194,7 +236,7 @@ static enum err tls_start(struct dial *dial, enum dial_tls tls, struct err_note 
     ERR_clear_error();
     if (!tls_prepare(dial, tls))
         return err_noted(note, ERR_IO, "TLS cannot start: %s", tls_error_text(text, sizeof text));
-    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    int64_t until_ms = call_until_ms(dial, dial->timeout_ms);
     for (;;) {
         ERR_clear_error();
         int done = SSL_do_handshake(dial->ssl);
@@ -210,6 +252,7 @@ static enum err tls_start(struct dial *dial, enum dial_tls tls, struct err_note 
         long verified = SSL_get_verify_result(dial->ssl);
         if (tls == DIAL_TLS && verified != X509_V_OK) {
             ERR_clear_error();
+            dial->distrusted = true;
             return err_noted(note, ERR_DENIED, "the certificate of %s is not trusted: %s",
                 dial->host, X509_verify_cert_error_string(verified));
         }
@@ -220,23 +263,24 @@ static enum err tls_start(struct dial *dial, enum dial_tls tls, struct err_note 
 
 /* ---- life ---- */
 
-enum err dial_open(const char *host, int port, enum dial_tls tls, const char *ca_file,
-    int timeout_ms, struct dial **out_dial, struct err_note *note)
+static struct dial *dial_new(const char *host, const char *ca_file, int timeout_ms)
 {
-    net_ignore_sigpipe();
     struct dial *dial = mem_zalloc(1, sizeof *dial);
+    net_ignore_sigpipe();
     dial->fd = -1;
     dial->timeout_ms = timeout_ms;
     dial->host = mem_strdup(host);
     dial->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
     buf_init(&dial->in, 0);
-    int64_t until_ms = clock_mono_ms() + timeout_ms;
-    if (note)
-        note->text[0] = '\0';
-    enum err e = host[0] == '/' ? connect_path(dial, host, until_ms)
-                                : connect_name(dial, host, port, until_ms, note);
+    return dial;
+}
+
+/* What both ways of opening do once the connection is there, or not (e). */
+static enum err dial_opened(struct dial *dial, enum err e, int port, enum dial_tls tls,
+    struct dial **out_dial, struct err_note *note)
+{
     if (e != ERR_OK && note && !note->text[0])
-        (void)err_noted(note, e, "cannot connect to %s port %d: %s", host, port, err_name(e));
+        (void)err_noted(note, e, "cannot connect to %s port %d: %s", dial->host, port, err_name(e));
     if (e == ERR_OK && tls != DIAL_PLAIN)
         e = tls_start(dial, tls, note);
     if (e != ERR_OK) {
@@ -245,6 +289,30 @@ enum err dial_open(const char *host, int port, enum dial_tls tls, const char *ca
     }
     *out_dial = dial;
     return ERR_OK;
+}
+
+enum err dial_open(const char *host, int port, enum dial_tls tls, const char *ca_file,
+    int timeout_ms, struct dial **out_dial, struct err_note *note)
+{
+    struct dial *dial = dial_new(host, ca_file, timeout_ms);
+    int64_t until_ms = call_until_ms(dial, timeout_ms);
+    if (note)
+        note->text[0] = '\0';
+    enum err e = host[0] == '/' ? connect_path(dial, host, until_ms)
+                                : connect_name(dial, host, port, until_ms, note);
+    return dial_opened(dial, e, port, tls, out_dial, note);
+}
+
+enum err dial_open_at(const char *host, const char *const *addresses, size_t count, int port,
+    enum dial_tls tls, const char *ca_file, int64_t end_ms, struct dial **out_dial,
+    struct err_note *note)
+{
+    struct dial *dial = dial_new(host, ca_file, INT_MAX);
+    dial->end_ms = end_ms;
+    if (note)
+        note->text[0] = '\0';
+    enum err e = connect_addresses(dial, addresses, count, port, end_ms);
+    return dial_opened(dial, e, port, tls, out_dial, note);
 }
 
 static void drop_last_line(struct dial *dial)
@@ -269,6 +337,11 @@ enum err dial_starttls(struct dial *dial, enum dial_tls tls, struct err_note *no
     if (e != ERR_OK)
         dial->send_broken = dial->receive_broken = e;
     return e;
+}
+
+bool dial_distrusts(const struct dial *dial)
+{
+    return dial->distrusted;
 }
 
 void dial_close(struct dial *dial)
@@ -359,15 +432,15 @@ static void receive_meanwhile(struct dial *dial)
 
 enum err dial_send(struct dial *dial, struct slice bytes)
 {
-    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    int64_t until_ms = call_until_ms(dial, dial->timeout_ms);
     drop_last_line(dial);
     while (dial->send_broken == ERR_OK && bytes.len) {
         size_t sent;
         short wait;
-        enum err e = send_step(dial, bytes, &sent, &wait);
+        enum err e = is_over(dial) ? ERR_TIMEOUT : send_step(dial, bytes, &sent, &wait);
         if (e == ERR_OK) {
             bytes = slice_from_index(bytes, sent);
-            until_ms = clock_mono_ms() + dial->timeout_ms;
+            until_ms = call_until_ms(dial, dial->timeout_ms);
             continue;
         }
         if (e == ERR_BUSY) {
@@ -402,7 +475,7 @@ static enum err receive(struct dial *dial, int64_t until_ms)
 {
     while (dial->receive_broken == ERR_OK) {
         short wait;
-        enum err e = receive_step(dial, &wait);
+        enum err e = is_over(dial) ? ERR_TIMEOUT : receive_step(dial, &wait);
         if (e == ERR_OK)
             return ERR_OK;
         if (e == ERR_BUSY)
@@ -415,7 +488,7 @@ static enum err receive(struct dial *dial, int64_t until_ms)
 
 enum err dial_line(struct dial *dial, struct slice *out_line)
 {
-    int64_t until_ms = clock_mono_ms() + dial->timeout_ms;
+    int64_t until_ms = call_until_ms(dial, dial->timeout_ms);
     drop_last_line(dial);
     for (size_t searched = 0;;) {
         struct slice have = buf_slice(&dial->in);
@@ -468,7 +541,7 @@ void dial_consume(struct dial *dial, size_t len)
 enum err dial_more(struct dial *dial)
 {
     drop_last_line(dial);
-    return receive(dial, clock_mono_ms() + dial->timeout_ms);
+    return receive(dial, call_until_ms(dial, dial->timeout_ms));
 }
 
 enum err dial_wait(struct dial *dial, int timeout_ms)
@@ -476,7 +549,7 @@ enum err dial_wait(struct dial *dial, int timeout_ms)
     drop_last_line(dial);
     if (dial->ssl && SSL_has_pending(dial->ssl))
         return ERR_OK;
-    return wait_ready(dial, POLLIN, clock_mono_ms() + timeout_ms);
+    return wait_ready(dial, POLLIN, call_until_ms(dial, timeout_ms));
 }
 
 /* ---- what it is ---- */

@@ -20,8 +20,15 @@ enum dial_tls {
 /* host may be a name, an address or "/path" of a Unix socket. ca_file may be NULL (system roots). */
 enum err MUST_USE dial_open(const char *host, int port, enum dial_tls tls, const char *ca_file,
     int timeout_ms, struct dial **out_dial, struct err_note *note);
+/* The same to one of these addresses (text), tried in this order; nothing is looked up, and host is the name that the certificate must fit.
+ * All that is done with this connection ends at end_ms (clock_mono_ms), however slowly the peer goes on. */
+enum err MUST_USE dial_open_at(const char *host, const char *const *addresses, size_t count,
+    int port, enum dial_tls tls, const char *ca_file, int64_t end_ms, struct dial **out_dial,
+    struct err_note *note);
 /* Upgrades after the peer's go-ahead; bytes already received make it fail with ERR_DENIED. */
 enum err MUST_USE dial_starttls(struct dial *dial, enum dial_tls tls, struct err_note *note);
+/* TLS did not begin because of the peer's certificate, and of nothing else. */
+bool dial_distrusts(const struct dial *dial);
 void dial_close(struct dial *dial);
 
 enum err MUST_USE dial_send(struct dial *dial, struct slice bytes);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/test.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -199,7 +200,92 @@ static void test_nobody(void **state)
     assert_null(dial);
 }
 
+/* ---- by address ---- */
+
+struct talker {
+    int listener;
+    useconds_t pause_us;
+};
+
+/* Says a line now and then, or one after another, for ever. */
+static void *talk_on(void *arg)
+{
+    const struct talker *talker = arg;
+    int fd = accept(talker->listener, NULL, NULL);
+    assert(fd >= 0);
+    while (send(fd, "more\r\n", 6, MSG_NOSIGNAL) == 6)
+        if (talker->pause_us)
+            usleep(talker->pause_us);
+    close(fd);
+    return NULL;
+}
+
+static int listen_on_loopback(int *out_port)
+{
+    struct sockaddr_in place = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof place;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (const struct sockaddr *)&place, sizeof place), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&place, &len), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    *out_port = ntohs(place.sin_port);
+    return listener;
+}
+
+static void test_open_at(void **state)
+{
+    static const char *const refuses[] = { "127.0.0.2" }, *const no_address[] = { "localhost" };
+    struct dial *dial = NULL;
+    int port;
+    int listener = listen_on_loopback(&port);
+    int64_t end_ms = clock_mono_ms() + HANG_MS;
+    (void)state;
+    assert_err(ERR_CLOSED,
+        dial_open_at("a.example", refuses, 1, port, DIAL_PLAIN, NULL, end_ms, &dial, NULL));
+    assert_err(ERR_SYNTAX,
+        dial_open_at("a.example", no_address, 1, port, DIAL_PLAIN, NULL, end_ms, &dial, NULL));
+    assert_err(ERR_NOT_FOUND,
+        dial_open_at("a.example", refuses, 0, port, DIAL_PLAIN, NULL, end_ms, &dial, NULL));
+    close(listener);
+}
+
+/* The first address refuses, the second answers; and however much it goes on to say, the end is the end of all calls together. */
+static void test_end_of_all_calls(void **state)
+{
+    static const char *const addresses[] = { "127.0.0.2", "127.0.0.1" };
+    static const useconds_t pauses_us[] = { 5000, 0 };
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct dial *dial = NULL;
+        struct slice line;
+        pthread_t peer;
+        int port;
+        struct talker talker = { .listener = listen_on_loopback(&port), .pause_us = pauses_us[i] };
+        assert_int_equal(pthread_create(&peer, NULL, talk_on, &talker), 0);
+        int64_t end_ms = clock_mono_ms() + 300;
+        assert_ok(
+            dial_open_at("a.example", addresses, 2, port, DIAL_PLAIN, NULL, end_ms, &dial, NULL));
+        enum err e = dial_line(dial, &line);
+        assert_ok(e);
+        if (pauses_us[i] == 0) /* by then its words fill what the kernel keeps of them */
+            while (clock_mono_ms() < end_ms)
+                usleep(10000);
+        size_t late = 0;
+        while (e == ERR_OK && clock_mono_ms() < end_ms + HANG_MS) {
+            e = dial_line(dial, &line);
+            late += e == ERR_OK && clock_mono_ms() >= end_ms;
+        }
+        assert_err(ERR_TIMEOUT, e);
+        assert_in_range(late, 0, (64u << 10) / 6); /* that had been received before; no more is */
+        assert_false(dial_distrusts(dial));
+        dial_close(dial);
+        (void)pthread_join(peer, NULL);
+        close(talker.listener);
+    }
+}
+
 TEST_MAIN(cmocka_unit_test(test_lines), cmocka_unit_test(test_long_line),
     cmocka_unit_test(test_bytes), cmocka_unit_test(test_starttls_answer_injected),
     cmocka_unit_test(test_slow_peer), cmocka_unit_test(test_both_write),
-    cmocka_unit_test(test_nobody))
+    cmocka_unit_test(test_nobody), cmocka_unit_test(test_open_at),
+    cmocka_unit_test(test_end_of_all_calls))

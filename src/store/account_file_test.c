@@ -196,7 +196,7 @@ static void older_files_are_read_and_upgraded(void **state)
     close_all();
     make_older(
         "DROP TABLE text_filter; DROP TABLE download; ALTER TABLE account DROP COLUMN warned;"
-        "DROP INDEX summary_utf8; PRAGMA user_version=2");
+        "DROP INDEX summary_utf8; DROP TABLE uidl; PRAGMA user_version=2");
 
     struct account *snapshot;
     char parent[80];
@@ -216,8 +216,13 @@ static void older_files_are_read_and_upgraded(void **state)
     struct store_download *list;
     size_t count;
     bool damaged;
+    struct buf uidls;
+    buf_init(&uidls, 0);
+    view.uidls = &uidls;
     assert_ok(account_downloads(snapshot, &view, &list, &count, &damaged));
     assert_int_equal(count, 1);
+    assert_int_equal(list[0].uidl_len, 0);
+    buf_done(&uidls);
     free(list);
     store_snapshot_close(snapshot);
     close(parent_fd);
@@ -231,7 +236,7 @@ static void older_files_are_read_and_upgraded(void **state)
         assert_int_equal(findings_of(false), 0);
     }
     make_older("DROP TABLE download; ALTER TABLE account DROP COLUMN warned;"
-               "DROP INDEX summary_utf8; PRAGMA user_version=3");
+               "DROP INDEX summary_utf8; DROP TABLE uidl; PRAGMA user_version=3");
     open_all();
     assert_downloads("INBOX");
     close_all();
@@ -242,10 +247,29 @@ static void older_files_are_read_and_upgraded(void **state)
         assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), true, &account));
         store_close(store);
     }
-    make_older("PRAGMA user_version=6");
+    make_older("PRAGMA user_version=7");
     open_all();
     assert_int_equal(read_box("INBOX", STORE_NEED_BODY).count, 1);
 }
+
+/* One number from the file, as it lies there. */
+static int64_t number_of(const char *sql)
+{
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    char uri[160];
+    (void)snprintf(uri, sizeof uri, "file:%s?immutable=1", database_path());
+    assert_int_equal(
+        sqlite3_open_v2(uri, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    (void)sqlite3_close(db);
+    return number;
+}
+
+#define INDEXES "SELECT count(*) FROM sqlite_master WHERE name='summary_utf8'"
 
 /* A page of summaries that is damaged harms its own rows, and neither the upgrade nor what is read beside it. */
 static void a_damaged_summary_keeps_nobody_out(void **state)
@@ -254,7 +278,7 @@ static void a_damaged_summary_keeps_nobody_out(void **state)
     for (int i = 0; i < 40; i++)
         append("INBOX", message(10), 0);
     close_all();
-    make_older("DROP INDEX summary_utf8; PRAGMA user_version=5");
+    make_older("DROP INDEX summary_utf8; DROP TABLE uidl; PRAGMA user_version=5");
     sqlite3 *db;
     sqlite3_stmt *statement;
     assert_int_equal(sqlite3_open_v2(database_path(), &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
@@ -281,7 +305,9 @@ static void a_damaged_summary_keeps_nobody_out(void **state)
     free(list);
     append("INBOX", message(10), 0);
     close_all();
+    assert_int_equal(number_of(INDEXES), 0);
     assert_true(findings_of(true) > 0);
+    assert_int_equal(number_of(INDEXES), 1); /* what the upgrade left out */
     open_all();
 }
 

@@ -142,7 +142,8 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
     for (;;) {
         bool row;
         enum err e = sql_step(account, statement, &row);
-        for (; e == ERR_CORRUPT && at < all->count; at++) /* nobody can tell of the rest; it is looked at when it is sent */
+        for (; e == ERR_CORRUPT && at < all->count;
+             at++) /* nobody can tell of the rest; it is looked at when it is sent */
             all->at[at].may_need_utf8 = true;
         if (e != ERR_OK || !row)
             return e == ERR_CORRUPT ? ERR_OK : e;
@@ -160,6 +161,32 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
     }
 }
 
+/* What other servers called them, for whoever asks. In the order of emails, as all is. */
+static enum err add_uidls(
+    struct account *account, const struct store_download_view *view, struct downloads *all)
+{
+    sqlite3_stmt *statement;
+    size_t at = 0;
+    if (!view->uidls || account->schema_version < STORE_SCHEMA_UIDLS)
+        return ERR_OK;
+    TRY(sql_get(account, SQL_UIDLS, &statement));
+    for (;;) {
+        bool row;
+        TRY(sql_step(account, statement, &row));
+        if (!row)
+            return ERR_OK;
+        int64_t email = sqlite3_column_int64(statement, 0);
+        while (at < all->count && all->at[at].entry.email < email)
+            at++;
+        if (at == all->count || all->at[at].entry.email != email)
+            continue;
+        struct slice uidl = sql_text(statement, 1);
+        all->at[at].uidl_at = (uint32_t)buf_len(view->uidls);
+        all->at[at].uidl_len = (uint32_t)uidl.len;
+        buf_add(view->uidls, uidl);
+    }
+}
+
 static enum err downloads(struct account *account, const struct store_download_view *view,
     struct downloads *all, bool *out_damaged)
 {
@@ -170,7 +197,8 @@ static enum err downloads(struct account *account, const struct store_download_v
         memmove(all->at, all->at + older, view->newest * sizeof *all->at);
         all->count = view->newest;
     }
-    return mark_utf8(account, all);
+    TRY(mark_utf8(account, all));
+    return add_uidls(account, view, all);
 }
 
 static enum err give(
@@ -195,11 +223,27 @@ enum err account_downloads(struct account *account, const struct store_download_
     return give(e, &all, out_list, out_count);
 }
 
+/* Mostly nothing is due, and no list is made to find that out. */
+static enum err any_due(struct account *account, int64_t device, int64_t before_s, bool *out_any)
+{
+    sqlite3_stmt *statement;
+    int64_t any = 0;
+    TRY(sql_get(account, SQL_DOWNLOADS_DUE_ANY, &statement));
+    (void)sqlite3_bind_int64(statement, 1, device);
+    (void)sqlite3_bind_int64(statement, 2, before_s);
+    TRY(sql_number(account, statement, &any, NULL));
+    *out_any = any != 0;
+    return ERR_OK;
+}
+
 static enum err downloads_due(struct account *account, const struct store_download_view *view,
     int64_t before_s, struct downloads *all)
 {
-    bool damaged;
+    bool damaged, any;
     sqlite3_stmt *statement;
+    TRY(any_due(account, view->device, before_s, &any));
+    if (!any)
+        return ERR_OK;
     TRY(read_all(account, view, all, &damaged));
     TRY(take_hidden_out(account, view, all)); /* also what was hidden from all */
     TRY(sql_get(account, SQL_DOWNLOADS_DUE, &statement));
@@ -222,6 +266,27 @@ enum err account_downloads_due(struct account *account, const struct store_downl
                      : downloads_due(account, &whatever, before_s, &all);
     pthread_mutex_unlock(&account->lock);
     return give(e, &all, out_list, out_count);
+}
+
+static enum err first_taken(struct account *account, int64_t device, int64_t *out_s)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(account, SQL_DOWNLOADS_FIRST, &statement));
+    (void)sqlite3_bind_int64(statement, 1, device);
+    return sql_number(account, statement, out_s, NULL);
+}
+
+enum err account_first_taken(struct account *account, int64_t device, int64_t *out_s)
+{
+    int64_t first_s = INT64_MAX;
+    pthread_mutex_lock(&account->lock);
+    enum err e = account->schema_version < STORE_SCHEMA_DOWNLOADS
+                     ? ERR_OK
+                     : first_taken(account, device, &first_s);
+    pthread_mutex_unlock(&account->lock);
+    if (e == ERR_OK)
+        *out_s = first_s;
+    return e;
 }
 
 /* ---- what has been taken ---- */
@@ -281,7 +346,8 @@ struct of_mailbox {
     size_t removed_count;
 };
 
-static enum err mark(struct store_tx *tx, enum sql sql, int64_t email, int64_t device, int64_t now_s)
+static enum err mark(
+    struct store_tx *tx, enum sql sql, int64_t email, int64_t device, int64_t now_s)
 {
     sqlite3_stmt *statement;
     TRY(sql_get(tx->account, sql, &statement));

@@ -109,9 +109,8 @@ enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned 
 static enum err email_delete(
     struct store_tx *tx, int64_t email, bool big, const unsigned char *guid)
 {
-    static const enum sql steps[] = {
-        SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_FILTER_DELETE, SQL_DOWNLOAD_DELETE, SQL_BODY_DELETE
-    };
+    static const enum sql steps[] = { SQL_EMAIL_DELETE, SQL_SUMMARY_DELETE, SQL_FILTER_DELETE,
+        SQL_DOWNLOAD_DELETE, SQL_UIDL_DELETE, SQL_BODY_DELETE };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;
         TRY(sql_get(tx->account, steps[i], &statement));
@@ -245,8 +244,56 @@ static enum err remember_filed(
     return sql_done(tx->account, statement);
 }
 
+bool store_uidl_ok(struct slice uidl)
+{
+    bool ok = uidl.len > 0 && uidl.len <= STORE_UIDL_BYTES_MAX;
+    for (size_t i = 0; i < uidl.len && ok; i++)
+        ok = slice_at(uidl, i) >= 0x21 && slice_at(uidl, i) <= 0x7e;
+    return ok;
+}
+
+static enum err keep_uidl(struct store_tx *tx, int64_t email, struct slice uidl, size_t *refused)
+{
+    sqlite3_stmt *statement;
+    if (uidl.len == 0)
+        return ERR_OK;
+    if (!store_uidl_ok(uidl)) {
+        ++*refused;
+        return ERR_OK;
+    }
+    TRY(sql_get(tx->account, SQL_UIDL_INSERT, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    sql_bind_text(statement, 2, uidl);
+    TRY(sql_done(tx->account, statement));
+    *refused += sqlite3_changes(tx->account->db) == 0;
+    return ERR_OK;
+}
+
+static enum err keep_mark(struct store_tx *tx, int64_t email, const struct store_mark *mark)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_get(tx->account, SQL_DOWNLOAD_RESTORE, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    (void)sqlite3_bind_int64(statement, 2, mark->device);
+    (void)sqlite3_bind_int64(statement, 3, mark->taken_s);
+    (void)sqlite3_bind_int(statement, 4, mark->hidden);
+    return sql_done(tx->account, statement);
+}
+
+/* What was known of a message where it comes from. */
+static enum err keep_known(
+    struct store_tx *tx, int64_t email, const struct store_append *item, size_t *uidls_refused)
+{
+    if (!item->restored)
+        return ERR_OK;
+    TRY(keep_uidl(tx, email, item->uidl, uidls_refused));
+    for (size_t i = 0; i < item->mark_count; i++)
+        TRY(keep_mark(tx, email, &item->marks[i]));
+    return ERR_OK;
+}
+
 static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
-    const struct store_append *item, struct tx_counts *counts)
+    const struct store_append *item, struct tx_counts *counts, size_t *uidls_refused)
 {
     unsigned char guid[GUID_BYTES];
     if (item->guid && !item->restored) {
@@ -268,6 +315,7 @@ static enum err append_one(struct store_tx *tx, struct mailbox_row *row,
     int64_t email;
     TRY(tx_email_insert(tx, item->blob, guid, 1, item->received_s, item->received_tz_min, &email));
     TRY(tx_entry_insert(tx, row, email, bits, tx_modseq(tx)));
+    TRY(keep_known(tx, email, item, uidls_refused));
     counts->messages++;
     counts->bytes += (int64_t)blob_size(item->blob);
     counts->unseen += bits & STORE_SEEN ? 0 : 1;
@@ -312,9 +360,10 @@ static enum err append_write(struct store_tx *tx, void *write_arg)
     if (args->result->over_quota)
         return ERR_NO_SPACE;
     args->result->uid_first = row.uidnext;
+    args->result->uidls_refused = 0;
     struct tx_counts counts = { 0 };
     for (size_t i = 0; i < args->count; i++)
-        TRY(append_one(tx, &row, &args->items[i], &counts));
+        TRY(append_one(tx, &row, &args->items[i], &counts, &args->result->uidls_refused));
     if (args->count == 0)
         return ERR_OK;
     if (has_key)
@@ -446,7 +495,8 @@ static enum err keep_write(struct store_tx *tx, void *write_arg)
     uint64_t bytes = 0;
     for (size_t i = 0; i < args->count; i++)
         bytes += args->derived[i].bytes.len;
-    if (!store_has_room(tx->account->store, 2 * bytes, false)) /* log and database; mail comes first */
+    if (!store_has_room(
+            tx->account->store, 2 * bytes, false)) /* log and database; mail comes first */
         return ERR_NO_SPACE;
     for (size_t i = 0; i < args->count; i++) {
         const struct store_derived *one = &args->derived[i];

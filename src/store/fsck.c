@@ -54,6 +54,8 @@ static enum err mend_rows(struct check *c)
     TRY(fsck_functions(c));
     TRY(sql_run(account, SQL_BEGIN));
     enum err e = check_rows(c);
+    if (e == ERR_OK && account->schema_version == STORE_SCHEMA_VERSION)
+        e = sql_missing_indexes(account->db);
     if (e == ERR_OK &&
         c->damaged_pages) /* numbers may have been damaged too: none that a client knows names anything else (S-5) */
         e = account_raise(account, slice_of(account->id), 0, (int64_t)account->modseq);

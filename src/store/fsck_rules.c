@@ -158,15 +158,25 @@ static const struct rule rules[] = {
           " WHERE mailbox=?1 AND uid=?2" } },
 };
 
-static const struct rule download_rule = { "SELECT email, device FROM download d"
-                                           " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=d.email)",
+static const struct rule download_rule = {
+    "SELECT email, device FROM download d"
+    " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=d.email)",
     "a download (message, device) belongs to nothing",
-    { "DELETE FROM download WHERE email=?1 AND device=?2" } };
+    { "DELETE FROM download WHERE email=?1 AND device=?2" }
+};
 
-static const struct rule filter_rule = { "SELECT email, 0 FROM text_filter f"
-                                         " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=f.email)",
-    "a filter of text (message) belongs to nothing",
-    { "DELETE FROM text_filter WHERE email=?1" } };
+static const struct rule uidl_rule = {
+    "SELECT email, length(text) FROM uidl u WHERE NOT EXISTS(SELECT 1 FROM"
+    " email m WHERE m.id=u.email) OR length(text) NOT BETWEEN 1 AND 70"
+    " OR text GLOB '*[^!-~]*'",
+    "a UIDL (message, length) belongs to nothing, or is none", { "DELETE FROM uidl WHERE email=?1" }
+};
+
+static const struct rule filter_rule = {
+    "SELECT email, 0 FROM text_filter f"
+    " WHERE NOT EXISTS(SELECT 1 FROM email m WHERE m.id=f.email)",
+    "a filter of text (message) belongs to nothing", { "DELETE FROM text_filter WHERE email=?1" }
+};
 
 enum err fsck_rules(struct check *c)
 {
@@ -174,8 +184,9 @@ enum err fsck_rules(struct check *c)
         TRY(check_rule(c, &rules[i]));
     if (c->account->schema_version >= STORE_SCHEMA_FILTERS)
         TRY(check_rule(c, &filter_rule));
-    return c->account->schema_version >= STORE_SCHEMA_DOWNLOADS ? check_rule(c, &download_rule)
-                                                                : ERR_OK;
+    if (c->account->schema_version >= STORE_SCHEMA_DOWNLOADS)
+        TRY(check_rule(c, &download_rule));
+    return c->account->schema_version >= STORE_SCHEMA_UIDLS ? check_rule(c, &uidl_rule) : ERR_OK;
 }
 
 /* ---- counters ---- */

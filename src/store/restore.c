@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/dir.h"
+#include "base/encode.h"
 #include "store/vfs.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ struct restoring {
     struct slice *keywords;
     size_t keyword_count;
     bool has_downloads; /* the copy knows of devices that took or removed something */
+    bool has_uidls;     /* and of messages that another server gave names to */
     struct store_restore_result *result;
 };
 
@@ -133,75 +135,95 @@ static enum err add_place(
 
 struct batch {
     struct store_append items[BATCH_ROWS];
-    int64_t emails[BATCH_ROWS]; /* in the copy */
     size_t count;
 };
 
-/* ---- what devices took and are not to be shown again comes back with its message ---- */
+/* ---- what is known of a message comes back with it: what devices took, and what it was called elsewhere ---- */
 
-static enum err know_downloads(struct restoring *r)
+static enum err has_any(struct restoring *r, int schema_version, enum sql sql, bool *out_any)
 {
     sqlite3_stmt *statement;
     int64_t any = 0;
-    if (r->copy->schema_version < STORE_SCHEMA_DOWNLOADS)
+    if (r->copy->schema_version < schema_version)
         return ERR_OK;
     pthread_mutex_lock(&r->copy->lock);
-    enum err e = sql_get(r->copy, SQL_DOWNLOADS_ANY, &statement);
+    enum err e = sql_get(r->copy, sql, &statement);
     if (e == ERR_OK)
         e = sql_number(r->copy, statement, &any, NULL);
     pthread_mutex_unlock(&r->copy->lock);
-    r->has_downloads = any != 0;
+    *out_any = any != 0;
     return e == ERR_CORRUPT ? ERR_OK : e; /* the mail matters more */
 }
 
-struct download_write {
-    struct restoring *r;
-    const struct batch *batch;
-    int64_t mailbox;
-    uint32_t uid_first;
-};
-
-static enum err bring_downloads(struct restoring *r, int64_t from, struct store_tx *tx, int64_t email)
+static enum err read_marks(struct restoring *r, int64_t email, struct store_append *item)
 {
-    sqlite3_stmt *rows, *insert;
+    sqlite3_stmt *rows;
+    struct store_mark *marks = NULL;
+    size_t cap = 0;
     TRY(sql_get(r->copy, SQL_DOWNLOADS_OF, &rows));
-    (void)sqlite3_bind_int64(rows, 1, from);
+    (void)sqlite3_bind_int64(rows, 1, email);
     for (;;) {
         bool row;
         enum err e = sql_step(r->copy, rows, &row);
         if (e != ERR_OK || !row)
-            return e == ERR_CORRUPT ? ERR_OK : e;
-        e = sql_get(tx->account, SQL_DOWNLOAD_RESTORE, &insert);
-        if (e == ERR_OK) {
-            (void)sqlite3_bind_int64(insert, 1, email);
-            for (int i = 0; i < 3; i++)
-                (void)sqlite3_bind_int64(insert, i + 2, sqlite3_column_int64(rows, i));
-            e = sql_done(tx->account, insert);
-        }
-        if (e != ERR_OK) {
-            (void)sqlite3_reset(rows);
             return e;
+        if (item->mark_count == cap) {
+            marks = arena_grow(&r->rows, marks, &cap, cap + 1, sizeof *marks);
+            if (!marks) {
+                (void)sqlite3_reset(rows);
+                return ERR_LIMIT;
+            }
+            item->marks = marks;
         }
+        marks[item->mark_count++] = (struct store_mark){ .device = sqlite3_column_int64(rows, 0),
+            .taken_s = sqlite3_column_int64(rows, 1),
+            .hidden = sqlite3_column_int64(rows, 2) != 0 };
     }
 }
 
-static enum err downloads_write(struct store_tx *tx, void *write_arg)
+static enum err read_uidl(struct restoring *r, int64_t email, struct store_append *item)
 {
-    const struct download_write *w = write_arg;
-    for (size_t i = 0; i < w->batch->count; i++) {
-        sqlite3_stmt *statement;
-        int64_t email = 0;
-        bool found;
-        TRY(sql_get(tx->account, SQL_ENTRY, &statement));
-        (void)sqlite3_bind_int64(statement, 1, w->mailbox);
-        (void)sqlite3_bind_int64(statement, 2, w->uid_first + (uint32_t)i);
-        TRY(sql_number(tx->account, statement, &email, &found));
-        pthread_mutex_lock(&w->r->copy->lock);
-        enum err e = found ? bring_downloads(w->r, w->batch->emails[i], tx, email) : ERR_OK;
-        pthread_mutex_unlock(&w->r->copy->lock);
-        TRY(e);
-    }
-    return ERR_OK;
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(r->copy, SQL_UIDL_OF, &statement));
+    (void)sqlite3_bind_int64(statement, 1, email);
+    TRY(sql_step(r->copy, statement, &row));
+    if (!row)
+        return ERR_OK;
+    item->uidl = slice_dup(&r->rows, sql_text(statement, 0));
+    (void)sqlite3_reset(statement);
+    return item->uidl.ptr ? ERR_OK : ERR_LIMIT;
+}
+
+/* Before the write that files the message: it has the lock of the account here, and two accounts are never locked at once. */
+static enum err read_known(struct restoring *r, int64_t email, struct store_append *item)
+{
+    enum err e = ERR_OK;
+    pthread_mutex_lock(&r->copy->lock);
+    if (r->has_downloads)
+        e = read_marks(r, email, item);
+    if (r->has_uidls && (e == ERR_OK || e == ERR_CORRUPT))
+        e = read_uidl(r, email, item);
+    pthread_mutex_unlock(&r->copy->lock);
+    return e == ERR_CORRUPT ? ERR_OK : e;
+}
+
+static bool in_batch(const struct batch *batch, const unsigned char *guid)
+{
+    for (size_t i = 0; i < batch->count; i++)
+        if (memcmp(batch->items[i].guid, guid, GUID_BYTES) == 0)
+            return true;
+    return false;
+}
+
+/* A message that has no name of its own is called by its guid (in hexadecimal), which nobody else may be called. */
+static bool is_anothers_guid(const struct restoring *r, const struct batch *batch,
+    struct slice uidl, const unsigned char *own_guid)
+{
+    unsigned char guid[GUID_BYTES];
+    return uidl.len == 2 * GUID_BYTES && hex_decode(uidl, guid, sizeof guid) == ERR_OK &&
+           memcmp(guid, own_guid, GUID_BYTES) != 0 &&
+           (in_batch(batch, guid) || map_get(&r->places, slice_from(guid, GUID_BYTES)));
 }
 
 static enum err file_batch(struct restoring *r, int64_t mailbox, const struct batch *batch)
@@ -214,10 +236,11 @@ static enum err file_batch(struct restoring *r, int64_t mailbox, const struct ba
         TRY(place_set(r, batch->items[i].guid,
             (struct place){ .mailbox = mailbox, .uid = filed.uid_first + (uint32_t)i }));
     r->result->added += batch->count;
-    struct download_write w = {
-        .r = r, .batch = batch, .mailbox = mailbox, .uid_first = filed.uid_first
-    };
-    return r->has_downloads ? account_write(r->account, downloads_write, &w) : ERR_OK;
+    for (size_t i = 0; i < batch->count; i++)
+        r->result->uidls += batch->items[i].uidl.len > 0;
+    r->result->uidls -= filed.uidls_refused;
+    r->result->uidls_lost += filed.uidls_refused;
+    return ERR_OK;
 }
 
 static void batch_clear(struct batch *batch)
@@ -225,14 +248,6 @@ static void batch_clear(struct batch *batch)
     for (size_t i = 0; i < batch->count; i++)
         blob_unref(batch->items[i].blob);
     batch->count = 0;
-}
-
-static bool in_batch(const struct batch *batch, const unsigned char *guid)
-{
-    for (size_t i = 0; i < batch->count; i++)
-        if (memcmp(batch->items[i].guid, guid, GUID_BYTES) == 0)
-            return true;
-    return false;
 }
 
 static enum err add_row(
@@ -257,13 +272,18 @@ static enum err add_row(
         return ERR_OK;
     }
     TRY(e);
-    batch->emails[batch->count] = row->email;
-    batch->items[batch->count++] = (struct store_append){ .blob = blob,
+    struct store_append *item = &batch->items[batch->count++];
+    *item = (struct store_append){ .blob = blob,
         .flags = flags_for(r, row->flags),
         .received_s = row->received_s,
         .received_tz_min = row->received_tz_min,
         .guid = row->guid,
         .restored = true };
+    TRY(read_known(r, row->email, item));
+    if (is_anothers_guid(r, batch, item->uidl, row->guid)) {
+        item->uidl = SLICE_EMPTY;
+        r->result->uidls_lost++;
+    }
     return ERR_OK;
 }
 
@@ -369,7 +389,9 @@ enum err store_restore(struct store *store, struct slice id, const struct store_
     arena_init(&r.rows, COMMAND_ARENA_BYTES_MAX);
     e = know_guids(&r);
     if (e == ERR_OK)
-        e = know_downloads(&r);
+        e = has_any(&r, STORE_SCHEMA_DOWNLOADS, SQL_DOWNLOADS_ANY, &r.has_downloads);
+    if (e == ERR_OK)
+        e = has_any(&r, STORE_SCHEMA_UIDLS, SQL_UIDLS_ANY, &r.has_uidls);
     if (e == ERR_OK && account_keywords(r.copy, &r.arena, &r.keywords, &r.keyword_count) != ERR_OK)
         r.keyword_count = 0;
     if (e == ERR_OK)

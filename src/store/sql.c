@@ -52,7 +52,8 @@ static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OL
     "CREATE TABLE download(email INTEGER NOT NULL, device INTEGER NOT NULL, taken INTEGER NOT NULL,"
     " hidden INTEGER NOT NULL, PRIMARY KEY(email, device)) WITHOUT ROWID;",
     "ALTER TABLE account ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;",
-    "CREATE INDEX summary_utf8 ON summary(email) WHERE " SUMMARY_MAY_NEED_UTF8 ";",
+    "CREATE INDEX IF NOT EXISTS summary_utf8 ON summary(email) WHERE " SUMMARY_MAY_NEED_UTF8 ";",
+    "CREATE TABLE uidl(email INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);",
 };
 
 #define MAILBOX_COLUMNS                                                                            \
@@ -131,8 +132,8 @@ static const char *const text[SQL_COUNT] = {
         " LEFT JOIN summary s ON s.email=e.email" ENTRY_WANTED,
     [SQL_ENTRIES_FILTER] =
         "SELECT " EMAIL_COLUMNS ", s.bytes, f.bytes FROM entry e CROSS JOIN email m ON m.id=e.email"
-        " LEFT JOIN summary s ON s.email=e.email LEFT JOIN text_filter f ON f.email=e.email"
-        ENTRY_WANTED,
+        " LEFT JOIN summary s ON s.email=e.email LEFT JOIN text_filter f ON "
+        "f.email=e.email" ENTRY_WANTED,
     [SQL_ENTRIES_BODY] =
         "SELECT " EMAIL_COLUMNS
         ", CASE WHEN ?7 THEN (SELECT bytes FROM summary s WHERE s.email=e.email) END, b.bytes"
@@ -170,18 +171,27 @@ static const char *const text[SQL_COUNT] = {
     [SQL_DOWNLOADS_DUE] =
         "SELECT email FROM download WHERE device=?1 AND taken BETWEEN 1 AND ?2 AND NOT hidden"
         " ORDER BY email",
+    [SQL_DOWNLOADS_DUE_ANY] = "SELECT EXISTS(SELECT 1 FROM download WHERE device=?1"
+                              " AND taken BETWEEN 1 AND ?2 AND NOT hidden)",
+    [SQL_DOWNLOADS_FIRST] =
+        "SELECT min(taken) FROM download d WHERE device=?1 AND taken>0 AND NOT hidden AND NOT EXISTS("
+        "SELECT 1 FROM download a WHERE a.email=d.email AND a.device=-1 AND a.hidden)",
     [SQL_DOWNLOADS_TAKEN] =
         "SELECT device, count(*) FROM download WHERE taken>0 GROUP BY device ORDER BY device",
     [SQL_DOWNLOADS_ANY] = "SELECT EXISTS(SELECT 1 FROM download)",
     [SQL_DOWNLOADS_OF] = "SELECT device, taken, hidden FROM download WHERE email=?1",
     [SQL_DOWNLOAD_RESTORE] = "INSERT OR REPLACE INTO download VALUES(?1, ?2, ?3, ?4)",
     /* Only of messages that are there: what goes takes its rows along. */
-    [SQL_DOWNLOAD_TAKEN] =
-        "INSERT INTO download SELECT id, ?2, ?3, 0 FROM email WHERE id=?1"
-        " ON CONFLICT DO UPDATE SET taken=excluded.taken WHERE taken=0",
+    [SQL_DOWNLOAD_TAKEN] = "INSERT INTO download SELECT id, ?2, ?3, 0 FROM email WHERE id=?1"
+                           " ON CONFLICT DO UPDATE SET taken=excluded.taken WHERE taken=0",
     [SQL_DOWNLOAD_HIDE] = "INSERT INTO download SELECT id, ?2, 0, 1 FROM email WHERE id=?1"
                           " ON CONFLICT DO UPDATE SET hidden=1",
     [SQL_DOWNLOAD_DELETE] = "DELETE FROM download WHERE email=?1",
+    [SQL_UIDLS] = "SELECT email, text FROM uidl ORDER BY email",
+    [SQL_UIDLS_ANY] = "SELECT EXISTS(SELECT 1 FROM uidl)",
+    [SQL_UIDL_OF] = "SELECT text FROM uidl WHERE email=?1",
+    [SQL_UIDL_INSERT] = "INSERT OR IGNORE INTO uidl VALUES(?1, ?2)",
+    [SQL_UIDL_DELETE] = "DELETE FROM uidl WHERE email=?1",
     [SQL_BODY_INSERT] = "INSERT INTO body VALUES(?1, ?2)",
     [SQL_BODY_DELETE] = "DELETE FROM body WHERE email=?1",
     [SQL_BODY] = "SELECT bytes FROM body WHERE email=?1",
@@ -228,8 +238,9 @@ static const char *const text[SQL_COUNT] = {
 static int add_account(sqlite3 *db, struct slice id)
 {
     sqlite3_stmt *statement;
-    int rc =
-        sqlite3_prepare_v2(db, "INSERT INTO account(one, modseq, uidvalidity, epoch, id) VALUES(1, 1, 0, 0, ?1)", -1, &statement, NULL);
+    int rc = sqlite3_prepare_v2(db,
+        "INSERT INTO account(one, modseq, uidvalidity, epoch, id) VALUES(1, 1, 0, 0, ?1)", -1,
+        &statement, NULL);
     if (rc != SQLITE_OK)
         return rc;
     sql_bind_text(statement, 1, id);
@@ -241,6 +252,15 @@ static int add_account(sqlite3 *db, struct slice id)
 static bool is_index(const char *statement)
 {
     return slice_starts(slice_of(statement), SLICE("CREATE INDEX"));
+}
+
+enum err sql_missing_indexes(sqlite3 *db)
+{
+    int rc = SQLITE_OK;
+    for (size_t i = 0; i < sizeof upgrades / sizeof upgrades[0] && rc == SQLITE_OK; i++)
+        if (is_index(upgrades[i])) /* each says IF NOT EXISTS */
+            rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
+    return sql_err(db, rc);
 }
 
 static int upgrade(sqlite3 *db, int version, bool indexes)

@@ -76,6 +76,8 @@ enum sql {
     SQL_FILTER_KEEP,
     SQL_DOWNLOADS,
     SQL_DOWNLOADS_DUE,
+    SQL_DOWNLOADS_DUE_ANY,
+    SQL_DOWNLOADS_FIRST,
     SQL_DOWNLOADS_TAKEN,
     SQL_DOWNLOADS_ANY,
     SQL_DOWNLOADS_OF,
@@ -83,6 +85,11 @@ enum sql {
     SQL_DOWNLOAD_TAKEN,
     SQL_DOWNLOAD_HIDE,
     SQL_DOWNLOAD_DELETE,
+    SQL_UIDLS,
+    SQL_UIDLS_ANY,
+    SQL_UIDL_OF,
+    SQL_UIDL_INSERT,
+    SQL_UIDL_DELETE,
     SQL_BODY_INSERT,
     SQL_BODY_DELETE,
     SQL_BODY,
@@ -113,17 +120,20 @@ enum sql {
 };
 
 /* 2: pages with checksums, an account that knows its id. 3: filters of text. 4: downloads. 5: whether the owner was warned of the quota.
- * 6: an index of messages with UTF-8 in their headers. Older ones than the oldest are not read. */
-#define STORE_SCHEMA_VERSION        6
+ * 6: an index of messages with UTF-8 in their headers. 7: UIDLs that another server gave. Older ones than the oldest are not read. */
+#define STORE_SCHEMA_VERSION        7
 #define STORE_SCHEMA_VERSION_OLDEST 2
 #define STORE_SCHEMA_FILTERS        3 /* the first that has them */
 #define STORE_SCHEMA_DOWNLOADS      4
 #define STORE_SCHEMA_WARNED         5
+#define STORE_SCHEMA_UIDLS          7
 
 struct account;
 
 /* Creates the tables of account id in an empty database, in one transaction. */
 enum err MUST_USE sql_schema(sqlite3 *db, struct slice id);
+/* Makes the indexes that an upgrade left out because it met a damaged page. Inside a transaction of the caller's. */
+enum err MUST_USE sql_missing_indexes(sqlite3 *db);
 /* Brings the tables of an older version to today's, in one transaction. */
 enum err MUST_USE sql_upgrade(sqlite3 *db, int version);
 /* The kind of error that rc stands for. */

@@ -251,6 +251,16 @@ enum err MUST_USE account_vanished(struct account *account, int64_t mailbox, uin
 
 /* ---- changes ---- */
 
+/* What a device took of a message, and whether it is not to be shown it again: a row of download. */
+struct store_mark {
+    int64_t device, taken_s; /* taken_s 0: it has not taken it */
+    bool hidden;
+};
+
+/* RFC 1939 §7: 1 to 70 characters from 0x21 to 0x7E. */
+#define STORE_UIDL_BYTES_MAX 70
+bool store_uidl_ok(struct slice uidl);
+
 struct store_append {
     struct blob *blob; /* finished; borrowed */
     struct store_flags flags;
@@ -259,12 +269,17 @@ struct store_append {
     bool restored;             /* guid is that of a message that is brought back: kept, and neither looked up nor remembered as a delivery */
     const unsigned char *guid; /* 16 bytes or NULL. restored: the message's own. Else what names the delivery: one that was made here before gives ERR_EXISTS,
                                 * whether or not the message is still there (remembered for DELIVERED_DAYS), so that it may be repeated */
+    /* restored: what comes along with it */
+    struct slice uidl;               /* what another server called it by POP3; empty: nothing. Not the id of another message here */
+    const struct store_mark *marks;  /* borrowed */
+    size_t mark_count;
 };
 
 struct store_append_result {
     uint32_t uidvalidity;
     uint32_t uid_first; /* the messages got consecutive UIDs */
     bool over_quota;    /* ERR_NO_SPACE came from the quota, not from the disk */
+    size_t uidls_refused; /* not valid, or another message has it: these are called by their ids */
 };
 
 /* All or nothing, in one transaction (S-2, S-4). ERR_NOT_FOUND when the mailbox is gone, ERR_NO_SPACE. Big files are hard-linked from the blob. */
@@ -339,12 +354,14 @@ struct store_download_view {
     int64_t filed_from_ms;    /* filed here then or later; 0 = whenever */
     int64_t received_from_s;  /* arrived then or later; 0 = whenever */
     size_t newest;            /* of these only so many; 0 = all */
+    struct buf *uidls;        /* gets the names that other servers gave (store_download.uidl_at); initialised by the caller; NULL: nobody asks */
 };
 struct store_download {
     struct store_entry entry;
     int64_t mailbox;
     bool may_need_utf8;       /* header fields that are not ASCII, says the summary, or it is of an older version and does not say (message/downgrade.h) */
     uint64_t surrogate_bytes; /* size of the message with its header in ASCII; MSG_SURROGATE_UNKNOWN also for one that is ASCII */
+    uint32_t uidl_at, uidl_len; /* in *view->uidls: what another server called it, and what it is called here; len 0: it is called by its guid */
 };
 /* What a device may take: each message once, in the order they came, without what was hidden from this device or from all. The list is the caller's to free.
  * What never changes of a mailbox is kept in memory between calls, ENTRIES_KEPT_BYTES for all mailboxes. *out_damaged: some are missing that cannot be read. */
@@ -353,6 +370,9 @@ enum err MUST_USE account_downloads(struct account *account, const struct store_
 /* The same, of all that was taken by the device at before_s or earlier and is not hidden. */
 enum err MUST_USE account_downloads_due(struct account *account, const struct store_download_view *view,
         int64_t before_s, struct store_download **out_list, size_t *out_count);
+
+/* When the device took what it took first, of all that is here and not hidden; INT64_MAX: it has taken nothing. */
+enum err MUST_USE account_first_taken(struct account *account, int64_t device, int64_t *out_s);
 
 /* How much of what a device has taken is here still, wherever it lies now. By device, in the arena; none that has nothing here. */
 struct store_taken {
@@ -502,6 +522,8 @@ struct store_restore_args {
 struct store_restore_result {
     uint64_t added, there; /* messages that came back; that had not gone */
     uint64_t damaged;      /* that cannot be read in the copy */
+    uint64_t uidls;        /* came back with the name that another server gave them */
+    uint64_t uidls_lost;   /* came back, but what the copy calls them by POP3 is the name of another message here */
 };
 /* Adds what the copy has and the account has not (by guid), with flags and dates, to mailboxes of the same names; makes the account and mailboxes that are
  * missing. New UIDs, the old guids. Nothing that is there changes. What was added before an error stays. ERR_NO_SPACE also over the quota. ERR_NOT_FOUND: the copy has no such mailbox or message. */

@@ -183,6 +183,31 @@ def test_a_disk_that_turns_read_only(tmp_path):
         assert server.alive()
 
 
+def test_a_status_that_cannot_be_read_is_left_out_and_logged():
+    """LIST goes on (RFC 5819 §2), and the log says why a STATUS is missing."""
+    with lib.Server() as server:
+        user = server.user()
+        server.append(user, message(1))
+        with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+            c.command("SELECT INBOX")  # is told what is recent: from here on rows are counted
+        server.append(user, message(2))
+        server.stop()
+        mail_db = glob.glob(os.path.join(server.data, "accounts", "*", "mail.db"))[0]
+        page = lib.rows(mail_db, "SELECT rootpage FROM sqlite_master WHERE name='entry'")[0][0]
+        with open(mail_db, "r+b") as f:
+            f.seek((page - 1) * 8192 + 4000)
+            byte = f.read(1)
+            f.seek(-1, 1)
+            f.write(bytes([byte[0] ^ 1]))
+        server.start()
+        with contextlib.closing(raw.Imap(server.port("imap"), user)) as c:
+            parts = [p[0] for p in c.command('LIST "" * RETURN (STATUS (RECENT))')[1]]
+        assert any(b"LIST" in p and b"INBOX" in p for p in parts)
+        assert any(b"STATUS" in p and b"Archive" in p for p in parts)
+        assert not any(b"STATUS" in p and b"INBOX" in p for p in parts)
+        assert "imap.list" in server.log_tail() and "mailbox=INBOX err=corrupt" in server.log_tail()
+
+
 def test_no_descriptors_left():
     """Sessions that are there live on, others are refused or wait, nothing spins, and it is over when they end."""
     with lib.Server() as server:

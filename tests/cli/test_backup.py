@@ -1,5 +1,6 @@
 """backup and restore: by a running server and without one; everything, one owner, one mailbox, one message."""
 import contextlib
+import json
 import os
 import poplib
 import re
@@ -394,6 +395,46 @@ def test_what_root_does_by_hand_is_the_servers(folder):
             unserved.start()
         owners = {os.stat(os.path.join(where, name)).st_uid for where, folders, files in os.walk(server.data) for name in folders + files}
         assert owners == {os.stat(server.data).st_uid} and owners != {0}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_what_root_does_is_the_servers_behind_a_link_too(folder):
+    """The path in the configuration may be a symbolic link, as an administrator moves the data to another disk."""
+    with contextlib.closing(Server({"server.user": "nobody"})) as server:
+        os.chmod(server.directory, 0o755)
+        shutil.chown(server.key, "nobody")
+        user = server.user()
+        server.start()
+        server.append(user, message(1))
+        server.stop()
+        os.rename(server.data, server.data + "-elsewhere")
+        os.symlink(server.data + "-elsewhere", server.data)
+        server.run("backup", folder)
+        server.run("user", "remove", user.address, "--yes")
+        server.run("restore", folder, user.address)  # makes its folder anew
+        owner = os.stat(server.data).st_uid
+        assert owner != 0
+        wrong = [os.path.join(where, name) for where, folders, files in os.walk(server.data + "-elsewhere") for name in folders + files
+                 if os.lstat(os.path.join(where, name)).st_uid != owner]
+        assert wrong == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_explaining_one_mailbox_walks_no_other():
+    with contextlib.closing(Server({"server.user": "nobody"})) as server:
+        os.chmod(server.directory, 0o755)
+        shutil.chown(server.key, "nobody")
+        server.start()
+        users = [server.user(), server.user()]
+        for user in users:
+            server.append(user, message(1))
+        server.stop()
+        folders = [os.path.join(server.data, "accounts", json.loads(server.run("user", "show", u.address, "--json"))["id"]) for u in users]
+        for one in folders:
+            os.chown(os.path.join(one, "mail.db"), 0, 0)
+        server.run("explain", users[0].address)
+        assert os.stat(os.path.join(folders[0], "mail.db")).st_uid == os.stat(server.data).st_uid
+        assert os.stat(os.path.join(folders[1], "mail.db")).st_uid == 0  # not looked at
 
 
 def test_wrong_words(server, folder):

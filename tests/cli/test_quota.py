@@ -137,6 +137,42 @@ def test_a_sender_who_reached_somebody_is_not_told_for_good():
         assert len(server.bodies(roomy)) == 2
 
 
+@pytest.mark.parametrize("protocol", ["lmtp", "smtp"])
+@pytest.mark.parametrize("config", [{}, {"quota.full": "refuse"}], ids=["wait", "refuse"])
+def test_one_full_mailbox_of_an_alias_keeps_nobody_waiting(protocol, config):
+    """Wherever it stands in the list; and when the message comes again, nobody has it twice."""
+    with Server(config=config) as server:
+        users = [server.user(name, quota=QUOTA if name == "layla" else None) for name in ("amal", "layla", "omar")]
+        server.run("alias", "add", "team@barid.test", *[u.address for u in users])
+        large = message("large", QUOTA + 10_000)
+
+        def send():
+            if protocol == "lmtp":
+                c = server.lmtp()
+            else:
+                c = smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test")
+            with contextlib.closing(c):
+                try:
+                    c.sendmail("a@example.org", ["team@barid.test"], large)
+                    return 250
+                except smtplib.SMTPRecipientsRefused as e:
+                    return list(e.recipients.values())[0][0]
+                except smtplib.SMTPDataError as e:
+                    return e.smtp_code
+
+        for _ in range(2):
+            assert send() == 452
+            assert [len(server.bodies(u)) for u in users] == [1, 0, 1]
+        fill(server, users[1])  # it takes nothing more: still no reason for the others to wait
+        before = len(server.bodies(users[1]))
+        assert send() == 452
+        clear(server, users[1])
+        server.run("user", "set", users[1].address, "--quota", "1G")
+        assert send() == 250
+        assert [len(server.bodies(u)) for u in users] == [1, 1, 1]
+        assert before > 0
+
+
 def test_no_warning_where_none_is_wanted():
     with Server(config={"quota.warn_percent": "0"}) as server:
         user = server.user(quota=QUOTA)

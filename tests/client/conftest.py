@@ -35,3 +35,8 @@ def shim():
         pytest.skip("a preloaded library and a sanitizer do not go together")
     with tempfile.TemporaryDirectory(prefix="barid-shim-") as folder:
         yield client.Shim(folder)
+
+
+@pytest.fixture
+def server(barid):
+    return barid

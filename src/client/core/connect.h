@@ -29,12 +29,14 @@ enum client_why {
     CLIENT_WHY_LOGIN_DELAY,
     CLIENT_WHY_SYS_TEMP,
     CLIENT_WHY_SYS_PERM,
-    CLIENT_WHY_REFUSED,   /* a command, for no reason that we know */
-    CLIENT_WHY_NONSENSE,  /* the server does not speak the protocol */
-    CLIENT_WHY_LIMIT,     /* the server says more than anybody should */
-    CLIENT_WHY_NO_IDS,    /* POP3: messages cannot be told apart, and are to be kept */
-    CLIENT_WHY_NO_TARGET, /* POP3: nowhere to put mail */
-    CLIENT_WHY_RUNNING,   /* another of us works on the account */
+    CLIENT_WHY_REFUSED,    /* a command, for no reason that we know */
+    CLIENT_WHY_NONSENSE,   /* the server does not speak the protocol */
+    CLIENT_WHY_LIMIT,      /* the server says more than anybody should */
+    CLIENT_WHY_NO_IDS,     /* POP3: messages cannot be told apart, and are to be kept */
+    CLIENT_WHY_NO_TARGET,  /* POP3: nowhere to put mail */
+    CLIENT_WHY_RUNNING,    /* another of us works on the account */
+    CLIENT_WHY_HERE_GONE,  /* sync: none of the folders that were here is here */
+    CLIENT_WHY_THERE_GONE, /* sync: none of those that were there is there */
     CLIENT_WHY_DISK,
     CLIENT_WHY_STATE, /* what we keep about the account cannot be used */
     CLIENT_WHYS,

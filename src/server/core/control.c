@@ -10,6 +10,7 @@
 #include "deliver/outbox.h"
 #include "server/core/control_int.h"
 #include "server/core/devices.h"
+#include "server/core/expire.h"
 #include "server/core/facts.h"
 #include "server/core/server_int.h"
 
@@ -173,8 +174,10 @@ static enum err add_to_account(
 {
     struct store_restore_result result;
     enum err e = store_restore(server->store, id, args, &result);
-    buf_addf(out, "added %llu\nthere %llu\ndamaged %llu\n", (unsigned long long)result.added,
-        (unsigned long long)result.there, (unsigned long long)result.damaged);
+    buf_addf(out, "added %llu\nthere %llu\ndamaged %llu\nuidls %llu\nuidls-lost %llu\n",
+        (unsigned long long)result.added, (unsigned long long)result.there,
+        (unsigned long long)result.damaged, (unsigned long long)result.uidls,
+        (unsigned long long)result.uidls_lost);
     return e;
 }
 
@@ -230,6 +233,14 @@ static enum err tell_facts(struct server *server, struct slice id, struct buf *o
     return e;
 }
 
+static enum err expire_now(struct server *server, struct buf *out)
+{
+    size_t removed;
+    enum err e = expire_pass(server->expire, true, &removed);
+    buf_addf(out, "removed %zu\n", removed);
+    return e;
+}
+
 static enum err answer(struct server *server, struct slice line, struct buf *out)
 {
     struct slice word, id, mode;
@@ -252,6 +263,8 @@ static enum err answer(struct server *server, struct slice line, struct buf *out
     }
     if (slice_eq(word, SLICE("write-devices")))
         return devices_write(server->devices);
+    if (slice_eq(word, SLICE("expire")))
+        return expire_now(server, out);
     if (!slice_cut(&line, ' ', &id) || id.len > USER_ID_BYTES)
         return ERR_SYNTAX;
     if (slice_eq(word, SLICE("user-changed"))) {

@@ -1,7 +1,8 @@
 /* The control socket: DATA/control.sock, mode 0600, one text line in, an answer, "ok" or "failed: ..." at its end.
  *
- *     status | status-json | reload | user-changed ID | user-removed ID | device-revoked ID DEVICE | write-devices | fsck ID check|repair | rebuild ID
+ *     status | status-json | reload | user-changed ID | user-removed ID | device-revoked ID DEVICE | write-devices | expire | fsck ID check|repair | rebuild ID
  *     mailbox-facts ID                           its numbers, as facts.h has the lines, after what devices did is written; makes no account
+ *     expire                                     what is due by after=DAYS of POP3 policies goes now; "removed N"
  *     hold ID                                    the account stands still until the asker closes the connection (control_hold)
  *     restore ID FOLDER FROM-ID replace          a copy below the data folder takes the account's place
  *     restore ID FOLDER FROM-ID add UID MAILBOX  what is missing is added; UID 0, no MAILBOX: all

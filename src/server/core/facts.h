@@ -30,7 +30,7 @@ enum facts_drop {
     FACTS_OLD,     /* of these, what arrived more than `days` ago */
     FACTS_ALL,     /* the same with window=all and newest=all */
     FACTS_ALL_OLD,
-    FACTS_DUE, /* what devices that may come again took more than `days` ago: with after=DAYS it goes when they come next */
+    FACTS_DUE, /* what devices that may come again took more than `days` ago: with after=DAYS it goes when they come next, or within the hour */
     FACTS_DROPS
 };
 

@@ -14,4 +14,11 @@ struct maildrop {
 enum err MUST_USE maildrop_open(struct account *account, const struct pop_policy *policy, int64_t device, struct maildrop *drop);
 void maildrop_done(struct maildrop *drop);
 
+/* What becomes of messages that user->device has taken and removed. Waits for the disk. */
+enum err MUST_USE maildrop_end(struct account *account, const struct user *user, const struct pop_policy *policy,
+    const struct store_downloaded *at, size_t count, size_t *out_removed);
+/* Removes, where the policy says after=DAYS, what user->device took so long ago. Waits for the disk when something is due. */
+enum err MUST_USE maildrop_expire(struct account *account, const struct user *user, const struct pop_policy *policy,
+    const struct maildrop *drop, size_t *out_removed);
+
 #endif

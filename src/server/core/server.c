@@ -14,6 +14,7 @@
 #include "server/core/control.h"
 #include "server/core/data_dir.h"
 #include "server/core/devices.h"
+#include "server/core/expire.h"
 #include "server/core/sandbox.h"
 #include "server/core/server_int.h"
 
@@ -152,6 +153,22 @@ bool server_session_claim(struct server_session *session, bool alone)
     }
     pthread_mutex_unlock(&p->lock);
     return free;
+}
+
+bool server_has_maildrop(struct server *server, const char *user_id)
+{
+    struct server_private *p = server->private;
+    bool has = false;
+    pthread_mutex_lock(&p->lock);
+    for (const struct server_session *s = p->maildrops; s && !has; s = s->drop_next)
+        has = strcmp(s->user_id, user_id) == 0;
+    pthread_mutex_unlock(&p->lock);
+    return has;
+}
+
+static bool has_maildrop(void *server_arg, const char *user_id)
+{
+    return server_has_maildrop(server_arg, user_id);
 }
 
 void server_session_retrieved(struct server_session *session, uint64_t count)
@@ -322,6 +339,11 @@ static enum err open_all(
         .slow_ms = config->slow_ms,
         .delivered = &server->counters.messages_delivered };
     TRY(outbox_new(&outbox, &server->outbox, note));
+    struct expire_options expire = { .store = server->store,
+        .directory = server->directory,
+        .is_busy = has_maildrop,
+        .is_busy_arg = server };
+    server->expire = expire_new(&expire);
     TRY(find_certificate(server->private, config, note));
     return load_certificate(server, note);
 }
@@ -369,6 +391,7 @@ enum err server_start(struct server *server, struct err_note *note)
     assert(p->phase == PHASE_MADE);
     outbox_start(server->outbox);
     devices_start(server->devices);
+    expire_start(server->expire);
     enum err e = net_start(server->net);
     if (e == ERR_OK)
         e = control_start(p->control);
@@ -423,6 +446,7 @@ void server_stop(struct server *server, int drain_ms)
     control_free(p->control); /* no request may come while things go away */
     p->control = NULL;
     net_stop(server->net, drain_ms);
+    expire_stop(server->expire);
     outbox_stop(server->outbox);
     devices_stop(server->devices);
     p->phase = PHASE_STOPPED;
@@ -440,6 +464,7 @@ void server_free(struct server *server)
     sort_cache_free(server->sorts);
     auth_free(server->auth);
     devices_free(server->devices);
+    expire_free(server->expire);
     directory_close(server->directory);
     store_close(server->store);
     assert(!p->sessions);

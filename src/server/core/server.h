@@ -12,6 +12,7 @@
 
 struct outbox; /* deliver/outbox.h */
 struct devices; /* server/core/devices.h */
+struct expire; /* server/core/expire.h */
 
 struct server_counters {
     atomic_ullong logins, logins_failed, messages_in, messages_delivered, messages_submitted, messages_refused;
@@ -32,6 +33,7 @@ struct server {
     struct net *net;
     struct outbox *outbox;
     struct devices *devices;
+    struct expire *expire;
     struct sort_cache *sorts;
     struct server_tokens tokens;
     struct server_counters counters;

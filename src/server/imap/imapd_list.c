@@ -1,4 +1,5 @@
 /* LIST and LSUB (RFC 3501 §6.3.8, §6.3.9; RFC 5258; RFC 5819; RFC 6154; RFC 3348). */
+#include "base/log.h"
 #include "proto/imap/imap_utf7.h"
 #include "server/imap/imapd_int.h"
 
@@ -152,10 +153,13 @@ static enum err tell(struct list *l, const struct mailbox *m, struct slice wire,
         imap_write_astring(out, wire);
         buf_addc(out, ' ');
         enum err e = imapd_write_status(s, m, l->args->status_items);
-        if (e != ERR_OK) /* deleted meanwhile */
-            buf_truncate(out, start);
-        else
+        if (e == ERR_OK)
             buf_adds(out, "\r\n");
+        else /* deleted meanwhile; or it cannot be read: RFC 5819 §2 lets the others be told */
+            buf_truncate(out, start);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+            log_error("imap.list", "conn=%llu user=%s mailbox=%s err=%s leaving its STATUS out",
+                conn_id(s->conn), LOG_S(slice_of(s->user.address)), LOG_S(m->name), err_name(e));
     }
     return conn_flush_full(s->conn);
 }

@@ -42,6 +42,7 @@ static void *session_open(struct conn *conn, void *listener_arg)
     s->opened_ms = clock_mono_ms();
     arena_init(&s->ahead, COMMAND_ARENA_BYTES_MAX);
     buf_init(&s->made, 0);
+    buf_init(&s->uidls, 0);
     conn_deadline(conn, DEADLINE_PRELOGIN_MS);
     struct config *config = server_config(s->server);
     buf_addf(conn_out(conn), "+OK %s %s\r\n", config->hostname, popd_text(POPD_EN, POPD_READY));
@@ -64,6 +65,7 @@ static void session_close(void *session)
     login_free(s->login);
     arena_done(&s->ahead);
     buf_done(&s->made);
+    buf_done(&s->uidls);
     free(s->made_of);
     free(s->messages);
     free(s);

@@ -21,6 +21,7 @@ struct popd_message {
     bool seen;    /* by RETR */
     bool may_need_utf8;       /* as store_download */
     uint64_t surrogate_bytes;
+    uint32_t uidl_at, uidl_len; /* in the session's uidls; len 0: its guid */
 };
 
 enum popd_state {
@@ -45,6 +46,7 @@ struct popd_session {
     struct pop_policy policy; /* as it was at the login */
     struct popd_message *messages; /* owned */
     size_t message_count;
+    struct buf uidls; /* what other servers called messages before they were brought here */
     uint64_t bytes_sent;
     size_t retrieved, expunged;
     unsigned bad_commands;
@@ -78,11 +80,9 @@ enum err popd_cmd_utf8(struct popd_session *s);
 enum err popd_cmd_lang(struct popd_session *s, struct slice rest);
 enum err popd_sasl_line(struct popd_session *s, struct slice line);
 
-/* Removes, as the policy has it, what this device took long enough ago. Waits for the disk. */
-enum err MUST_USE popd_expire(struct popd_session *s, const struct maildrop *drop);
-/* What becomes of messages that were taken and removed, as the policy has it. Waits for the disk. */
-enum err MUST_USE popd_end(struct popd_session *s, const struct store_downloaded *at, size_t count,
-    size_t *out_removed);
+/* Which bodies are read together with that of m: those of the messages that follow in the same mailbox, in its order, as many as fit. Not what lies between
+ * them and is not in the list. */
+void popd_ahead(const struct popd_message *m, const struct popd_message *end, struct uidset *out_uids);
 
 /* Takes the snapshot. */
 enum err MUST_USE popd_open_maildrop(struct popd_session *s);

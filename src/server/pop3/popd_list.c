@@ -6,11 +6,12 @@
 
 #include <stdlib.h>
 
-static enum err take_snapshot(struct popd_session *s, const struct maildrop *drop)
+static enum err take_snapshot(struct popd_session *s, struct maildrop *drop)
 {
     struct store_download *list;
     size_t count;
     bool damaged;
+    drop->view.uidls = &s->uidls;
     TRY(account_downloads(s->account, &drop->view, &list, &count, &damaged));
     if (damaged)
         log_error("pop3.maildrop", "conn=%llu user=%s err=corrupt messages left out",
@@ -20,17 +21,30 @@ static enum err take_snapshot(struct popd_session *s, const struct maildrop *dro
         s->messages[i] = (struct popd_message){ .entry = list[i].entry,
             .mailbox = list[i].mailbox,
             .may_need_utf8 = list[i].may_need_utf8,
-            .surrogate_bytes = list[i].surrogate_bytes };
+            .surrogate_bytes = list[i].surrogate_bytes,
+            .uidl_at = list[i].uidl_at,
+            .uidl_len = list[i].uidl_len };
     s->message_count = count;
     free(list);
     return ERR_OK;
+}
+
+/* What is due is gone when the list is made, whether or not the hour of expire.h has come. */
+static enum err expire(struct popd_session *s, const struct maildrop *drop)
+{
+    size_t removed = 0;
+    enum err e = maildrop_expire(s->account, &s->user, &s->policy, drop, &removed);
+    if (removed)
+        log_info("pop3.expire", "conn=%llu user=%s removed=%zu taken %u days ago or earlier",
+            conn_id(s->conn), LOG_S(slice_of(s->user.address)), removed, s->policy.after_days);
+    return e;
 }
 
 enum err popd_open_maildrop(struct popd_session *s)
 {
     struct maildrop drop;
     enum err e = maildrop_open(s->account, &s->policy, s->user.device, &drop);
-    enum err expired = e == ERR_OK ? popd_expire(s, &drop) : ERR_OK;
+    enum err expired = e == ERR_OK ? expire(s, &drop) : ERR_OK;
     if (expired != ERR_OK) /* stays a little longer */
         log_error("pop3.expire", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
             LOG_S(slice_of(s->user.address)), err_name(expired));
@@ -73,7 +87,9 @@ static void line(struct popd_session *s, const struct popd_message *m, bool uidl
     struct buf *out = conn_out(s->conn);
     buf_addu(out, (uint64_t)(m - s->messages) + 1);
     buf_addc(out, ' ');
-    if (uidl)
+    if (uidl && m->uidl_len)
+        buf_add(out, slice_sub(buf_slice(&s->uidls), m->uidl_at, m->uidl_len));
+    else if (uidl)
         hex_encode(out, slice_from(m->entry.guid, sizeof m->entry.guid));
     else
         buf_addu(out, popd_size(s, m));
@@ -132,7 +148,8 @@ static enum err update(struct popd_session *s)
                 .removed = m->deleted,
                 .may_go = m->taken && goes };
     }
-    enum err e = count ? popd_end(s, at, count, &s->expunged) : ERR_OK;
+    enum err e =
+        count ? maildrop_end(s->account, &s->user, &s->policy, at, count, &s->expunged) : ERR_OK;
     free(at);
     return e;
 }
@@ -147,6 +164,5 @@ enum err popd_cmd_quit(struct popd_session *s)
         return popd_ok(s, POPD_GOODBYE);
     log_error("pop3.quit", "conn=%llu user=%s err=%s nothing was removed", conn_id(s->conn),
         LOG_S(slice_of(s->user.address)), err_name(e));
-    return popd_err(
-        s, "[SYS/TEMP]", POPD_QUIT_FAILED);
+    return popd_err(s, "[SYS/TEMP]", POPD_QUIT_FAILED);
 }

@@ -20,17 +20,16 @@ static struct slice from_ahead(struct popd_session *s, const struct popd_message
     return (struct slice){ NULL, 0 };
 }
 
-/* The last of the messages that follow in the same mailbox, in its order. */
-static uint32_t last_wanted(const struct popd_session *s, const struct popd_message *m)
+void popd_ahead(
+    const struct popd_message *m, const struct popd_message *end, struct uidset *out_uids)
 {
-    uint32_t last = m->entry.uid;
-    const struct popd_message *end = s->messages + s->message_count;
-    for (size_t i = 1; i < AHEAD_ROWS && m + i < end; i++) {
+    uint32_t last = 0;
+    for (size_t i = 0; i < AHEAD_ROWS && m + i < end; i++) {
         if (m[i].mailbox != m->mailbox || m[i].entry.uid < last)
             break;
         last = m[i].entry.uid;
+        uidset_add(out_uids, last);
     }
-    return last;
 }
 
 static struct slice read_ahead(struct popd_session *s, const struct popd_message *m)
@@ -40,7 +39,7 @@ static struct slice read_ahead(struct popd_session *s, const struct popd_message
         return got;
     struct uidset from;
     uidset_init(&from);
-    uidset_add_run(&from, m->entry.uid, last_wanted(s, m));
+    popd_ahead(m, s->messages + s->message_count, &from);
     arena_reset(&s->ahead);
     s->ahead_rows = (struct store_rows){ 0 };
     s->ahead_at = 0;

@@ -217,35 +217,57 @@ static const char *file_trouble(const struct smtpd_session *s, enum err e, bool 
     return write_trouble(e == ERR_LIMIT ? ERR_IO : e);
 }
 
-/* NULL: filed for all users of one recipient. *out_filed: for one at least. */
+/* The guid that names the delivery to one user, the same when the message comes again. */
+static const char *deliver_to(struct smtpd_session *s, const struct smtpd_recipient *recipient,
+    const struct user *user, bool repeatable)
+{
+    unsigned char guid[crypto_generichash_BYTES];
+    crypto_generichash_state hash = s->mail->hash;
+    (void)crypto_generichash_update(&hash, (const unsigned char *)user->id, strlen(user->id));
+    (void)crypto_generichash_final(&hash, guid, sizeof guid);
+    bool over_quota;
+    enum err e = deliver_file(&(struct deliver_args){ .store = s->server->store,
+                                  .user = user,
+                                  .detail = recipient->detail,
+                                  .blob = s->mail->blob,
+                                  .guid = repeatable ? guid : NULL,
+                                  .hostname = s->config->hostname,
+                                  .warn_percent = s->config->quota_warn_percent,
+                                  .received_s = clock_wall_s() },
+        &over_quota);
+    if (e == ERR_OK) {
+        atomic_fetch_add(&s->server->counters.messages_delivered, 1);
+        return NULL;
+    }
+    log_warn("smtp.deliver", "conn=%llu msg=%s to=%s user=%s err=%s telling the sender",
+        conn_id(s->conn), s->mail->id, LOG_S(recipient->address), LOG_S(slice_of(user->address)),
+        err_name(e));
+    return file_trouble(s, e, over_quota);
+}
+
+/* One that may pass is worth trying again. */
+static const char *worse(const char *trouble, const char *other)
+{
+    return other && (!trouble || trouble[0] == '5') ? other : trouble;
+}
+
+/* Some have it: only those who have not are refused when it comes again. */
+static const char *if_some_have_it(const char *trouble)
+{
+    return trouble && trouble[0] == '5' ? "452 4.2.2 A mailbox is full" : trouble;
+}
+
+/* NULL: filed for all users of one recipient. Who fails keeps the others from nothing. *out_filed: for one at least. */
 static const char *deliver(struct smtpd_session *s, const struct smtpd_recipient *recipient,
     bool repeatable, bool *out_filed)
 {
+    const char *trouble = NULL;
     for (size_t i = 0; i < recipient->user_count; i++) {
-        const struct user *user = &recipient->users[i];
-        unsigned char guid[crypto_generichash_BYTES];
-        crypto_generichash_state hash = s->mail->hash;
-        (void)crypto_generichash_update(&hash, (const unsigned char *)user->id, strlen(user->id));
-        (void)crypto_generichash_final(&hash, guid, sizeof guid);
-        bool over_quota;
-        enum err e = deliver_file(&(struct deliver_args){ .store = s->server->store,
-                                      .user = user,
-                                      .detail = recipient->detail,
-                                      .blob = s->mail->blob,
-                                      .guid = repeatable ? guid : NULL,
-                                      .hostname = s->config->hostname,
-                                      .warn_percent = s->config->quota_warn_percent,
-                                      .received_s = clock_wall_s() },
-            &over_quota);
-        if (e != ERR_OK) {
-            log_warn("smtp.deliver", "conn=%llu msg=%s to=%s err=%s telling the sender",
-                conn_id(s->conn), s->mail->id, LOG_S(recipient->address), err_name(e));
-            return file_trouble(s, e, over_quota);
-        }
-        *out_filed = true;
-        atomic_fetch_add(&s->server->counters.messages_delivered, 1);
+        const char *failed = deliver_to(s, recipient, &recipient->users[i], repeatable);
+        *out_filed |= !failed;
+        trouble = worse(trouble, failed);
     }
-    return NULL;
+    return *out_filed ? if_some_have_it(trouble) : trouble;
 }
 
 static bool same_user_before(const struct smtpd_mail *mail, size_t index)
@@ -273,7 +295,9 @@ static void end_lmtp(struct smtpd_session *s)
     accepted(s);
     for (size_t i = 0; i < mail->recipient_count; i++) {
         bool filed = false; /* told for each recipient alone */
-        const char *trouble = deliver(s, &mail->recipients[i], false, &filed);
+        bool repeatable =
+            mail->recipients[i].user_count > 1; /* some may have it when it comes again */
+        const char *trouble = deliver(s, &mail->recipients[i], repeatable, &filed);
         if (trouble)
             buf_addf(conn_out(s->conn), "%s\r\n", trouble);
         else
@@ -291,13 +315,11 @@ static void end_smtp(struct smtpd_session *s)
         if (same_user_before(mail, i))
             continue;
         bool filed = false;
-        const char *failed = deliver(s, &mail->recipients[i], repeatable, &filed);
-        if (failed && (!trouble || trouble[0] == '5'))
-            trouble = failed; /* one that may pass is worth trying again */
+        trouble = worse(trouble, deliver(s, &mail->recipients[i], repeatable, &filed));
         any_filed |= filed;
     }
-    if (trouble && any_filed && trouble[0] == '5')
-        trouble = "452 4.2.2 A mailbox is full"; /* some have it: only those who have not are refused when it comes again */
+    if (any_filed)
+        trouble = if_some_have_it(trouble);
     if (trouble) {
         buf_addf(conn_out(s->conn), "%s\r\n", trouble);
         return;

@@ -115,12 +115,13 @@ static enum err refuse_for(struct smtpd_session *s, struct slice address, enum e
     }
 }
 
-static bool any_full(struct smtpd_session *s, const struct smtpd_recipient *recipient)
+/* All of an alias: one full mailbox keeps nobody else from getting the message. */
+static bool all_full(struct smtpd_session *s, const struct smtpd_recipient *recipient)
 {
     for (size_t i = 0; i < recipient->user_count; i++)
-        if (deliver_full(s->server->store, &recipient->users[i]))
-            return true;
-    return false;
+        if (!deliver_full(s->server->store, &recipient->users[i]))
+            return false;
+    return recipient->user_count > 0;
 }
 
 static enum err add(struct smtpd_session *s, const struct smtpd_recipient *recipient)
@@ -165,7 +166,7 @@ enum err smtpd_cmd_rcpt(struct smtpd_session *s, struct slice rest)
         case DELIVER_TEST_NONE:
             break;
         }
-    if (s->protocol != PROTOCOL_SUBMISSION && any_full(s, &recipient))
+    if (s->protocol != PROTOCOL_SUBMISSION && all_full(s, &recipient))
         return smtpd_refuses_full(s) ? refuse(s, address, 552, "5.2.2", "The mailbox is full")
                                      : refuse(s, address, 452, "4.2.2", "The mailbox is full");
     return add(s, &recipient);

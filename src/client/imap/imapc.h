@@ -1,0 +1,106 @@
+/* A connection to an IMAP server, from the client's side (RFC 9051, RFC 3501).
+ *
+ * Commands are queued and sent together (RFC 9051 §5.5); their answers come back in the same order, so what is untagged belongs to the oldest
+ * command that waits. A command is a `struct imapc_task` that its owner embeds: its functions get the answers. They may queue more
+ * commands and must not wait. Everything blocks in imapc_run only. One thread at a time.
+ *
+ * No secret is sent before TLS is up and the certificate fits, except on loopback (ATTACKS §5: NO STARTTLS). */
+#ifndef CLIENT_IMAP_IMAPC_H
+#define CLIENT_IMAP_IMAPC_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "client/core/connect.h"
+#include "proto/imap/imap_reply.h"
+
+struct imapc;
+
+enum imapc_cap {
+    IMAPC_SASL_IR = 1 << 0,       /* RFC 4959 */
+    IMAPC_LITERAL_PLUS = 1 << 1,  /* RFC 7888; of any size */
+    IMAPC_LITERAL_MINUS = 1 << 2, /* up to 4096 bytes */
+    IMAPC_UIDPLUS = 1 << 3,       /* RFC 4315 */
+    IMAPC_MOVE = 1 << 4,          /* RFC 6851 */
+    IMAPC_CONDSTORE = 1 << 5,     /* RFC 7162 */
+    IMAPC_QRESYNC = 1 << 6,
+    IMAPC_LIST_EXTENDED = 1 << 7, /* RFC 5258 */
+    IMAPC_LIST_STATUS = 1 << 8,   /* RFC 5819 */
+    IMAPC_SPECIAL_USE = 1 << 9,   /* RFC 6154 */
+    IMAPC_ESEARCH = 1 << 10,      /* RFC 4731 */
+    IMAPC_ENABLE = 1 << 11,       /* RFC 5161 */
+    IMAPC_ID = 1 << 12,           /* RFC 2971 */
+    IMAPC_IDLE = 1 << 13,         /* RFC 2177 */
+    IMAPC_LOGINDISABLED = 1 << 14,
+};
+
+struct imapc_options {
+    const struct client_account
+        *account; /* borrowed, as all here: its imap server, user, ca_file */
+    struct slice secret;
+    bool token;       /* the secret is an OAuth2 access token */
+    unsigned weakest; /* enum client_mechanism: no weaker login than this */
+    int timeout_ms;   /* without any progress */
+};
+
+/* Connects, starts TLS, logs in, asks for capabilities; CONDSTORE or QRESYNC are enabled with the first command that follows. On an error failure
+ * says why, in kinds that have sentences. */
+enum err MUST_USE imapc_open(
+    const struct imapc_options *options, struct imapc **out_imap, struct client_failure *failure);
+/* Says LOGOUT when the connection still works; waits for nothing. */
+void imapc_close(struct imapc *imap);
+
+unsigned imapc_caps(const struct imapc *imap);
+bool imapc_qresync(const struct imapc *imap); /* it was enabled; after the first imapc_run */
+/* The mechanism that was used, for options.weakest next time; 0 when the server knew us already (PREAUTH on loopback). */
+unsigned imapc_mechanism(const struct imapc *imap);
+/* What the server said last when it refused something or hung up; "" before that. Borrowed; escape it before a terminal sees it. */
+const char *imapc_words(const struct imapc *imap);
+
+struct imapc_task {
+    /* An untagged answer. NULL: not interested. An error ends imapc_run with it, and the connection. */
+    enum err (*data)(struct imapc_task *task, const struct imap_reply *reply);
+    /* The bytes of a message (BODY[], RFC822) before the answer that they are in: first how many, then the bytes in pieces, then `data` with NIL
+     * in their place. NULL: thrown away. */
+    enum err (*body_begin)(struct imapc_task *task, uint64_t bytes);
+    enum err (*body)(struct imapc_task *task, struct slice piece);
+    /* Its own answer, OK, NO or BAD: the task's memory may go. NULL: nothing. */
+    enum err (*done)(struct imapc_task *task, const struct imap_reply *reply);
+    void *owner;
+
+    bool waits; /* sent (or queued) and not answered; private, as what follows */
+    unsigned tag;
+    struct imapc_task *next;
+};
+
+/* Queues a command; text is without tag and CRLF, and complete (strings by imapc_add_string). */
+void imapc_queue(struct imapc *imap, struct imapc_task *task, struct slice text);
+void imapc_queuef(struct imapc *imap, struct imapc_task *task, const char *format, ...)
+    PRINTF(3, 4);
+/* Sends what is queued and takes answers until the task has its own; NULL: until no command waits. After an error the connection is
+ * only good for imapc_close. */
+enum err MUST_USE imapc_run(struct imapc *imap, struct imapc_task *task);
+/* After an error of imapc_run, imapc_command or imapc_append: whether the connection is lost, or only the command was refused. */
+bool imapc_is_broken(const struct imapc *imap);
+/* Why it is lost. Returns the error. */
+enum err imapc_failed(const struct imapc *imap, struct client_failure *failure);
+/* How many commands wait for their answer. */
+size_t imapc_waiting(const struct imapc *imap);
+
+/* One command that is worth waiting for: ERR_OK for OK; ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE, ERR_DENIED, ERR_BUSY, ERR_SYNTAX by
+ * the response code (RFC 5530) of a NO or BAD. The connection stays good. Its untagged answers are thrown away. */
+enum err MUST_USE imapc_command(struct imapc *imap, struct slice text);
+/* What a NO or BAD means. ERR_OK for OK. */
+enum err imapc_reply_err(const struct imap_reply *reply);
+
+/* APPEND (RFC 9051 §6.3.12) of bytes that a function gives, CRLF line ends and all. Waits for everything queued before. mailbox is an astring
+ * (imapc_add_string); flags "(\Seen)" or ""; date as imap_datetime_write gives it, or "". *out_uid, *out_uidvalidity: of APPENDUID, else 0. The
+ * function returns how many bytes it put into `to`; fewer than asked for is ERR_IO, and breaks the connection. */
+typedef enum err (*imapc_source_fn)(void *arg, char *to, size_t len);
+enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const char *flags,
+    const char *date, uint64_t bytes, imapc_source_fn source, void *arg, uint32_t *out_uidvalidity,
+    uint32_t *out_uid);
+
+/* An astring as it stands in a command: quoted; with `{n+}` or not at all when it cannot be (ERR_SYNTAX: CR, LF, NUL or 8-bit in it). */
+enum err MUST_USE imapc_add_string(struct buf *out, struct slice s);
+
+#endif

@@ -1,0 +1,47 @@
+/* What every document's servers go through before they count. */
+#include "discover/settings.h"
+
+#define PAGE_BYTES_MAX 400u
+
+void settings_add(struct settings *settings, const struct settings_server *server,
+    struct slice port, const struct name *name, struct arena *arena)
+{
+    struct settings_server checked = *server;
+    struct slice host = SLICE_EMPTY;
+    struct slice user = server->user.len ? server->user : SLICE("%EMAILADDRESS%");
+    uint64_t number = 0;
+    if (settings->count == SETTINGS_SERVERS_MAX) {
+        settings->too_many++;
+        return;
+    }
+    if (slice_to_u64(port, 65535, &number) != ERR_OK || number == 0 ||
+        name_expand(name, server->host, true, arena, &host) != ERR_OK ||
+        name_host(host, arena, &checked.host) != ERR_OK ||
+        name_expand(name, user, false, arena, &checked.user) != ERR_OK ||
+        !name_is_user(checked.user)) {
+        settings->bad_name++;
+        return;
+    }
+    checked.port = (int)number;
+    settings->servers[settings->count++] = checked;
+}
+
+enum discover_why settings_end(const struct settings *settings)
+{
+    if (settings->count)
+        return DISCOVER_FOUND;
+    if (settings->bad_name)
+        return DISCOVER_BAD_NAME;
+    return settings->plain ? DISCOVER_PLAIN_ONLY : DISCOVER_NO_SERVERS;
+}
+
+struct slice settings_page(struct slice url)
+{
+    if (!slice_starts(url, SLICE("https://")) || url.len > PAGE_BYTES_MAX)
+        return SLICE_EMPTY;
+    for (size_t i = 0; i < url.len; i++)
+        if (url.ptr[i] <= ' ' || slice_at(url, i) >= 0x7f || url.ptr[i] == '"' ||
+            url.ptr[i] == '\\')
+            return SLICE_EMPTY;
+    return url;
+}

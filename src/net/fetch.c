@@ -1,0 +1,286 @@
+/* One hop after another: take the URL apart, look the host up, ask, look where it sends us. */
+#include "net/fetch.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "net/reach.h"
+#include "net/tls_int.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define URL_BYTES_MAX    2048u
+#define HEADER_BYTES_MAX 65536u /* all header lines of one answer; curl itself stops at 300 KiB */
+#define ADDRESSES_MAX    8u     /* that are tried */
+
+struct hop {
+    CURL *easy;
+    size_t bytes_max, header_bytes;
+    struct buf body;
+    bool too_big;
+    char error[CURL_ERROR_SIZE];
+};
+
+static void start_curl(void)
+{
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* ---- URLs ---- */
+
+static char *url_part(CURLU *url, CURLUPart part, struct arena *arena)
+{
+    char *text = NULL, *copy = NULL;
+    if (curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+        copy = slice_cstr(arena, slice_of(text));
+    curl_free(text);
+    return copy;
+}
+
+/* A URL that may be asked: https, port 443, a host name and nobody's name or password in it. */
+static enum fetch_end check_url(
+    CURLU *url, bool redirect, struct arena *arena, const char **out_host)
+{
+    enum fetch_end other = redirect ? FETCH_REDIRECT_PLAIN : FETCH_BAD_URL;
+    const char *scheme = url_part(url, CURLUPART_SCHEME, arena);
+    const char *port = url_part(url, CURLUPART_PORT, arena);
+    char *host = url_part(url, CURLUPART_HOST, arena);
+    if (scheme && strcmp(scheme, "https") != 0)
+        return other;
+    if (!scheme || !port || !host)
+        return FETCH_BAD_URL;
+    if (strcmp(port, "443") != 0)
+        return other;
+    if (url_part(url, CURLUPART_USER, arena) || url_part(url, CURLUPART_PASSWORD, arena))
+        return FETCH_BAD_URL;
+    *out_host = host;
+    if (host[0] == '[' || reach_is_address(host))
+        return redirect ? FETCH_REDIRECT_PRIVATE : FETCH_BAD_URL;
+    for (char *c = host; *c; c++) {
+        *c = ascii_lower(*c);
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '-' && *c != '.')
+            return FETCH_BAD_URL;
+    }
+    return FETCH_DONE;
+}
+
+/* ---- one hop ---- */
+
+static enum fetch_end end_of_dns(enum dns_status status)
+{
+    switch (status) {
+    case DNS_FOUND:
+        return FETCH_DONE;
+    case DNS_NO_RECORD:
+    case DNS_NO_NAME:
+        return FETCH_NO_NAME;
+    case DNS_LATE:
+        return FETCH_LATE;
+    case DNS_FORGED:
+        return FETCH_FORGED;
+    case DNS_FAILED:
+        break;
+    }
+    return FETCH_UNREACHABLE;
+}
+
+/* "host:443:address,address" for curl, which then looks nothing up. */
+static enum fetch_end place_of(const char *host, const struct dns_answer *found, bool private_ok,
+    bool redirect, struct buf *out)
+{
+    buf_addf(out, "%s:443:", host);
+    for (size_t i = 0; i < found->count && i < ADDRESSES_MAX; i++) {
+        const char *address = found->records[i].text;
+        if (!private_ok && !reach_is_public(address))
+            return redirect ? FETCH_REDIRECT_PRIVATE : FETCH_PRIVATE;
+        buf_addf(out, strchr(address, ':') ? "%s[%s]" : "%s%s", i ? "," : "", address);
+    }
+    buf_addc(out, '\0');
+    return FETCH_DONE;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct hop *hop = arg;
+    size_t len = size * count;
+    if (buf_len(&hop->body) + len > hop->bytes_max) {
+        hop->too_big = true;
+        return 0;
+    }
+    buf_add(&hop->body, slice_from(bytes, len));
+    return len;
+}
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct hop *hop = arg;
+    (void)bytes;
+    hop->header_bytes += size * count;
+    hop->too_big = hop->too_big || hop->header_bytes > HEADER_BYTES_MAX;
+    return hop->too_big ? 0 : size * count;
+}
+
+static bool set_options(struct hop *hop, const struct fetch_request *request, CURLU *url,
+    struct curl_slist *place, struct curl_slist *headers, long left_ms)
+{
+    CURL *easy = hop->easy;
+    unsigned bad = 0;
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CURLU, url);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_RESOLVE, place);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* mail itself goes by none */
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, hop->error);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_WRITEDATA, hop);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HEADERDATA, hop);
+    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_USERAGENT, "Barid");
+    if (request->ca_file)
+        bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+    if (request->post)
+        bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->post); /* borrowed */
+    return bad == 0;
+}
+
+static enum fetch_end end_of_curl(CURLcode code, const struct hop *hop)
+{
+    if (hop->too_big)
+        return FETCH_TOO_BIG;
+    switch (code) {
+    case CURLE_OK:
+        return FETCH_DONE;
+    case CURLE_OPERATION_TIMEDOUT:
+        return FETCH_LATE;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        return FETCH_CERTIFICATE;
+    default:
+        return FETCH_UNREACHABLE;
+    }
+}
+
+static enum fetch_end perform(struct hop *hop, const struct fetch_request *request, CURLU *url,
+    const char *place, struct fetch_answer *answer)
+{
+    char type[96];
+    int64_t left_ms = request->until_ms - clock_mono_ms();
+    if (left_ms <= 0)
+        return FETCH_LATE;
+    (void)snprintf(type, sizeof type, "Content-Type: %s",
+        request->content_type ? request->content_type : "text/plain");
+    struct curl_slist *places = curl_slist_append(NULL, place);
+    struct curl_slist *headers = curl_slist_append(NULL, "Accept: */*");
+    /* without a wait for "100 Continue", which few servers give */
+    struct curl_slist *more = headers ? curl_slist_append(headers, "Expect:") : NULL;
+    if (more && request->post)
+        more = curl_slist_append(headers, type);
+    enum fetch_end end = FETCH_UNREACHABLE;
+    if (places && more && set_options(hop, request, url, places, headers, (long)left_ms)) {
+        end = end_of_curl(curl_easy_perform(hop->easy), hop);
+        long status = 0;
+        (void)curl_easy_getinfo(hop->easy, CURLINFO_RESPONSE_CODE, &status);
+        answer->status = (int)status;
+        if (end != FETCH_DONE && !hop->too_big)
+            (void)snprintf(answer->why, sizeof answer->why, "%s", hop->error);
+    }
+    curl_slist_free_all(headers);
+    curl_slist_free_all(places);
+    return end;
+}
+
+/* Where the answer sends us, or NULL. */
+static char *redirected_to(const struct hop *hop, int status, struct arena *arena)
+{
+    char *target = NULL;
+    if (status < 300 || status > 399 || status == 304)
+        return NULL;
+    if (curl_easy_getinfo(hop->easy, CURLINFO_REDIRECT_URL, &target) != CURLE_OK || !target)
+        return NULL;
+    return slice_cstr(arena, slice_of(target));
+}
+
+/* Asks the host of url. *out_next: where it sends us. */
+static enum err one_hop(struct dns *dns, const struct fetch_request *request, CURLU *url,
+    bool redirect, struct arena *arena, struct fetch_answer *answer, char **out_next)
+{
+    struct dns_answer found = { .status = DNS_FAILED };
+    struct hop hop = { .bytes_max = request->bytes_max };
+    struct buf place;
+    answer->end = check_url(url, redirect, arena, &answer->host);
+    if (answer->end != FETCH_DONE)
+        return ERR_OK;
+    TRY(dns_addresses(dns, answer->host, request->until_ms, arena, &found));
+    answer->end = end_of_dns(found.status);
+    if (answer->end != FETCH_DONE)
+        return ERR_OK;
+    buf_init(&place, 0);
+    buf_init(&hop.body, 0);
+    answer->end =
+        place_of(answer->host, &found, request->private_ok && !redirect, redirect, &place);
+    hop.easy = answer->end == FETCH_DONE ? curl_easy_init() : NULL;
+    if (hop.easy) {
+        answer->end = perform(&hop, request, url, buf_slice(&place).ptr, answer);
+        if (answer->end == FETCH_DONE)
+            *out_next = redirected_to(&hop, answer->status, arena);
+        buf_addc(&hop.body, '\0');
+        answer->body = slice_dup(arena, buf_slice(&hop.body));
+        curl_easy_cleanup(hop.easy);
+    } else if (answer->end == FETCH_DONE) {
+        answer->end = FETCH_UNREACHABLE;
+    }
+    buf_done(&hop.body);
+    buf_done(&place);
+    if (!hop.easy)
+        return ERR_OK;
+    if (!answer->body.ptr)
+        return ERR_LIMIT;
+    answer->body.len--; /* the NUL */
+    return ERR_OK;
+}
+
+static enum err follow(struct dns *dns, const struct fetch_request *request, CURLU *url,
+    struct arena *arena, struct fetch_answer *answer)
+{
+    const char *target = request->url;
+    for (unsigned hops = 0;; hops++) {
+        char *next = NULL;
+        if (hops > FETCH_REDIRECTS_MAX) {
+            answer->end = FETCH_REDIRECTS;
+            return ERR_OK;
+        }
+        if (strlen(target) > URL_BYTES_MAX ||
+            curl_url_set(url, CURLUPART_URL, target, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+            answer->end = FETCH_BAD_URL;
+            return ERR_OK;
+        }
+        TRY(one_hop(dns, request, url, hops > 0, arena, answer, &next));
+        if (answer->end != FETCH_DONE || !next)
+            return ERR_OK;
+        target = next;
+    }
+}
+
+enum err fetch(struct dns *dns, const struct fetch_request *request, struct arena *arena,
+    struct fetch_answer *out_answer)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct fetch_answer answer = { .end = FETCH_BAD_URL, .body = SLICE_EMPTY, .host = "" };
+    (void)pthread_once(&once, start_curl);
+    net_ignore_sigpipe();
+    CURLU *url = curl_url();
+    if (!url)
+        return ERR_LIMIT;
+    enum err e = follow(dns, request, url, arena, &answer);
+    curl_url_cleanup(url);
+    if (e == ERR_OK)
+        *out_answer = answer;
+    return e;
+}

@@ -1,0 +1,143 @@
+/* The near side of a synchronisation: a tree of Maildirs.
+ *
+ * A message is one file, in new/ or cur/ of its folder; its name up to ":2," (the base) never changes while it lives, what stands behind are its
+ * flags. Line ends are LF on disk and CRLF on the way. Keywords are letters, named in dovecot-keywords. Blocking; not thread-safe. */
+#ifndef SYNC_NEAR_H
+#define SYNC_NEAR_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/map.h"
+#include "client/core/account.h"
+
+/* ---- flags: bits of one folder ---- */
+
+enum sync_flag {
+    SYNC_DRAFT = 1 << 0,    /* D */
+    SYNC_FLAGGED = 1 << 1,  /* F */
+    SYNC_PASSED = 1 << 2,   /* P: $Forwarded */
+    SYNC_ANSWERED = 1 << 3, /* R */
+    SYNC_SEEN = 1 << 4,     /* S */
+    SYNC_TRASHED = 1 << 5,  /* T: \Deleted */
+    SYNC_KEYWORD = 1 << 6,  /* the first of SYNC_KEYWORDS_MAX keywords, a to z on disk */
+};
+#define SYNC_KEYWORDS_MAX 26u /* letters; what a folder has more stays on the server as it is */
+
+struct sync_keywords {
+    char *names[SYNC_KEYWORDS_MAX]; /* owned; NULL: free */
+};
+void sync_keywords_done(struct sync_keywords *keywords);
+/* The bit of a keyword; a free one is given to a new keyword. 0 when there is none left. */
+uint32_t sync_keyword_bit(struct sync_keywords *keywords, struct slice name, bool *out_new);
+
+/* ---- folders ---- */
+
+/* Relative path of a far folder, from its name in UTF-8 (or raw, when it cannot be decoded) cut at its delimiter. Never leaves the tree, and two
+ * names never have the same path: what cannot stand in a file name is "%XX". ERR_LIMIT: too long; ERR_SYNTAX: an empty part. */
+enum err MUST_USE near_path_of(
+    struct slice name, bool raw, char delimiter, enum client_layout layout, struct buf *out_path);
+/* The way back, for a folder made here: ERR_SYNTAX when its name cannot be one there (the delimiter in it). */
+enum err MUST_USE near_name_of(
+    struct slice path, char delimiter, enum client_layout layout, struct buf *out_name);
+
+/* Calls back with the path of every Maildir below root. Symbolic links are not followed. */
+typedef enum err (*near_folder_fn)(void *arg, const char *path);
+enum err MUST_USE near_list(const char *root, enum client_layout layout, near_folder_fn each,
+    void *arg, struct err_note *note);
+
+struct near_file {
+    struct slice base;
+    const char *name; /* with its flags */
+    uint32_t flags;
+    bool in_new;
+    void *row; /* whoever scans may leave a mark */
+};
+
+struct near_folder {
+    int fd, new_fd, cur_fd, tmp_fd;
+    const char *path; /* borrowed; relative to the root */
+    struct near_file *files;
+    size_t count, cap;
+    struct map by_base;                      /* base -> index + 1 */
+    uint32_t letter_bits[SYNC_KEYWORDS_MAX]; /* what a letter on disk stands for */
+};
+
+/* Opens the Maildir, makes what is missing of it when `make`. ERR_NOT_FOUND. */
+enum err MUST_USE near_open(int root_fd, const char *path, bool make,
+    struct near_folder *out_folder, struct err_note *note);
+void near_close(struct near_folder *folder);
+/* Reads new/ and cur/; names in the arena. keywords learns those of dovecot-keywords. */
+enum err MUST_USE near_scan(struct near_folder *folder, struct arena *arena,
+    struct sync_keywords *keywords, struct err_note *note);
+struct near_file *near_find(const struct near_folder *folder, struct slice base);
+/* What ":2,..." behind a base means in a folder that was scanned. */
+uint32_t near_flags_in(const struct near_folder *folder, struct slice info);
+/* Removes tmp files that are older than a day and a half: of deliveries that were cut. */
+void near_sweep(struct near_folder *folder);
+/* Writes dovecot-keywords anew, when a keyword has come. */
+enum err MUST_USE near_write_keywords(
+    struct near_folder *folder, const struct sync_keywords *keywords);
+
+/* ---- messages ---- */
+
+/* Ours alone in the world, short, no ":" in it. */
+void near_new_base(char out_base[80]);
+/* A file being written in tmp/, its facts gathered on the way. */
+struct near_draft {
+    int fd;
+    char base[80];
+    uint64_t bytes;    /* as they come, CRLF */
+    struct buf header; /* while it is read, bounded */
+    bool header_done, held_cr;
+    struct buf out; /* not yet written */
+    void *hash;     /* of what is on disk */
+};
+enum err MUST_USE near_draft_open(struct near_folder *folder, struct near_draft *out_draft);
+enum err MUST_USE near_draft_add(struct near_draft *draft, struct slice piece);
+/* Facts of the whole message. */
+struct sync_facts {
+    uint64_t bytes;         /* with CRLF: RFC822.SIZE */
+    uint64_t message_id;    /* hash of its Message-ID; 0: it has none */
+    unsigned char hash[16]; /* of its bytes with LF */
+};
+/* Ends it: written, its time set; not yet synced (near_sync) and still in tmp/. The descriptor is closed. */
+enum err MUST_USE near_draft_end(
+    struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts);
+void near_draft_drop(struct near_folder *folder, struct near_draft *draft);
+/* All drafts that ended are on disk, whatever happens then. */
+enum err MUST_USE near_sync(const struct near_folder *folder);
+/* Moves a draft to its place. flags decide between new/ and cur/. */
+enum err MUST_USE near_file_draft(struct near_folder *folder, const char *base, uint32_t flags);
+/* new/ and cur/ are on disk, names included. */
+enum err MUST_USE near_sync_names(const struct near_folder *folder);
+/* Renames for new flags. file->name is in the arena afterwards. */
+enum err MUST_USE near_set_flags(
+    struct near_folder *folder, struct near_file *file, uint32_t flags, struct arena *arena);
+/* To another folder, under its name; flags are bits of that folder. */
+enum err MUST_USE near_move(
+    struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags);
+/* Out of the tree, to a folder `undo_fd` (made by the caller), under a name of its own. */
+enum err MUST_USE near_take_out(
+    struct near_folder *folder, const struct near_file *file, int undo_fd);
+
+/* For sending: opens the file; *out_bytes is its size with CRLF, facts as above. */
+enum err MUST_USE near_read_facts(struct near_folder *folder, const struct near_file *file,
+    struct sync_facts *out_facts, int64_t *out_received_s);
+/* Reads it as it goes out: CRLF line ends. */
+struct near_reader {
+    int fd;
+    char in[32768];
+    size_t at, len;
+    bool cr, lf_due;
+};
+enum err MUST_USE near_reader_open(
+    struct near_folder *folder, const struct near_file *file, struct near_reader *out_reader);
+void near_reader_close(struct near_reader *reader);
+enum err MUST_USE near_reader_fill(
+    void *reader, char *to, size_t len); /* an imapc_source_fn: exactly len bytes, or an error */
+
+/* Hash of a Message-ID as it stands in a header section; 0: none. */
+uint64_t sync_message_id(struct slice header);
+
+#endif

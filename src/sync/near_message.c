@@ -1,0 +1,254 @@
+/* The bytes of messages on the near side: CRLF becomes LF on the way in, LF becomes CRLF on the way out; a CR of its own stays. */
+#include "sync/near.h"
+
+#include "base/cleanup.h"
+#include "message/header.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#define NEAR_HEADER_BYTES_MAX (256u << 10) /* in which a Message-ID is looked for */
+#define NEAR_WRITE_BYTES      (128u << 10)
+
+uint64_t sync_message_id(struct slice header)
+{
+    struct msg_field field;
+    if (!msg_field_find(header, SLICE("Message-ID"), &field))
+        return 0;
+    struct slice id = slice_trim(field.value);
+    if (id.len == 0)
+        return 0;
+    uint64_t hash = XXH3_64bits(id.ptr, id.len);
+    return hash ? hash : 1;
+}
+
+/* ---- coming in ---- */
+
+enum err near_draft_open(struct near_folder *folder, struct near_draft *out_draft)
+{
+    struct near_draft draft = { .fd = -1 };
+    near_new_base(draft.base);
+    draft.fd = openat(folder->tmp_fd, draft.base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (draft.fd < 0)
+        return err_from_errno(errno);
+    buf_init(&draft.header, NEAR_HEADER_BYTES_MAX);
+    buf_init(&draft.out, 0);
+    draft.hash = XXH3_createState();
+    if (!draft.hash)
+        abort();
+    (void)XXH3_128bits_reset(draft.hash);
+    *out_draft = draft;
+    return ERR_OK;
+}
+
+static enum err write_out(struct near_draft *draft)
+{
+    struct slice rest = buf_slice(&draft->out);
+    while (rest.len) {
+        ssize_t wrote = write(draft->fd, rest.ptr, rest.len);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return err_from_errno(errno);
+        rest = slice_from_index(rest, (size_t)wrote);
+    }
+    buf_clear(&draft->out);
+    return ERR_OK;
+}
+
+/* What goes to disk. */
+static void take(struct near_draft *draft, struct slice piece)
+{
+    if (piece.len == 0)
+        return;
+    (void)XXH3_128bits_update(draft->hash, piece.ptr, piece.len);
+    buf_add(&draft->out, piece);
+    if (!draft->header_done) {
+        buf_add(&draft->header, piece);
+        if (buf_err(&draft->header) != ERR_OK ||
+            slice_find(buf_slice(&draft->header), SLICE("\n\n")) != SIZE_MAX)
+            draft->header_done = true;
+    }
+}
+
+enum err near_draft_add(struct near_draft *draft, struct slice piece)
+{
+    draft->bytes += piece.len;
+    while (piece.len) {
+        if (draft->held_cr) {
+            if (piece.ptr[0] != '\n')
+                take(draft, SLICE("\r"));
+            draft->held_cr = false;
+        }
+        size_t at = slice_index(piece, '\r');
+        take(draft, slice_sub(piece, 0, at));
+        draft->held_cr = at < piece.len;
+        piece = slice_from_index(piece, at + 1);
+    }
+    return buf_len(&draft->out) >= NEAR_WRITE_BYTES ? write_out(draft) : ERR_OK;
+}
+
+static void release(struct near_draft *draft)
+{
+    if (draft->fd >= 0)
+        close(draft->fd);
+    draft->fd = -1;
+    buf_done(&draft->header);
+    buf_done(&draft->out);
+    XXH3_freeState(draft->hash);
+    draft->hash = NULL;
+}
+
+enum err near_draft_end(struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts)
+{
+    if (draft->held_cr)
+        take(draft, SLICE("\r"));
+    enum err e = write_out(draft);
+    struct timespec times[2] = { { .tv_sec = received_s }, { .tv_sec = received_s } };
+    if (e == ERR_OK && received_s > 0 && futimens(draft->fd, times) < 0)
+        e = err_from_errno(errno);
+    struct sync_facts facts = { .bytes = draft->bytes,
+        .message_id = sync_message_id(buf_slice(&draft->header)) };
+    XXH128_canonical_t hash;
+    XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(draft->hash));
+    memcpy(facts.hash, hash.digest, sizeof facts.hash);
+    release(draft);
+    if (e == ERR_OK)
+        *out_facts = facts;
+    return e;
+}
+
+void near_draft_drop(struct near_folder *folder, struct near_draft *draft)
+{
+    if (draft->hash)
+        release(draft);
+    if (draft->base[0])
+        (void)unlinkat(folder->tmp_fd, draft->base, 0);
+    draft->base[0] = '\0';
+}
+
+/* ---- going out ---- */
+
+static enum err open_file(struct near_folder *folder, const struct near_file *file, int *out_fd)
+{
+    int fd = openat(file->in_new ? folder->new_fd : folder->cur_fd, file->name,
+        O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return err_from_errno(errno);
+    struct stat st;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return ERR_DENIED;
+    }
+    *out_fd = fd;
+    return ERR_OK;
+}
+
+enum err near_reader_open(
+    struct near_folder *folder, const struct near_file *file, struct near_reader *out_reader)
+{
+    int fd = -1;
+    TRY(open_file(folder, file, &fd));
+    out_reader->fd = fd;
+    out_reader->at = out_reader->len = 0;
+    out_reader->cr = out_reader->lf_due = false;
+    return ERR_OK;
+}
+
+void near_reader_close(struct near_reader *reader)
+{
+    close(reader->fd);
+    reader->fd = -1;
+}
+
+/* Up to len bytes; *out_len 0 at the end. */
+static enum err read_some(struct near_reader *r, char *to, size_t len, size_t *out_len)
+{
+    size_t put = 0;
+    while (put < len) {
+        if (r->lf_due) {
+            to[put++] = '\n';
+            r->lf_due = false;
+            continue;
+        }
+        if (r->at == r->len) {
+            ssize_t got = read(r->fd, r->in, sizeof r->in);
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got < 0)
+                return err_from_errno(errno);
+            if (got == 0)
+                break;
+            r->at = 0;
+            r->len = (size_t)got;
+        }
+        char c = r->in[r->at++];
+        if (c == '\n' && !r->cr) {
+            to[put++] = '\r';
+            r->lf_due = true;
+            continue;
+        }
+        r->cr = c == '\r';
+        to[put++] = c;
+    }
+    *out_len = put;
+    return ERR_OK;
+}
+
+enum err near_reader_fill(void *reader, char *to, size_t len)
+{
+    size_t got;
+    TRY(read_some(reader, to, len, &got));
+    return got == len ? ERR_OK : ERR_IO; /* somebody cut the file meanwhile */
+}
+
+enum err near_read_facts(struct near_folder *folder, const struct near_file *file,
+    struct sync_facts *out_facts, int64_t *out_received_s)
+{
+    struct near_reader *reader = mem_alloc(sizeof *reader);
+    enum err e = near_reader_open(folder, file, reader);
+    if (e != ERR_OK) {
+        free(reader);
+        return e;
+    }
+    /* the same facts as of a draft: hash of the bytes with LF, size with CRLF */
+    struct near_draft facts = { .fd = -1 };
+    buf_init(&facts.header, NEAR_HEADER_BYTES_MAX);
+    buf_init(&facts.out, 0);
+    facts.hash = XXH3_createState();
+    if (!facts.hash)
+        abort();
+    (void)XXH3_128bits_reset(facts.hash);
+    char piece[16384];
+    size_t len = 1;
+    while (e == ERR_OK && len) {
+        e = read_some(reader, piece, sizeof piece, &len);
+        if (e == ERR_OK)
+            e = near_draft_add(&facts, slice_from(piece, len));
+        buf_clear(&facts.out);
+    }
+    struct stat st;
+    if (e == ERR_OK && fstat(reader->fd, &st) < 0)
+        e = err_from_errno(errno);
+    if (facts.held_cr)
+        take(&facts, SLICE("\r"));
+    if (e == ERR_OK) {
+        XXH128_canonical_t hash;
+        XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(facts.hash));
+        *out_facts = (struct sync_facts){ .bytes = facts.bytes,
+            .message_id = sync_message_id(buf_slice(&facts.header)) };
+        memcpy(out_facts->hash, hash.digest, sizeof out_facts->hash);
+        *out_received_s = st.st_mtime;
+    }
+    release(&facts);
+    near_reader_close(reader);
+    free(reader);
+    return e;
+}

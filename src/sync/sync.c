@@ -1,0 +1,262 @@
+/* One run over an account, from the lists of folders to the new state. */
+#include "sync/sync.h"
+
+#include "base/clock.h"
+#include "sync/sync_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- telling ---- */
+
+void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct sync_folder *folder,
+    const char *text, uint64_t count)
+{
+    struct sync_event event = {
+        .kind = kind, .folder = folder ? folder->row.path : "", .text = text, .count = count
+    };
+    if (run->options->tell)
+        run->options->tell(run->options->arg, &event);
+}
+
+void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text)
+{
+    if (folder->stopped)
+        return;
+    folder->stopped = true;
+    folder->run->counts->stopped++;
+    char *words = mem_strndup(text.ptr, text.len);
+    struct sync_event event = {
+        .kind = SYNC_FOLDER_STOPPED, .reason = reason, .folder = folder->row.path, .text = words
+    };
+    if (folder->run->options->tell)
+        folder->run->options->tell(folder->run->options->arg, &event);
+    free(words);
+}
+
+void sync_stop_refused(struct sync_folder *folder)
+{
+    sync_stop_folder(folder, SYNC_STOP_REFUSED, slice_of(imapc_words(folder->run->options->imap)));
+}
+
+bool sync_is_fatal(const struct sync_run *run, enum err e)
+{
+    return imapc_is_broken(run->options->imap) || e == ERR_IO || e == ERR_CORRUPT ||
+           e == ERR_NO_SPACE;
+}
+
+/* ---- the state of the last run ---- */
+
+static enum err known_folder(void *arg, struct sync_folder_row *row)
+{
+    struct sync_run *run = arg;
+    if (run->count == run->cap) {
+        run->cap = run->cap ? run->cap * 2 : 64;
+        run->folders = mem_realloc(run->folders, run->cap * sizeof *run->folders);
+    }
+    run->folders[run->count++] =
+        (struct sync_folder){ .row = *row, .known = true, .before_uidnext = row->far.uidnext };
+    return ERR_OK;
+}
+
+/* A root that lost all its folders at once is a disk that is not there, not a wish. */
+static enum err check_roots(struct sync_run *run)
+{
+    size_t known = 0, near = 0, far = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        known += run->folders[i].known;
+        near += run->folders[i].known && run->folders[i].near_exists;
+        far += run->folders[i].known && run->folders[i].far_exists;
+    }
+    if (known == 0 || run->options->yes_delete)
+        return ERR_OK;
+    if (near == 0)
+        return client_failed(run->failure, CLIENT_WHY_HERE_GONE, ERR_DENIED);
+    return far ? ERR_OK : client_failed(run->failure, CLIENT_WHY_THERE_GONE, ERR_DENIED);
+}
+
+/* ---- files and folders of our own ---- */
+
+static enum err open_folder(const char *path, int *out_fd, struct err_note *note)
+{
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*out_fd < 0)
+        return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    return ERR_OK;
+}
+
+static char *below(const char *folder, const char *name)
+{
+    char *path = NULL;
+    if (asprintf(&path, "%s/%s", folder, name) < 0)
+        abort();
+    return path;
+}
+
+static enum err open_all(struct sync_run *run)
+{
+    const struct sync_options *options = run->options;
+    char *undo = below(options->state_folder, "undo"),
+         *state = below(options->state_folder, "sync.db");
+    enum err e = open_folder(options->account->maildir, &run->root_fd, run->note);
+    if (e == ERR_OK)
+        e = open_folder(undo, &run->undo_fd, run->note);
+    if (e == ERR_OK)
+        e = state_open(state, &run->state, run->note);
+    free(undo);
+    free(state);
+    return e;
+}
+
+static void forget_folders(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (folder->near_open)
+            near_close(&folder->near);
+        sync_folder_row_done(&folder->row);
+        arena_done(&folder->arena);
+    }
+    run->count = 0;
+    run->selected = NULL;
+}
+
+static void release(struct sync_run *run)
+{
+    forget_folders(run);
+    free(run->folders);
+    state_close(run->state);
+    if (run->root_fd >= 0)
+        close(run->root_fd);
+    if (run->undo_fd >= 0)
+        close(run->undo_fd);
+}
+
+/* ---- the run ---- */
+
+/* From here on the array of folders does not move. */
+static void set_up_folders(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        run->folders[i].run = run;
+        arena_init(&run->folders[i].arena, SYNC_ARENA_BYTES_MAX);
+    }
+}
+
+static enum err match(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (folder->stopped || !folder->up_count)
+            continue;
+        enum err e = sync_match_ups(folder);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
+    }
+    return sync_match_moves(run);
+}
+
+static enum err apply(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (folder->stopped || folder->excluded || !folder->near_open || !folder->far_exists ||
+            folder->noselect)
+            continue;
+        enum err e = sync_apply_folder(folder);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_refused(folder);
+        run->counts->folders++;
+        if (folder->changed)
+            sync_tell(run, SYNC_FOLDER_DONE, folder, "", folder->changed);
+    }
+    return ERR_OK;
+}
+
+static enum err pass(struct sync_run *run)
+{
+    TRY(state_folders(run->state, known_folder, run));
+    TRY(sync_list_far(run));
+    TRY(sync_list_near(run));
+    sync_choose(run);
+    set_up_folders(run);
+    TRY(check_roots(run));
+    TRY(sync_renames_there(run));
+    TRY(sync_gather_near(run));
+    TRY(sync_folders(run));
+    TRY(sync_gather_far(run));
+    TRY(sync_announce_ups(run));
+    TRY(match(run));
+    for (size_t i = 0; i < run->count; i++)
+        if (!run->folders[i].stopped)
+            (void)sync_brake(&run->folders[i]);
+    TRY(sync_download(run));
+    if (!run->options->dry_run)
+        TRY(sync_move_there(run));
+    return apply(run);
+}
+
+/* A folder in a folder, made there, may bring its parents with it (RFC 9051 §6.3.4): a second look finds them. */
+static enum err steps(struct sync_run *run)
+{
+    TRY(pass(run));
+    if (!run->made_below || run->options->dry_run)
+        return ERR_OK;
+    forget_folders(run);
+    return pass(run);
+}
+
+/* What failed: some steps say so themselves; a broken connection knows why; the rest is the disk. */
+static enum err failed(struct sync_run *run, enum err e, bool opened)
+{
+    struct imapc *imap = run->options->imap;
+    bool disk = e == ERR_NO_SPACE || e == ERR_IO;
+    if (run->failure->why != CLIENT_WHY_NONE)
+        return e;
+    if (!opened && e == ERR_BUSY)
+        return client_failed(run->failure, CLIENT_WHY_RUNNING, e);
+    if (!opened && e == ERR_CORRUPT)
+        return client_failed(run->failure, CLIENT_WHY_STATE, e);
+    if (opened && imapc_is_broken(imap) && !disk)
+        return imapc_failed(imap, run->failure);
+    if (opened && !disk && imapc_words(imap)[0])
+        return client_failed_said(run->failure, CLIENT_WHY_REFUSED, e, slice_of(imapc_words(imap)));
+    if (!run->failure->note.text[0])
+        (void)err_noted(&run->failure->note, e, "%s", err_name(e));
+    return client_failed(run->failure, CLIENT_WHY_DISK, e);
+}
+
+enum err sync_run(const struct sync_options *options, struct sync_counts *out_counts,
+    struct client_failure *failure)
+{
+    *failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
+    *out_counts = (struct sync_counts){ 0 };
+    struct sync_run run = { .options = options,
+        .root_fd = -1,
+        .undo_fd = -1,
+        .counts = out_counts,
+        .failure = failure,
+        .note = &failure->note };
+    enum err e = open_all(&run);
+    bool opened = e == ERR_OK;
+    if (opened)
+        e = steps(&run);
+    if (e != ERR_OK)
+        e = failed(&run, e, opened);
+    else
+        failure->note.text[0] = '\0'; /* of a folder that was left alone */
+    release(&run);
+    return e;
+}

@@ -1,0 +1,461 @@
+/* What is left after new messages came down: uploads and moves, flags both ways, removals both ways, and the new state of the folder. */
+#include "sync/sync_int.h"
+
+#include "proto/imap/imap_date.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- removals and the brake ---- */
+
+static bool near_removal(const struct sync_row *row)
+{
+    return row->kind == SYNC_PAIR && row->far_gone && !row->settled && row->file;
+}
+
+static bool far_removal(const struct sync_row *row)
+{
+    return row->kind == SYNC_PAIR && row->uid && !row->far_gone && !row->settled && !row->file;
+}
+
+static bool over_brake(size_t removals, size_t all)
+{
+    return removals > SYNC_BRAKE_MESSAGES && removals * 100 > all * SYNC_BRAKE_PERCENT;
+}
+
+bool sync_brake(struct sync_folder *folder)
+{
+    size_t near = 0, far = 0;
+    for (size_t i = 0; i < folder->count; i++) {
+        near += near_removal(&folder->rows[i]);
+        far += far_removal(&folder->rows[i]);
+    }
+    bool stops_near = over_brake(near, folder->count), stops_far = over_brake(far, folder->count);
+    if (folder->run->options->yes_delete || (!stops_near && !stops_far))
+        return false;
+    sync_tell(
+        folder->run, SYNC_BRAKED, folder, stops_near ? "near" : "far", stops_near ? near : far);
+    folder->run->counts->braked++;
+    folder->stopped = true;
+    return true;
+}
+
+/* ---- removing there ---- */
+
+/* Whether all that is marked \Deleted there is ours: then EXPUNGE without a set hurts nobody. */
+struct deleted {
+    struct uidset uids;
+    enum err e;
+};
+
+static enum err deleted_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct deleted *deleted = task->owner;
+    if (!slice_eq_nocase(reply->name, SLICE("SEARCH")))
+        return ERR_OK;
+    for (const struct imap_value *value = reply->values; value; value = value->next) {
+        uint32_t uid;
+        if (imap_value_u32(value, &uid) == ERR_OK)
+            uidset_add(&deleted->uids, uid);
+    }
+    return ERR_OK;
+}
+
+static enum err only_ours(struct sync_folder *folder, const struct uidset *ours, bool *out_only)
+{
+    struct deleted deleted = { .e = ERR_OK };
+    struct imapc_task task = { .data = deleted_data, .owner = &deleted };
+    uidset_init(&deleted.uids);
+    imapc_queue(folder->run->options->imap, &task, SLICE("UID SEARCH DELETED"));
+    enum err e = imapc_run(folder->run->options->imap, &task);
+    uidset_subtract(&deleted.uids, ours);
+    *out_only = uidset_empty(&deleted.uids);
+    uidset_done(&deleted.uids);
+    return e;
+}
+
+typedef void (*set_text_fn)(struct buf *text, struct slice set, void *arg);
+
+/* The same command for each part of a set that fits a line. */
+static enum err each_set(
+    struct sync_folder *folder, const struct uidset *uids, set_text_fn write, void *arg)
+{
+    for (size_t at = 0; at < uids->count;) {
+        struct buf set, text;
+        buf_init(&set, 0);
+        buf_init(&text, 0);
+        for (bool first = true; at < uids->count && buf_len(&set) < SYNC_SET_BYTES_MAX;
+             at++, first = false)
+            buf_addf(&set, "%s%u:%u", first ? "" : ",", uids->runs[at].first, uids->runs[at].last);
+        write(&text, buf_slice(&set), arg);
+        enum err e = imapc_command(folder->run->options->imap, buf_slice(&text));
+        buf_done(&set);
+        buf_done(&text);
+        TRY(e);
+    }
+    return ERR_OK;
+}
+
+static void write_mark(struct buf *text, struct slice set, void *arg)
+{
+    (void)arg;
+    buf_addf(text, "UID STORE %.*s +FLAGS.SILENT (\\Deleted)", SLICE_FMT(set));
+}
+
+static void write_expunge(struct buf *text, struct slice set, void *arg)
+{
+    (void)arg;
+    buf_addf(text, "UID EXPUNGE %.*s", SLICE_FMT(set));
+}
+
+enum err sync_expunge(struct sync_folder *folder, const struct uidset *uids, bool *out_gone)
+{
+    TRY(sync_select(folder));
+    TRY(each_set(folder, uids, write_mark, NULL));
+    *out_gone = true;
+    if (imapc_caps(folder->run->options->imap) & IMAPC_UIDPLUS)
+        return each_set(folder, uids, write_expunge, NULL);
+    TRY(only_ours(folder, uids, out_gone));
+    return *out_gone ? imapc_command(folder->run->options->imap, SLICE("EXPUNGE")) : ERR_OK;
+}
+
+static enum err remove_far(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    struct uidset uids;
+    bool gone = false;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    for (size_t i = 0; i < folder->count; i++)
+        if (far_removal(&folder->rows[i]))
+            uidset_add(&uids, folder->rows[i].uid);
+    if (!uidset_empty(&uids)) {
+        run->counts->far_removed += uidset_members(&uids);
+        folder->changed += uidset_members(&uids);
+        if (!run->options->dry_run)
+            e = sync_expunge(folder, &uids, &gone);
+    }
+    for (size_t i = 0; e == ERR_OK && gone && i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        if (!far_removal(row))
+            continue;
+        row->settled = true;
+        e = state_row_remove(run->state, row->id);
+    }
+    uidset_done(&uids);
+    return e;
+}
+
+static enum err remove_near(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        bool taken_gone = row->kind == SYNC_TAKEN && row->far_gone;
+        bool both_gone = row->kind == SYNC_PAIR && row->far_gone && !row->settled && !row->file;
+        if (!near_removal(row) && !both_gone && !taken_gone)
+            continue;
+        if (near_removal(row)) {
+            run->counts->near_removed++;
+            folder->changed++;
+            if (!run->options->dry_run) {
+                enum err e = near_take_out(&folder->near, row->file, run->undo_fd);
+                if (e != ERR_OK &&
+                    e != ERR_NOT_FOUND) /* renamed at this moment: the next run finds it */
+                    return e;
+            }
+        }
+        if (!run->options->dry_run)
+            TRY(state_row_remove(run->state, row->id));
+        row->settled = true;
+    }
+    return ERR_OK;
+}
+
+/* ---- flags ---- */
+
+struct flag_change {
+    uint32_t uid, add, remove;
+    struct sync_row *row;
+};
+
+static uint32_t merged(const struct sync_row *row)
+{
+    uint32_t far = row->far_known ? row->far_flags : row->flags;
+    return row->flags ^ ((row->file->flags ^ row->flags) | (far ^ row->flags));
+}
+
+/* The rows of the state, then those that were made in this run. NULL: it came already. */
+static struct sync_row *row_at(const struct sync_folder *folder, size_t i)
+{
+    if (i < folder->count)
+        return &folder->rows[i];
+    struct sync_row *row = folder->ups[i - folder->count];
+    bool listed = folder->count && row >= folder->rows && row < folder->rows + folder->count;
+    return listed ? NULL : row;
+}
+
+static bool has_flags(const struct sync_row *row)
+{
+    return row && row->kind == SYNC_PAIR && !row->settled && row->file && row->uid &&
+           !row->far_gone;
+}
+
+static int by_change(const void *a, const void *b)
+{
+    const struct flag_change *x = a, *y = b;
+    if (x->add != y->add)
+        return x->add < y->add ? -1 : 1;
+    if (x->remove != y->remove)
+        return x->remove < y->remove ? -1 : 1;
+    return x->uid < y->uid ? -1 : x->uid > y->uid;
+}
+
+struct store {
+    const struct sync_folder *folder;
+    uint32_t flags;
+    char sign;
+};
+
+static void write_store(struct buf *text, struct slice set, void *arg)
+{
+    const struct store *store = arg;
+    buf_addf(text, "UID STORE %.*s %cFLAGS.SILENT ", SLICE_FMT(set), store->sign);
+    sync_write_flags(store->folder, store->flags, text);
+}
+
+static enum err store_group(
+    struct sync_folder *folder, const struct flag_change *first, size_t count)
+{
+    struct uidset uids;
+    uidset_init(&uids);
+    for (size_t i = 0; i < count; i++)
+        uidset_add(&uids, first[i].uid);
+    enum err e = sync_select(folder);
+    if (e == ERR_OK && first->add)
+        e = each_set(folder, &uids, write_store, &(struct store){ folder, first->add, '+' });
+    if (e == ERR_OK && first->remove)
+        e = each_set(folder, &uids, write_store, &(struct store){ folder, first->remove, '-' });
+    uidset_done(&uids);
+    return e;
+}
+
+static enum err store_changes(struct sync_folder *folder, struct flag_change *changes, size_t count)
+{
+    folder->run->counts->far_flags += count;
+    folder->changed += count;
+    if (folder->run->options->dry_run || count == 0)
+        return ERR_OK;
+    qsort(changes, count, sizeof *changes, by_change);
+    for (size_t i = 0, next; i < count; i = next) {
+        for (next = i + 1; next < count && changes[next].add == changes[i].add &&
+                           changes[next].remove == changes[i].remove;)
+            next++;
+        TRY(store_group(folder, &changes[i], next - i));
+    }
+    return ERR_OK;
+}
+
+static uint32_t far_flags(const struct sync_row *row)
+{
+    return row->far_known ? row->far_flags : row->flags;
+}
+
+static enum err flags_there(struct sync_folder *folder)
+{
+    size_t all = folder->count + folder->up_count, count = 0;
+    struct flag_change *changes = mem_alloc((all + 1) * sizeof *changes);
+    for (size_t i = 0; i < all; i++) {
+        struct sync_row *row = row_at(folder, i);
+        if (!has_flags(row) || merged(row) == far_flags(row))
+            continue;
+        changes[count++] = (struct flag_change){ .uid = row->uid,
+            .add = merged(row) & ~far_flags(row),
+            .remove = far_flags(row) & ~merged(row),
+            .row = row };
+    }
+    enum err e = store_changes(folder, changes, count);
+    free(changes);
+    return e;
+}
+
+static enum err set_here(struct sync_folder *folder, struct sync_row *row)
+{
+    struct sync_run *run = folder->run;
+    uint32_t want = merged(row);
+    if (want != row->file->flags) {
+        run->counts->near_flags++;
+        folder->changed++;
+        enum err e = run->options->dry_run
+                         ? ERR_OK
+                         : near_set_flags(&folder->near, row->file, want, &folder->arena);
+        if (e == ERR_NOT_FOUND)
+            return ERR_OK; /* renamed at this moment by another program: the next run sees its flags */
+        TRY(e);
+    }
+    if (want == row->flags || run->options->dry_run)
+        return ERR_OK;
+    row->flags = want;
+    return state_row_set(run->state, row);
+}
+
+static enum err flags_here(struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->count + folder->up_count; i++) {
+        struct sync_row *row = row_at(folder, i);
+        if (has_flags(row))
+            TRY(set_here(folder, row));
+    }
+    return ERR_OK;
+}
+
+/* ---- uploads ---- */
+
+static void write_received(int64_t received_s, struct buf *out)
+{
+    buf_init(out, 0);
+    imap_datetime_write(out, received_s, 0);
+    buf_addc(out, '\0');
+}
+
+struct upload {
+    struct sync_row *row;
+    int64_t received_s;
+};
+
+static enum err append(struct sync_folder *folder, struct sync_row *row)
+{
+    struct sync_run *run = folder->run;
+    struct sync_facts facts;
+    int64_t received_s;
+    struct near_reader *reader = mem_alloc(sizeof *reader);
+    enum err e = near_read_facts(&folder->near, row->file, &facts, &received_s);
+    if (e == ERR_OK)
+        e = near_reader_open(&folder->near, row->file, reader);
+    if (e != ERR_OK) {
+        free(reader);
+        return e;
+    }
+    struct buf name, flags, date;
+    buf_init(&name, 0);
+    buf_init(&flags, 0);
+    sync_add_name(&name, folder);
+    row->flags = row->file->flags;
+    if (row->flags)
+        sync_write_flags(folder, row->flags, &flags);
+    buf_addc(&flags, '\0');
+    write_received(received_s, &date);
+    uint32_t uidvalidity = 0, uid = 0;
+    /* the size is that of what the reader gives: bare CRs and all */
+    e = imapc_append(run->options->imap, buf_slice(&name), buf_slice(&flags).ptr,
+        buf_slice(&date).ptr, facts.bytes, near_reader_fill, reader, &uidvalidity, &uid);
+    near_reader_close(reader);
+    free(reader);
+    buf_done(&name);
+    buf_done(&flags);
+    buf_done(&date);
+    if (e == ERR_OK && uid && uidvalidity == folder->status.uidvalidity) {
+        row->uid = uid;
+        row->kind = SYNC_PAIR;
+    }
+    return e;
+}
+
+static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
+{
+    struct sync_run *run = folder->run;
+    enum err e = append(folder, row);
+    if (e == ERR_OK) {
+        run->counts->up++;
+        folder->changed++;
+        row->settled = true;
+        return row->kind == SYNC_PAIR ? state_row_set(run->state, row) : ERR_OK;
+    }
+    if (sync_is_fatal(run, e))
+        return e;
+    /* refused for itself (too large, quota), or gone meanwhile: nothing of it is there */
+    run->counts->failed++;
+    sync_tell(run, SYNC_MESSAGE_FAILED, folder, imapc_words(run->options->imap), 1);
+    row->settled = true;
+    row->file->row = NULL;
+    return state_row_remove(run->state, row->id);
+}
+
+/* Servers without UIDPLUS do not say which UID a message got: it is looked for. */
+static enum err find_uids(struct sync_folder *folder)
+{
+    bool missing = false;
+    for (size_t i = 0; i < folder->up_count; i++)
+        missing |= folder->ups[i]->kind == SYNC_UP;
+    if (!missing)
+        return ERR_OK;
+    folder->run->selected = NULL; /* selected anew, so that it shows what has come */
+    TRY(sync_select(folder));
+    return sync_find_new(folder);
+}
+
+static enum err upload(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    enum err e = ERR_OK;
+    if (run->options->dry_run) {
+        for (size_t i = 0; i < folder->near.count; i++)
+            run->counts->up += folder->near.files[i].row == NULL;
+        return ERR_OK;
+    }
+    TRY(state_begin(
+        run->state)); /* what is recorded below is known to the server; lost, it is found again */
+    for (size_t i = 0; e == ERR_OK && i < folder->up_count; i++)
+        if (folder->ups[i]->kind == SYNC_UP && !folder->ups[i]->settled && folder->ups[i]->file)
+            e = upload_one(folder, folder->ups[i]);
+    enum err committed = state_commit(run->state);
+    if (e == ERR_OK)
+        e = committed;
+    return e == ERR_OK ? find_uids(folder) : e;
+}
+
+/* ---- the folder ---- */
+
+static bool all_settled(const struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->new_count; i++)
+        if (!folder->news[i].settled)
+            return false;
+    return true;
+}
+
+static enum err record(struct sync_folder *folder)
+{
+    if (folder->far_dirty && all_settled(folder))
+        folder->row.far = folder->status;
+    return state_folder_set(folder->run->state, &folder->row);
+}
+
+static enum err changes(struct sync_folder *folder)
+{
+    TRY(flags_there(folder));
+    if (folder->keywords_changed && !folder->run->options->dry_run)
+        TRY(near_write_keywords(&folder->near, &folder->row.keywords));
+    TRY(flags_here(folder));
+    TRY(remove_far(folder));
+    TRY(remove_near(folder));
+    return folder->run->options->dry_run ? ERR_OK : record(folder);
+}
+
+enum err sync_apply_folder(struct sync_folder *folder)
+{
+    struct state *state = folder->run->state;
+    TRY(upload(folder));
+    if (folder->run->options->dry_run)
+        return changes(folder);
+    TRY(state_begin(state));
+    enum err e = changes(folder);
+    if (e == ERR_OK && folder->changed)
+        e = near_sync_names(&folder->near);
+    if (e != ERR_OK) {
+        state_rollback(
+            state); /* the next run sees both sides as they are now, and the rows as they were: it does the same again */
+        return e;
+    }
+    return state_commit(state);
+}

@@ -1,0 +1,723 @@
+/* What the server has: its folders, and what changed in them since the last run.
+ *
+ * Three ways, the first that the server can (imapc_caps):
+ *     QRESYNC    SELECT tells of every change and what vanished (RFC 7162 §3.2.5)
+ *     CONDSTORE  FETCH of what changed, SEARCH of what is still there
+ *     plain      FETCH of all flags */
+#include "sync/sync_int.h"
+
+#include "proto/imap/imap_date.h"
+#include "proto/imap/imap_utf7.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- names and flags ---- */
+
+void sync_add_name(struct buf *out, const struct sync_folder *folder)
+{
+    /* it was listed by the server or made by us; both ways imapc_add_string took it before */
+    enum err e = imapc_add_string(out, slice_of(folder->row.far_name));
+    if (e != ERR_OK)
+        buf_adds(out, "\"\"");
+}
+
+static const struct {
+    struct slice name;
+    uint32_t flag;
+} flag_names[] = {
+    { SLICE_CONST("\\Draft"), SYNC_DRAFT },
+    { SLICE_CONST("\\Flagged"), SYNC_FLAGGED },
+    { SLICE_CONST("$Forwarded"), SYNC_PASSED },
+    { SLICE_CONST("\\Answered"), SYNC_ANSWERED },
+    { SLICE_CONST("\\Seen"), SYNC_SEEN },
+    { SLICE_CONST("\\Deleted"), SYNC_TRASHED },
+};
+
+static uint32_t flag_of(struct sync_folder *folder, struct slice name)
+{
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++)
+        if (slice_eq_nocase(name, flag_names[i].name))
+            return flag_names[i].flag;
+    if (name.len == 0 || name.ptr[0] == '\\') /* \Recent, and what is not ours to keep */
+        return 0;
+    bool is_new = false;
+    uint32_t bit = sync_keyword_bit(&folder->row.keywords, name, &is_new);
+    folder->keywords_changed |= is_new;
+    return bit;
+}
+
+uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *list)
+{
+    uint32_t flags = 0;
+    if (!list || list->kind != IMAP_VALUE_LIST)
+        return 0;
+    for (const struct imap_value *value = list->first; value; value = value->next)
+        if (value->kind == IMAP_VALUE_ATOM)
+            flags |= flag_of(folder, value->text);
+    return flags;
+}
+
+void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out)
+{
+    const char *blank = "";
+    buf_addc(out, '(');
+    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
+        if (flags & flag_names[i].flag) {
+            buf_addf(out, "%s%.*s", blank, SLICE_FMT(flag_names[i].name));
+            blank = " ";
+        }
+    }
+    for (size_t i = 0; i < SYNC_KEYWORDS_MAX; i++) {
+        if (flags & (uint32_t)SYNC_KEYWORD << i && folder->row.keywords.names[i]) {
+            buf_addf(out, "%s%s", blank, folder->row.keywords.names[i]);
+            blank = " ";
+        }
+    }
+    buf_addc(out, ')');
+}
+
+const struct imap_value *sync_item(const struct imap_value *list, struct slice name)
+{
+    if (!list || list->kind != IMAP_VALUE_LIST)
+        return NULL;
+    for (const struct imap_value *value = list->first; value && value->next;
+         value = value->next->next)
+        if (imap_value_is(value, name))
+            return value->next;
+    return NULL;
+}
+
+/* ---- rows and news ---- */
+
+/* Rows are sorted by UID, those without one first. */
+struct sync_row *sync_row_of_uid(struct sync_folder *folder, uint32_t uid)
+{
+    size_t low = 0, high = folder->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (folder->rows[middle].uid < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < folder->count && folder->rows[low].uid == uid ? &folder->rows[low] : NULL;
+}
+
+static struct sync_new *find_new(struct sync_folder *folder, uint32_t uid)
+{
+    size_t low = 0, high = folder->new_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (folder->news[middle].uid < uid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < folder->new_count && folder->news[low].uid == uid ? &folder->news[low] : NULL;
+}
+
+/* Kept in the order of UIDs, which is the order they are told in; one that comes out of turn is put in its place. NULL: no memory left. */
+struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t flags)
+{
+    struct sync_new *found = find_new(folder, uid);
+    if (found) {
+        found->flags = flags;
+        return found;
+    }
+    if (folder->new_count == folder->new_cap) {
+        struct sync_new *grown = arena_grow(
+            &folder->arena, folder->news, &folder->new_cap, folder->new_count + 1, sizeof *grown);
+        if (!grown)
+            return NULL;
+        folder->news = grown;
+    }
+    size_t at = folder->new_count++;
+    for (; at > 0 && folder->news[at - 1].uid > uid; at--)
+        folder->news[at] = folder->news[at - 1];
+    folder->news[at] = (struct sync_new){ .uid = uid, .flags = flags };
+    return &folder->news[at];
+}
+
+/* ---- LIST ---- */
+
+static bool matches(const struct client_account *account, const char *name)
+{
+    bool chosen = !account->folders || !account->folders[0] || account->folders[0][0] == '!';
+    for (char **pattern = account->folders; pattern && *pattern; pattern++) {
+        bool excludes = **pattern == '!';
+        if (fnmatch(*pattern + excludes, name, 0) == 0)
+            chosen = !excludes;
+    }
+    return chosen;
+}
+
+static struct sync_folder *find_far(struct sync_run *run, struct slice name)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (slice_eq(slice_of(run->folders[i].row.far_name), name))
+            return &run->folders[i];
+    return NULL;
+}
+
+static bool has_attribute(const struct imap_value *list, struct slice name)
+{
+    for (const struct imap_value *value = list->first; value; value = value->next)
+        if (imap_value_is(value, name))
+            return true;
+    return false;
+}
+
+/* The path of a listed folder; ERR_SYNTAX, ERR_LIMIT: it has none. */
+static enum err path_of(struct sync_run *run, struct sync_folder *folder, char **out_path)
+{
+    struct buf name, path;
+    buf_init(&name, 0);
+    buf_init(&path, 0);
+    folder->raw = imap_utf7_decode(slice_of(folder->row.far_name), &name) != ERR_OK;
+    struct slice shown = folder->raw ? slice_of(folder->row.far_name) : buf_slice(&name);
+    enum err e =
+        near_path_of(shown, folder->raw, folder->delimiter, run->options->account->layout, &path);
+    if (e == ERR_OK)
+        *out_path = mem_strndup(buf_slice(&path).ptr, buf_len(&path));
+    buf_done(&name);
+    buf_done(&path);
+    return e;
+}
+
+static bool path_taken(const struct sync_run *run, const char *path)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (run->folders[i].far_exists && strcmp(run->folders[i].row.path, path) == 0)
+            return true;
+    return false;
+}
+
+static enum err add_far(struct sync_run *run, struct slice name, char delimiter, bool noselect)
+{
+    struct sync_folder *known = find_far(run, name);
+    if (known) {
+        known->far_exists = true;
+        known->noselect = noselect;
+        known->delimiter = delimiter;
+        return ERR_OK;
+    }
+    if (run->count >= SYNC_FOLDERS_MAX)
+        return ERR_LIMIT;
+    struct sync_folder folder = {
+        .delimiter = delimiter, .far_exists = true, .noselect = noselect
+    };
+    struct buf checked;
+    buf_init(&checked, 0);
+    folder.row.far_name = mem_strndup(name.ptr, name.len);
+    char *path = NULL;
+    bool speakable =
+        imapc_add_string(&checked, name) == ERR_OK && strlen(folder.row.far_name) == name.len;
+    buf_done(&checked);
+    if (!speakable || path_of(run, &folder, &path) != ERR_OK || path_taken(run, path)) {
+        /* A name with an empty part, with 8-bit, too long, or one that means the same folder as another (ATTACKS §5). */
+        struct sync_event event = { .kind = SYNC_FOLDER_STOPPED,
+            .reason = SYNC_STOP_NAME_HERE,
+            .folder = folder.row.far_name,
+            .text = "" };
+        if (run->options->tell)
+            run->options->tell(run->options->arg, &event);
+        run->counts->stopped++;
+        free(path);
+        free(folder.row.far_name);
+        return ERR_OK;
+    }
+    folder.row.path = path;
+    if (run->count == run->cap) {
+        run->cap = run->cap ? run->cap * 2 : 64;
+        run->folders = mem_realloc(run->folders, run->cap * sizeof *run->folders);
+    }
+    run->folders[run->count++] = folder;
+    return ERR_OK;
+}
+
+/* (\HasNoChildren) "/" name [extended] */
+static enum err take_list(struct sync_run *run, const struct imap_reply *reply)
+{
+    const struct imap_value *attributes = reply->values;
+    const struct imap_value *delimiter = attributes ? attributes->next : NULL;
+    const struct imap_value *name = delimiter ? delimiter->next : NULL;
+    if (!name || attributes->kind != IMAP_VALUE_LIST || name->kind == IMAP_VALUE_LIST)
+        return ERR_SYNTAX;
+    if (has_attribute(attributes, SLICE("\\NonExistent")))
+        return ERR_OK;
+    char cut = delimiter->kind == IMAP_VALUE_STRING && delimiter->text.len == 1
+                   ? delimiter->text.ptr[0]
+                   : '\0';
+    if (cut)
+        run->far_delimiter = cut;
+    return add_far(run, name->text, cut, has_attribute(attributes, SLICE("\\Noselect")));
+}
+
+static void take_status(struct sync_run *run, const struct imap_reply *reply)
+{
+    const struct imap_value *name = reply->values;
+    struct sync_folder *folder =
+        name && name->kind != IMAP_VALUE_LIST ? find_far(run, name->text) : NULL;
+    if (!folder || !name->next)
+        return;
+    struct sync_far_state status = { 0 };
+    bool whole =
+        imap_value_u32(sync_item(name->next, SLICE("UIDVALIDITY")), &status.uidvalidity) == ERR_OK;
+    whole &= imap_value_u32(sync_item(name->next, SLICE("UIDNEXT")), &status.uidnext) == ERR_OK;
+    whole &= imap_value_u32(sync_item(name->next, SLICE("MESSAGES")), &status.messages) == ERR_OK;
+    whole &=
+        imap_value_u64(sync_item(name->next, SLICE("HIGHESTMODSEQ")), &status.modseq) == ERR_OK;
+    folder->has_status = whole;
+    if (whole)
+        folder->status = status;
+}
+
+static enum err list_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_run *run = task->owner;
+    if (slice_eq_nocase(reply->name, SLICE("LIST")))
+        return take_list(run, reply);
+    if (slice_eq_nocase(reply->name, SLICE("STATUS")))
+        take_status(run, reply);
+    return ERR_OK;
+}
+
+static enum err list_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_run *run = task->owner;
+    enum err e = imapc_reply_err(reply);
+    return e == ERR_OK ? e : client_failed_said(run->failure, CLIENT_WHY_REFUSED, e, reply->text);
+}
+
+enum err sync_list_far(struct sync_run *run)
+{
+    struct imapc *imap = run->options->imap;
+    struct imapc_task task = { .data = list_data, .done = list_done, .owner = run };
+    unsigned caps = imapc_caps(imap);
+    bool with_status = caps & IMAPC_LIST_STATUS && caps & IMAPC_CONDSTORE;
+    if (with_status)
+        imapc_queue(imap, &task,
+            SLICE("LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))"));
+    else
+        imapc_queue(imap, &task, SLICE("LIST \"\" \"*\""));
+    return imapc_run(imap, NULL);
+}
+
+void sync_choose(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++)
+        run->folders[i].excluded = !matches(run->options->account, run->folders[i].row.path);
+}
+
+/* ---- what changed in a folder ---- */
+
+static enum err row_changed(
+    struct sync_folder *folder, uint32_t uid, const struct imap_value *items)
+{
+    const struct imap_value *flags = sync_item(items, SLICE("FLAGS"));
+    struct sync_row *row = sync_row_of_uid(folder, uid);
+    uint32_t mask = sync_far_flags(folder, flags);
+    if (row) {
+        row->far_seen = true;
+        if (flags) {
+            row->far_known = true;
+            row->far_flags = mask;
+        }
+        return ERR_OK;
+    }
+    struct sync_new *new = sync_add_new(folder, uid, mask);
+    if (!new)
+        return ERR_LIMIT;
+    const struct imap_value *date = sync_item(items, SLICE("INTERNALDATE"));
+    int32_t zone;
+    if (date && imap_datetime_read(date->text, &new->received_s, &zone) != ERR_OK)
+        new->received_s = 0;
+    return ERR_OK;
+}
+
+static enum err take_fetch(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    uint32_t uid;
+    const struct imap_value *value = sync_item(reply->values, SLICE("UID"));
+    if (!value)
+        return ERR_OK; /* something that nobody asked for */
+    if (imap_value_u32(value, &uid) != ERR_OK || uid == 0)
+        return ERR_SYNTAX;
+    return row_changed(folder, uid, reply->values);
+}
+
+/* "41,43:116" of VANISHED: what is in it and has a row is gone. */
+static enum err take_vanished(struct sync_folder *folder, const struct imap_value *set)
+{
+    struct uidset uids;
+    if (set && set->kind == IMAP_VALUE_LIST) /* (EARLIER) */
+        set = set->next;
+    if (!set)
+        return ERR_SYNTAX;
+    uidset_init(&uids);
+    enum err e = uidset_read(&uids, set->text, IMAP_REPLY_BYTES_MAX);
+    for (size_t i = 0; e == ERR_OK && i < folder->count; i++)
+        if (folder->rows[i].uid && uidset_has(&uids, folder->rows[i].uid))
+            folder->rows[i].far_gone = true;
+    uidset_done(&uids);
+    return e;
+}
+
+/* SEARCH and ESEARCH ALL: what is there. */
+static enum err take_search(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    struct uidset uids;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    if (slice_eq_nocase(reply->name, SLICE("ESEARCH"))) {
+        const struct imap_value *value = reply->values;
+        while (value && !imap_value_is(value, SLICE("ALL")))
+            value = value->next;
+        if (value && value->next)
+            e = uidset_read(&uids, value->next->text, IMAP_REPLY_BYTES_MAX);
+    } else {
+        for (const struct imap_value *value = reply->values; e == ERR_OK && value;
+             value = value->next) {
+            uint32_t uid;
+            if (value->kind == IMAP_VALUE_LIST) /* (MODSEQ …) */
+                break;
+            e = imap_value_u32(value, &uid);
+            if (e == ERR_OK)
+                uidset_add(&uids, uid);
+        }
+    }
+    for (size_t i = 0; e == ERR_OK && i < folder->count; i++)
+        folder->rows[i].far_seen |= folder->rows[i].uid && uidset_has(&uids, folder->rows[i].uid);
+    uidset_done(&uids);
+    return e;
+}
+
+static void take_code(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    uint32_t number;
+    uint64_t modseq;
+    if (slice_eq_nocase(reply->code, SLICE("UIDVALIDITY")) &&
+        imap_value_u32(reply->code_values, &number) == ERR_OK)
+        folder->status.uidvalidity = number;
+    else if (slice_eq_nocase(reply->code, SLICE("UIDNEXT")) &&
+             imap_value_u32(reply->code_values, &number) == ERR_OK)
+        folder->status.uidnext = number;
+    else if (slice_eq_nocase(reply->code, SLICE("HIGHESTMODSEQ")) &&
+             imap_value_u64(reply->code_values, &modseq) == ERR_OK)
+        folder->status.modseq = modseq;
+    else if (slice_eq_nocase(reply->code, SLICE("NOMODSEQ")))
+        folder->status.modseq = 0;
+    else if (slice_eq_nocase(reply->code, SLICE("CLOSED")))
+        folder->run->selected =
+            folder; /* what came before was of the folder that was selected until now */
+}
+
+static enum err gather_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_folder *folder = task->owner;
+    if (reply->status == IMAP_STATUS_OK) {
+        take_code(folder, reply);
+        return ERR_OK;
+    }
+    bool selecting =
+        task == &folder->task && folder->run->selected && folder->run->selected != folder;
+    if (selecting && imapc_qresync(folder->run->options->imap))
+        return ERR_OK; /* RFC 7162 §3.2.11: until CLOSED it is about the other one */
+    if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")))
+        folder->exists = reply->number;
+    else if (reply->numbered && slice_eq_nocase(reply->name, SLICE("FETCH")))
+        return take_fetch(folder, reply);
+    else if (slice_eq_nocase(reply->name, SLICE("VANISHED")))
+        return take_vanished(folder, reply->values);
+    else if (slice_eq_nocase(reply->name, SLICE("SEARCH")) ||
+             slice_eq_nocase(reply->name, SLICE("ESEARCH")))
+        return take_search(folder, reply);
+    return ERR_OK;
+}
+
+static enum err select_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_folder *folder = task->owner;
+    folder->run->selected = folder;
+    if (reply->status != IMAP_STATUS_OK) {
+        folder->run->selected = NULL;
+        sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
+    }
+    return ERR_OK;
+}
+
+static enum err fetch_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_folder *folder = task->owner;
+    if (reply->status != IMAP_STATUS_OK && folder->exists && !folder->stopped)
+        sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
+    return ERR_OK;
+}
+
+static void queue_gather(struct sync_folder *folder, bool all)
+{
+    struct imapc *imap = folder->run->options->imap;
+    struct sync_far_state *last = &folder->row.far;
+    struct buf text;
+    unsigned caps = imapc_caps(imap);
+    bool since =
+        !all && folder->known && last->modseq && last->uidvalidity && caps & IMAPC_CONDSTORE;
+    bool qresync = since && imapc_qresync(imap);
+    buf_init(&text, 0);
+    buf_adds(&text, "SELECT ");
+    sync_add_name(&text, folder);
+    if (qresync)
+        buf_addf(
+            &text, " (QRESYNC (%u %llu))", last->uidvalidity, (unsigned long long)last->modseq);
+    else if (caps & IMAPC_CONDSTORE)
+        buf_adds(&text, " (CONDSTORE)");
+    folder->task = (struct imapc_task){ .data = gather_data, .done = select_done, .owner = folder };
+    folder->task2 = (struct imapc_task){ .data = gather_data, .done = fetch_done, .owner = folder };
+    folder->status = (struct sync_far_state){ 0 };
+    folder->exists = 0;
+    folder->listed_all = !qresync;
+    imapc_queue(imap, &folder->task, buf_slice(&text));
+    buf_done(&text);
+    if (qresync)
+        return;
+    if (since) {
+        imapc_queuef(imap, &folder->task2, "UID FETCH 1:* (FLAGS) (CHANGEDSINCE %llu)",
+            (unsigned long long)last->modseq);
+        folder->again = true; /* a SEARCH of what is there follows, in the next round */
+    } else {
+        imapc_queue(imap, &folder->task2, SLICE("UID FETCH 1:* (FLAGS)"));
+    }
+}
+
+/* After all answers came. UIDs that mean something else than they did, or went back, mean nothing (new_uids). */
+static void judge(struct sync_folder *folder)
+{
+    const struct sync_far_state *last = &folder->row.far, *now = &folder->status;
+    if (folder->stopped)
+        return;
+    if (now->uidvalidity == 0) {
+        sync_stop_folder(folder, SYNC_STOP_NO_UIDVALIDITY, SLICE_EMPTY);
+        return;
+    }
+    folder->status.messages = folder->exists;
+    bool other = now->uidvalidity != last->uidvalidity;
+    bool back = now->uidnext && now->uidnext < last->uidnext;
+    folder->new_uids = folder->known && last->uidvalidity && (other || back);
+}
+
+static bool is_clean(const struct sync_folder *folder)
+{
+    const struct sync_far_state *last = &folder->row.far, *now = &folder->status;
+    return folder->known && folder->has_status && last->modseq &&
+           last->uidvalidity == now->uidvalidity && last->uidnext == now->uidnext &&
+           last->modseq == now->modseq && last->messages == now->messages;
+}
+
+static bool takes_part(const struct sync_folder *folder)
+{
+    return folder->far_exists && folder->near_open && !folder->noselect && !folder->excluded &&
+           !folder->stopped;
+}
+
+/* Every UID that is there: for servers that tell of changes but not of what vanished. */
+static enum err search_all(struct sync_folder *folder)
+{
+    struct imapc *imap = folder->run->options->imap;
+    TRY(sync_select(folder));
+    folder->task2 = (struct imapc_task){ .data = gather_data, .done = fetch_done, .owner = folder };
+    bool short_form = imapc_caps(imap) & IMAPC_ESEARCH;
+    imapc_queue(imap, &folder->task2,
+        short_form ? SLICE("UID SEARCH RETURN (ALL) ALL") : SLICE("UID SEARCH ALL"));
+    return imapc_run(imap, NULL);
+}
+
+/* UIDVALIDITY is another, or UIDs went back: no UID that we know means anything. Each file here is looked for there by what it holds. */
+static void forget_uids(struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        row->uid = 0;
+        row->far_gone = row->far_seen = row->far_known = false;
+        if (row->kind == SYNC_PAIR || row->kind == SYNC_DOWN) {
+            row->kind = SYNC_UP;
+            row->bound = 1;
+        }
+    }
+    folder->new_count = 0;
+}
+
+static enum err write_forgotten(struct sync_folder *folder)
+{
+    struct state *state = folder->run->state;
+    TRY(state_begin(state));
+    enum err e = ERR_OK;
+    folder->row.far = (struct sync_far_state){ .uidvalidity = folder->status.uidvalidity };
+    for (size_t i = 0; e == ERR_OK && i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        e = row->kind == SYNC_UP ? state_row_set(state, row) : state_row_remove(state, row->id);
+    }
+    if (e == ERR_OK)
+        e = state_folder_set(state, &folder->row);
+    if (e != ERR_OK) {
+        state_rollback(state);
+        return e;
+    }
+    return state_commit(state);
+}
+
+static enum err list_anew(struct sync_folder *folder)
+{
+    forget_uids(folder);
+    if (!folder->run->options->dry_run)
+        TRY(write_forgotten(folder));
+    folder->again = false;
+    queue_gather(folder, true);
+    TRY(imapc_run(folder->run->options->imap, NULL));
+    judge(folder);
+    folder->new_uids = false;
+    folder->listed_all = false; /* no row has a UID that could be missing */
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        if (row->kind != SYNC_UP || !row->file)
+            continue;
+        if (folder->up_count == folder->up_cap) {
+            struct sync_row **grown = arena_grow(
+                &folder->arena, folder->ups, &folder->up_cap, folder->up_count + 1, sizeof *grown);
+            if (!grown)
+                return ERR_LIMIT;
+            folder->ups = grown;
+        }
+        bool listed = false;
+        for (size_t k = 0; k < folder->up_count && !listed; k++)
+            listed = folder->ups[k] == row;
+        if (!listed)
+            folder->ups[folder->up_count++] = row;
+    }
+    return ERR_OK;
+}
+
+static void mark_gone(struct sync_folder *folder)
+{
+    if (!folder->listed_all || folder->stopped)
+        return;
+    for (size_t i = 0; i < folder->count; i++)
+        if (folder->rows[i].uid && !folder->rows[i].far_seen)
+            folder->rows[i].far_gone = true;
+}
+
+enum err sync_gather_far(struct sync_run *run)
+{
+    struct imapc *imap = run->options->imap;
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        folder->far_dirty = takes_part(folder) && !is_clean(folder);
+        if (folder->far_dirty)
+            queue_gather(folder, false);
+    }
+    TRY(imapc_run(imap, NULL));
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (!folder->far_dirty)
+            continue;
+        judge(folder);
+        if (folder->stopped)
+            continue;
+        if (folder->new_uids)
+            TRY(list_anew(folder));
+        else if (folder->again)
+            TRY(search_all(folder));
+        mark_gone(folder);
+    }
+    return ERR_OK;
+}
+
+enum err sync_select(struct sync_folder *folder)
+{
+    struct imapc *imap = folder->run->options->imap;
+    if (folder->run->selected == folder)
+        return ERR_OK;
+    struct buf text;
+    buf_init(&text, 0);
+    buf_adds(&text, "SELECT ");
+    sync_add_name(&text, folder);
+    enum err e = imapc_command(imap, buf_slice(&text));
+    buf_done(&text);
+    folder->run->selected = e == ERR_OK ? folder : NULL;
+    return e;
+}
+
+/* ---- size, Message-ID, date ---- */
+
+static enum err facts_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct sync_folder *folder = task->owner;
+    uint32_t uid;
+    if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) ||
+        imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) != ERR_OK)
+        return ERR_OK;
+    struct sync_new *new = find_new(folder, uid);
+    const struct imap_value *size = sync_item(reply->values, SLICE("RFC822.SIZE"));
+    const struct imap_value *date = sync_item(reply->values, SLICE("INTERNALDATE"));
+    const struct imap_value *header = NULL;
+    if (!new || reply->values->kind != IMAP_VALUE_LIST)
+        return ERR_OK;
+    for (const struct imap_value *value = reply->values->first; value && value->next;
+         value = value->next->next)
+        if (value->kind == IMAP_VALUE_ATOM &&
+            slice_starts_nocase(value->text, SLICE("BODY[HEADER.FIELDS")))
+            header = value->next;
+    int32_t zone;
+    if (imap_value_u64(size, &new->facts.bytes) != ERR_OK || !header)
+        return ERR_OK;
+    if (!date || imap_datetime_read(date->text, &new->received_s, &zone) != ERR_OK)
+        new->received_s = 0;
+    new->facts.message_id = imap_value_is_text(header) ? sync_message_id(header->text) : 0;
+    new->has_facts = true;
+    return ERR_OK;
+}
+
+/* One command for each set that fits a line. */
+enum err sync_identify(struct sync_folder *folder, uint32_t from)
+{
+    struct imapc *imap = folder->run->options->imap;
+    struct uidset uids;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    for (size_t i = 0; i < folder->new_count; i++)
+        if (!folder->news[i].has_facts && !folder->news[i].settled && folder->news[i].uid >= from)
+            uidset_add(&uids, folder->news[i].uid);
+    if (!uidset_empty(&uids))
+        e = sync_select(folder);
+    for (size_t at = 0; e == ERR_OK && at < uids.count;) {
+        struct imapc_task task = { .data = facts_data, .owner = folder };
+        struct buf text;
+        buf_init(&text, 0);
+        buf_adds(&text, "UID FETCH ");
+        for (bool first = true; at < uids.count && buf_len(&text) < SYNC_SET_BYTES_MAX;
+             at++, first = false)
+            buf_addf(&text, "%s%u:%u", first ? "" : ",", uids.runs[at].first, uids.runs[at].last);
+        buf_adds(&text, " (UID RFC822.SIZE INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
+        imapc_queue(imap, &task, buf_slice(&text));
+        buf_done(&text);
+        e = imapc_run(imap, &task);
+    }
+    uidset_done(&uids);
+    return e;
+}
+
+/* ---- after uploads to a server without UIDPLUS ---- */
+
+enum err sync_find_new(struct sync_folder *folder)
+{
+    struct imapc *imap = folder->run->options->imap;
+    uint32_t from = UINT32_MAX;
+    for (size_t i = 0; i < folder->up_count; i++)
+        if (folder->ups[i]->kind == SYNC_UP && folder->ups[i]->bound < from)
+            from = folder->ups[i]->bound;
+    folder->task2 = (struct imapc_task){ .data = gather_data, .done = fetch_done, .owner = folder };
+    imapc_queuef(imap, &folder->task2, "UID FETCH %u:* (FLAGS)", from);
+    TRY(imapc_run(imap, NULL));
+    return sync_match_ups(folder);
+}

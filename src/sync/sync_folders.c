@@ -1,0 +1,443 @@
+/* Folders that are new, gone or renamed on one side.
+ *
+ *     known, gone there     with nothing new in it here: it goes here too (to the undo store); else it is made there again
+ *     known, gone here      nothing changed there since: it is deleted there; else it comes again
+ *     new there, new here   is made on the other side
+ *     renamed               gone under one name and there under another, with the same messages: renamed on the other side */
+#include "sync/sync_int.h"
+
+#include "base/cleanup.h"
+#include "proto/imap/imap_utf7.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_inbox(const struct sync_folder *folder)
+{
+    return folder->row.far_name && slice_eq_nocase(slice_of(folder->row.far_name), SLICE("INBOX"));
+}
+
+static bool takes_part(const struct sync_folder *folder)
+{
+    return !folder->excluded && !folder->stopped && !folder->noselect;
+}
+
+static enum err run_named(struct sync_run *run, const char *verb, const struct sync_folder *folder,
+    const struct sync_folder *to)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_addf(&text, "%s ", verb);
+    sync_add_name(&text, folder);
+    if (to) {
+        buf_addc(&text, ' ');
+        sync_add_name(&text, to);
+    }
+    enum err e = imapc_command(run->options->imap, buf_slice(&text));
+    buf_done(&text);
+    run->selected = NULL;
+    return e;
+}
+
+/* The far name of a folder that was made here. False: it cannot have one. */
+static bool name_there(struct sync_run *run, struct sync_folder *folder)
+{
+    struct buf name, wire, quoted;
+    buf_init(&name, 0);
+    buf_init(&wire, 0);
+    buf_init(&quoted, 0);
+    folder->delimiter = run->far_delimiter;
+    enum err e = near_name_of(
+        slice_of(folder->row.path), run->far_delimiter, run->options->account->layout, &name);
+    if (e == ERR_OK)
+        e = imap_utf7_encode(buf_slice(&name), &wire);
+    if (e == ERR_OK)
+        e = imapc_add_string(&quoted, buf_slice(&wire));
+    if (e == ERR_OK)
+        folder->row.far_name = mem_strndup(buf_slice(&wire).ptr, buf_len(&wire));
+    buf_done(&name);
+    buf_done(&wire);
+    buf_done(&quoted);
+    return e == ERR_OK;
+}
+
+/* ---- the state's view ---- */
+
+static enum err save(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    TRY(state_begin(run->state));
+    enum err e = folder->row.id ? state_folder_set(run->state, &folder->row)
+                                : state_folder_add(run->state, &folder->row);
+    if (e != ERR_OK) {
+        state_rollback(run->state);
+        return e;
+    }
+    folder->known = true;
+    return state_commit(run->state);
+}
+
+static enum err forget(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    TRY(state_begin(run->state));
+    enum err e = state_folder_remove(run->state, folder->row.id);
+    if (e != ERR_OK) {
+        state_rollback(run->state);
+        return e;
+    }
+    folder->row.id = 0;
+    folder->row.far = (struct sync_far_state){ 0 };
+    folder->known = false;
+    return state_commit(run->state);
+}
+
+/* Rows of a folder that is not open here. */
+static enum err count_rows(struct sync_folder *folder, size_t *out_count)
+{
+    if (!folder->rows)
+        TRY(state_rows(
+            folder->run->state, folder->row.id, &folder->arena, &folder->rows, &folder->count));
+    *out_count = folder->count;
+    return ERR_OK;
+}
+
+/* A whole folder counts as all its messages. */
+static bool brakes(struct sync_folder *folder, size_t count, const char *side)
+{
+    if (folder->run->options->yes_delete || count <= SYNC_BRAKE_MESSAGES)
+        return false;
+    sync_tell(folder->run, SYNC_BRAKED, folder, side, count);
+    folder->run->counts->braked++;
+    folder->stopped = true;
+    return true;
+}
+
+/* ---- made on the other side ---- */
+
+static enum err make_near(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    struct near_folder made;
+    run->counts->near_folders++;
+    if (run->options->dry_run) {
+        run->counts->down += folder->status.messages;
+        folder->excluded = true;
+        return ERR_OK;
+    }
+    TRY(near_open(run->root_fd, folder->row.path, true, &made, run->note));
+    near_close(&made);
+    folder->near_exists = true;
+    TRY(save(folder));
+    return sync_load(folder);
+}
+
+static enum err make_far(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    if (!folder->row.far_name && !name_there(run, folder)) {
+        sync_stop_folder(folder, SYNC_STOP_NAME_THERE, SLICE_EMPTY);
+        return ERR_OK;
+    }
+    run->counts->far_folders++;
+    if (run->options->dry_run) {
+        run->counts->up += folder->near.count;
+        folder->excluded = true;
+        return ERR_OK;
+    }
+    enum err e = run_named(run, "CREATE", folder, NULL);
+    if (e != ERR_OK && e != ERR_EXISTS && imapc_is_broken(run->options->imap))
+        return e;
+    if (e != ERR_OK && e != ERR_EXISTS) {
+        sync_stop_refused(folder);
+        return ERR_OK;
+    }
+    folder->far_exists = true;
+    run->made_below |= strchr(folder->row.path, '/') != NULL || folder->row.path[0] == '.';
+    return save(folder);
+}
+
+/* ---- removed on the other side ---- */
+
+static bool clean_there(const struct sync_folder *folder)
+{
+    const struct sync_far_state *last = &folder->row.far, *now = &folder->status;
+    return folder->has_status && last->uidvalidity == now->uidvalidity &&
+           last->uidnext == now->uidnext && last->modseq == now->modseq &&
+           last->messages == now->messages;
+}
+
+static enum err delete_far(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    size_t count;
+    TRY(count_rows(folder, &count));
+    if (brakes(folder, count, "far"))
+        return ERR_OK;
+    run->counts->far_removed += count;
+    run->counts->far_folders++;
+    if (run->options->dry_run)
+        return ERR_OK;
+    enum err e = run_named(run, "DELETE", folder, NULL);
+    if (e != ERR_OK && imapc_is_broken(run->options->imap))
+        return e;
+    if (e != ERR_OK && e != ERR_NOT_FOUND) {
+        sync_stop_refused(folder);
+        return ERR_OK;
+    }
+    folder->far_exists = false;
+    return forget(folder);
+}
+
+static bool has_news_here(const struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->near.count; i++)
+        if (!folder->near.files[i].row)
+            return true;
+    return false;
+}
+
+/* Messages to the undo store; then the folder itself, when nothing else is in it. */
+static enum err delete_near(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    if (brakes(folder, folder->near.count, "near"))
+        return ERR_OK;
+    run->counts->near_removed += folder->near.count;
+    run->counts->near_folders++;
+    if (run->options->dry_run)
+        return ERR_OK;
+    for (size_t i = 0; i < folder->near.count; i++) {
+        enum err e = near_take_out(&folder->near, &folder->near.files[i], run->undo_fd);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+            return e;
+    }
+    TRY(forget(folder));
+    bool kept = unlinkat(folder->near.fd, "cur", AT_REMOVEDIR) < 0 ||
+                unlinkat(folder->near.fd, "new", AT_REMOVEDIR) < 0;
+    kept |= unlinkat(folder->near.fd, "tmp", AT_REMOVEDIR) < 0;
+    if (!kept) {
+        (void)unlinkat(folder->near.fd, "dovecot-keywords", 0);
+        (void)unlinkat(
+            run->root_fd, folder->row.path, AT_REMOVEDIR); /* stays when folders are in it */
+    }
+    near_close(&folder->near);
+    folder->near_open = folder->near_exists = false;
+    folder->excluded = true;
+    return ERR_OK;
+}
+
+/* ---- renamed there ---- */
+
+/* A few of the messages that we know are in the other folder under the same UIDs: UIDVALIDITY alone proves nothing, many servers give
+ * folders that were made in one second the same. */
+static enum err holds_ours(struct sync_folder *old, struct sync_folder *new, bool *out_same)
+{
+    *out_same = false;
+    TRY(count_rows(old, &(size_t){ 0 }));
+    for (size_t i = 0; i < old->count; i++)
+        if (old->rows[i].uid && old->rows[i].kind == SYNC_PAIR && (i < 3 || i + 3 >= old->count))
+            if (!sync_add_new(new, old->rows[i].uid, 0))
+                return ERR_LIMIT;
+    TRY(sync_identify(new, 1));
+    bool any = false, differs = false;
+    for (size_t i = 0; i < new->new_count; i++) {
+        const struct sync_row *row = sync_row_of_uid(old, new->news[i].uid);
+        if (!new->news[i].has_facts || !row)
+            continue;
+        bool same = row->facts.bytes == new->news[i].facts.bytes &&
+                    row->facts.message_id == new->news[i].facts.message_id;
+        any |= same;
+        differs |= !same;
+    }
+    new->new_count = 0;
+    *out_same = any && !differs;
+    return ERR_OK;
+}
+
+static bool may_be_renamed(const struct sync_folder *old, const struct sync_folder *new)
+{
+    return new->far_exists && !new->known && !new->near_exists &&takes_part(new) &&
+           new->has_status &&new->status.uidvalidity ==
+               old->row.far.uidvalidity &&new->status.uidnext >= old->row.far.uidnext;
+}
+
+/* The parent of a path, made when it is missing: folders in folders. */
+static enum err make_parents(int root_fd, const char *path)
+{
+    for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        autofree char *parent = mem_strndup(path, (size_t)(slash - path));
+        if (mkdirat(root_fd, parent, 0700) < 0 && errno != EEXIST)
+            return err_from_errno(errno);
+    }
+    return ERR_OK;
+}
+
+static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
+{
+    struct sync_run *run = old->run;
+    run->counts->near_folders++;
+    if (run->options->dry_run) {
+        old->excluded = new->excluded = true;
+        return ERR_OK;
+    }
+    TRY(make_parents(run->root_fd, new->row.path));
+    if (renameat2(run->root_fd, old->row.path, run->root_fd, new->row.path, RENAME_NOREPLACE) < 0) {
+        sync_stop_folder(old, SYNC_STOP_DISK, slice_of(strerror(errno)));
+        return ERR_OK;
+    }
+    free(old->row.far_name);
+    free(old->row.path);
+    old->row.far_name = new->row.far_name;
+    old->row.path = new->row.path;
+    new->row.far_name = NULL;
+    new->row.path = mem_strdup("");
+    new->excluded = true;
+    new->far_exists = false;
+    old->far_exists = true;
+    old->delimiter = new->delimiter;
+    old->status = new->status;
+    old->has_status = new->has_status;
+    run->selected = NULL;
+    return save(old);
+}
+
+enum err sync_renames_there(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *old = &run->folders[i];
+        if (!old->known || old->far_exists || !old->near_exists || !takes_part(old))
+            continue;
+        for (size_t k = 0; k < run->count && !old->far_exists; k++) {
+            bool same = false;
+            if (!may_be_renamed(old, &run->folders[k]))
+                continue;
+            TRY(holds_ours(old, &run->folders[k], &same));
+            if (same)
+                TRY(rename_near(old, &run->folders[k]));
+        }
+        old->rows = NULL; /* read again with its files */
+        old->count = 0;
+    }
+    return ERR_OK;
+}
+
+/* ---- renamed here ---- */
+
+/* More than half of its messages are in a folder that is new here. */
+static bool moved_to(const struct sync_folder *old, const struct sync_folder *new)
+{
+    size_t found = 0, all = 0;
+    if (!new->near_open || new->known || new->far_exists || !takes_part(new))
+        return false;
+    for (size_t i = 0; i < old->count; i++) {
+        if (old->rows[i].kind != SYNC_PAIR)
+            continue;
+        all++;
+        found += near_find(&new->near, slice_of(old->rows[i].base)) != NULL;
+    }
+    return found && found * 2 > all;
+}
+
+static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
+{
+    struct sync_run *run = old->run;
+    if (!name_there(run, new))
+        return ERR_OK; /* told when it is to be made */
+    run->counts->far_folders++;
+    if (run->options->dry_run) {
+        old->excluded = new->excluded = true;
+        return ERR_OK;
+    }
+    enum err e = run_named(run, "RENAME", old, new);
+    if (e != ERR_OK && imapc_is_broken(run->options->imap))
+        return e;
+    if (e != ERR_OK) {
+        free(new->row.far_name);
+        new->row.far_name = NULL;
+        return ERR_OK; /* then one is made and the other removed */
+    }
+    char *path = old->row.path, *far_name = old->row.far_name;
+    old->row.path = new->row.path;
+    old->row.far_name = new->row.far_name;
+    new->row.path = path;
+    new->row.far_name = far_name;
+    near_close(&new->near);
+    new->near_open = new->near_exists = false;
+    new->excluded = true;
+    old->near_exists = true;
+    TRY(save(old));
+    old->rows = NULL;
+    old->count = 0;
+    return sync_load(old);
+}
+
+static enum err renames_here(struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *old = &run->folders[i];
+        if (!old->known || !old->far_exists || old->near_exists || !takes_part(old) ||
+            is_inbox(old))
+            continue;
+        size_t count;
+        TRY(count_rows(old, &count));
+        for (size_t k = 0; k < run->count && !old->near_exists; k++)
+            if (k != i && moved_to(old, &run->folders[k]))
+                TRY(rename_far(old, &run->folders[k]));
+    }
+    return ERR_OK;
+}
+
+/* ---- all of it ---- */
+
+static enum err settle_one(struct sync_folder *folder)
+{
+    if (!takes_part(folder))
+        return ERR_OK;
+    if (folder->far_exists && folder->near_exists)
+        return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
+    if (folder->far_exists && folder->known && !is_inbox(folder) && clean_there(folder))
+        return delete_far(folder);
+    if (folder->far_exists) {
+        if (folder->known && !folder->run->options->dry_run)
+            TRY(forget(folder));
+        folder->rows = NULL;
+        folder->count = 0;
+        return make_near(folder);
+    }
+    if (folder->near_exists && folder->known && !has_news_here(folder))
+        return delete_near(folder);
+    if (folder->near_exists && folder->near_open) {
+        if (folder->known && !folder->run->options->dry_run) {
+            TRY(forget(folder));
+            near_close(&folder->near);
+            folder->near_open = false;
+            folder->up_count = 0;
+            folder->rows = NULL;
+            folder->count = 0;
+            TRY(sync_load(folder));
+        }
+        return make_far(folder);
+    }
+    if (folder->known && !folder->run->options->dry_run)
+        return forget(folder);
+    return ERR_OK;
+}
+
+enum err sync_folders(struct sync_run *run)
+{
+    TRY(renames_here(run));
+    for (size_t i = 0; i < run->count; i++) {
+        enum err e = settle_one(&run->folders[i]);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_folder(&run->folders[i], SYNC_STOP_DISK, slice_of(err_name(e)));
+    }
+    return ERR_OK;
+}

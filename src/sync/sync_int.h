@@ -1,0 +1,141 @@
+/* Private to sync/: a run and its folders. */
+#ifndef SYNC_SYNC_INT_H
+#define SYNC_SYNC_INT_H
+
+#include "base/uidset.h"
+#include "sync/state.h"
+#include "sync/sync.h"
+
+#define SYNC_FOLDERS_MAX 100000u
+#define SYNC_ARENA_BYTES_MAX                                                                       \
+    (1u << 30) /* of a folder: some 200 bytes for each of 5 million messages */
+#define SYNC_DAY_S          (24 * 60 * 60)
+#define SYNC_BATCH_MESSAGES 500u /* files that one sync of the disk makes durable */
+#define SYNC_BATCH_BYTES    (16u << 20)
+#define SYNC_SET_BYTES_MAX  7000u /* of a set in one command: servers take lines of 8 KiB */
+
+/* A message there that no row knows. */
+struct sync_new {
+    uint32_t uid, flags;
+    bool has_facts, settled;
+    struct sync_facts facts; /* without hash */
+    int64_t received_s;
+};
+
+/* A message that was moved here from one folder to another, to be moved there too. */
+struct sync_move {
+    struct sync_folder *from;
+    struct sync_row *old, *up; /* the row in from; the UP row in the folder that it is now in */
+};
+
+struct sync_folder {
+    struct sync_folder_row row; /* id 0: not in the state yet */
+    char delimiter;
+    bool raw;                            /* its name is no modified UTF-7 */
+    bool far_exists, near_exists, known; /* known: the state has it */
+    bool noselect;
+    bool excluded; /* by the account's patterns */
+    bool has_status;
+    struct sync_far_state status; /* of LIST-STATUS; then of SELECT */
+    bool far_dirty;               /* something there may have changed */
+    bool listed_all;              /* every message there was listed: what was not seen is gone */
+    bool again;                   /* UIDVALIDITY is another: list it all */
+    bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
+    bool stopped;
+    uint32_t exists;
+    uint32_t before_uidnext; /* of the state, before this run */
+
+    struct arena arena;
+    struct near_folder near;
+    bool near_open;
+    struct sync_row *rows;
+    size_t count;
+    struct sync_new *news;
+    size_t new_count, new_cap;
+    struct sync_row **ups; /* rows to be found or sent: of the state, and of this run */
+    size_t up_count, up_cap;
+    struct sync_move *moves; /* to this folder */
+    size_t move_count, move_cap;
+    bool keywords_changed;
+    uint64_t changed;
+    struct imapc_task task, task2;
+    struct sync_run *run; /* borrowed */
+};
+
+struct sync_run {
+    const struct sync_options *options;
+    struct state *state;
+    int root_fd, undo_fd;
+    struct sync_folder *folders; /* owned */
+    size_t count, cap;
+    char far_delimiter; /* of the server's root */
+    bool made_below;    /* a folder in a folder was made there */
+    const struct sync_folder *selected;
+    struct sync_counts *counts;
+    struct client_failure *failure;
+    struct err_note *note; /* of failure */
+};
+
+void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct sync_folder *folder,
+    const char *text, uint64_t count);
+/* Leaves a folder as it is, once, and says why; the run goes on. */
+void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text);
+/* The same, with what the server said last. */
+void sync_stop_refused(struct sync_folder *folder);
+/* What is not the connection's or the state's failure stops only the folder. */
+bool sync_is_fatal(const struct sync_run *run, enum err e);
+
+/* ---- far ---- */
+enum err MUST_USE sync_list_far(struct sync_run *run);
+/* Leaves out what the account's patterns leave out. */
+void sync_choose(struct sync_run *run);
+/* What changed there in every folder that needs a look. */
+enum err MUST_USE sync_gather_far(struct sync_run *run);
+/* Size, Message-ID and date of the news that have none yet, with a UID of at least `from`. */
+enum err MUST_USE sync_identify(struct sync_folder *folder, uint32_t from);
+enum err MUST_USE sync_select(struct sync_folder *folder);
+/* Binds what went up to a server that does not say which UID it gave. */
+enum err MUST_USE sync_find_new(struct sync_folder *folder);
+/* Takes the name of the folder as a command has it. */
+void sync_add_name(struct buf *out, const struct sync_folder *folder);
+/* Mask of a FLAGS list. */
+uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *list);
+/* "(\\Seen $x)" */
+void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out);
+/* FETCH values by name. */
+const struct imap_value *sync_item(const struct imap_value *list, struct slice name);
+struct sync_row *sync_row_of_uid(struct sync_folder *folder, uint32_t uid);
+struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t flags);
+
+/* ---- near ---- */
+enum err MUST_USE sync_list_near(struct sync_run *run);
+/* Rows, files, and which belong together; completes what a cut run left. */
+enum err MUST_USE sync_gather_near(struct sync_run *run);
+enum err MUST_USE sync_add_up(struct sync_folder *folder, struct near_file *file,
+    const struct sync_facts *facts, uint32_t flags, uint32_t bound);
+
+/* ---- match ---- */
+/* Binds UP rows to news that are the same message. */
+enum err MUST_USE sync_match_ups(struct sync_folder *folder);
+enum err MUST_USE sync_match_moves(struct sync_run *run);
+
+/* Files without a row become UP rows, those that were moved from another folder among them. */
+enum err MUST_USE sync_announce_ups(struct sync_run *run);
+
+/* ---- apply ---- */
+/* Moves made here, done there. */
+enum err MUST_USE sync_move_there(struct sync_run *run);
+/* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. */
+enum err MUST_USE sync_expunge(
+    struct sync_folder *folder, const struct uidset *uids, bool *out_gone);
+bool sync_brake(struct sync_folder *folder);
+enum err MUST_USE sync_download(struct sync_run *run);
+enum err MUST_USE sync_apply_folder(struct sync_folder *folder);
+/* Folders: those that are known but gone on one side, and those that are new on one side. Renames there come before anything is read here,
+ * everything else after. */
+enum err MUST_USE sync_renames_there(struct sync_run *run);
+enum err MUST_USE sync_folders(struct sync_run *run);
+/* Reads a folder here that was made or renamed in this run. */
+enum err MUST_USE sync_load(struct sync_folder *folder);
+
+#endif

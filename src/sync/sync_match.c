@@ -1,0 +1,217 @@
+/* The same message on both sides without a row that says so: after a torn APPEND, a new UIDVALIDITY, a first run over two full sides, a move. */
+#include "sync/sync_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum err bind(struct sync_folder *folder, struct sync_row *row, struct sync_new *new)
+{
+    row->uid = new->uid;
+    row->kind = SYNC_PAIR;
+    /* what either side has beyond the other counts as set there, and comes to both */
+    row->flags = new->flags & row->file->flags;
+    row->far_known = true;
+    row->far_flags = new->flags;
+    new->settled = true;
+    return folder->run->options->dry_run ? ERR_OK : state_row_set(folder->run->state, row);
+}
+
+static bool same(const struct sync_facts *a, const struct sync_facts *b)
+{
+    return a->message_id && a->message_id == b->message_id && a->bytes == b->bytes;
+}
+
+static uint32_t lowest_bound(const struct sync_folder *folder)
+{
+    uint32_t low = UINT32_MAX;
+    for (size_t i = 0; i < folder->up_count; i++)
+        if (folder->ups[i]->kind == SYNC_UP && folder->ups[i]->bound < low)
+            low = folder->ups[i]->bound;
+    return low;
+}
+
+/* ups by Message-ID: the index of the first + 1; others with the same follow by `next`. */
+static void *key_value(size_t index)
+{
+    return (void *)(uintptr_t)(index + 1);
+}
+
+static struct slice key_of(const uint64_t *message_id)
+{
+    return slice_from(message_id, sizeof *message_id);
+}
+
+static enum err bind_all(struct sync_folder *folder, uint32_t from)
+{
+    struct map by_id;
+    size_t *next = arena_zalloc(&folder->arena, folder->up_count, sizeof *next);
+    if (!next)
+        return ERR_LIMIT;
+    map_init(&by_id);
+    for (size_t i = folder->up_count; i-- > 0;) { /* so that the first comes first out of the map */
+        struct sync_row *row = folder->ups[i];
+        if (row->kind == SYNC_UP && row->file && row->facts.message_id)
+            next[i] =
+                (size_t)(uintptr_t)map_put(&by_id, key_of(&row->facts.message_id), key_value(i));
+    }
+    enum err e = ERR_OK;
+    for (size_t n = 0; e == ERR_OK && n < folder->new_count; n++) {
+        struct sync_new *new = &folder->news[n];
+        if (new->settled || !new->has_facts || new->uid < from)
+            continue;
+        size_t at = (size_t)(uintptr_t)map_get(&by_id, key_of(&new->facts.message_id));
+        while (at && e == ERR_OK && !new->settled) {
+            struct sync_row *row = folder->ups[at - 1];
+            if (row->kind == SYNC_UP && row->bound <= new->uid &&same(&row->facts, &new->facts))
+                e = bind(folder, row, new);
+            at = next[at - 1];
+        }
+    }
+    map_done(&by_id);
+    return e;
+}
+
+enum err sync_match_ups(struct sync_folder *folder)
+{
+    struct state *state = folder->run->state;
+    uint32_t from = lowest_bound(folder);
+    if (from == UINT32_MAX || folder->new_count == 0)
+        return ERR_OK;
+    TRY(sync_identify(folder, from));
+    if (folder->run->options->dry_run)
+        return bind_all(folder, from);
+    TRY(state_begin(state));
+    enum err e = bind_all(folder, from);
+    if (e != ERR_OK) {
+        state_rollback(state);
+        return e;
+    }
+    return state_commit(state);
+}
+
+/* ---- moves made there ---- */
+
+struct gone {
+    struct sync_folder *folder;
+    struct sync_row *row;
+    size_t next; /* with the same Message-ID: index + 1 */
+};
+struct gone_list {
+    struct gone *at;
+    size_t count;
+    struct map by_id;
+};
+
+static bool may_have_moved(const struct sync_folder *folder, const struct sync_row *row)
+{
+    return row->far_gone && !row->settled && row->file && row->facts.message_id &&
+           row->kind == SYNC_PAIR && !folder->stopped;
+}
+
+static size_t count_gone(const struct sync_run *run)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->count; i++)
+        for (size_t k = 0; k < run->folders[i].count; k++)
+            count += may_have_moved(&run->folders[i], &run->folders[i].rows[k]);
+    return count;
+}
+
+static struct gone *find_gone(
+    struct gone_list *gone, const struct sync_folder *not_from, const struct sync_facts *facts)
+{
+    size_t at = (size_t)(uintptr_t)map_get(&gone->by_id, key_of(&facts->message_id));
+    for (; at; at = gone->at[at - 1].next) {
+        struct gone *one = &gone->at[at - 1];
+        if (one->folder != not_from && !one->row->settled && same(&one->row->facts, facts))
+            return one;
+    }
+    return NULL;
+}
+
+/* Flags of both sides: what changed there came with the message, what changed here since the last run is kept; the next run tells it there. */
+static uint32_t moved_flags(const struct sync_row *old, uint32_t far)
+{
+    uint32_t mine = (old->file->flags ^ old->flags) & (SYNC_KEYWORD - 1u);
+    return (far & ~mine) | (old->file->flags & mine);
+}
+
+/* The row goes to the other folder, then the file (J-1). */
+static enum err move_here(struct gone *from, struct sync_folder *to, struct sync_new *new)
+{
+    struct sync_run *run = to->run;
+    struct sync_row *old = from->row;
+    struct sync_row row = { .kind = SYNC_DOWN,
+        .uid = new->uid,
+        .base = old->base,
+        .flags = new->flags,
+        .facts = old->facts };
+    if (near_find(&to->near, slice_of(old->base)))
+        return ERR_OK; /* a file of that name is there: this one comes anew, the other goes */
+    run->counts->near_moved++;
+    old->settled = new->settled = true;
+    to->changed++;
+    if (run->options->dry_run)
+        return ERR_OK;
+    TRY(state_begin(run->state));
+    enum err e = state_row_remove(run->state, old->id);
+    if (e == ERR_OK)
+        e = state_row_add(run->state, to->row.id, &row);
+    if (e != ERR_OK) {
+        state_rollback(run->state);
+        return e;
+    }
+    TRY(state_commit(run->state));
+    if (to->keywords_changed)
+        TRY(near_write_keywords(&to->near, &to->row.keywords));
+    return near_move(&from->folder->near, old->file, &to->near, moved_flags(old, new->flags));
+}
+
+static enum err match_far_moves(struct sync_run *run, struct gone_list *gone)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (folder->stopped || !folder->near_open || folder->new_count == 0)
+            continue;
+        enum err e = sync_identify(folder, 1);
+        for (size_t n = 0; e == ERR_OK && n < folder->new_count; n++) {
+            struct sync_new *new = &folder->news[n];
+            struct gone *from =
+                new->settled || !new->has_facts ? NULL : find_gone(gone, folder, &new->facts);
+            if (from)
+                e = move_here(from, folder, new);
+        }
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
+        else if (folder->changed && !run->options->dry_run)
+            TRY(near_sync_names(&folder->near));
+    }
+    return ERR_OK;
+}
+
+enum err sync_match_moves(struct sync_run *run)
+{
+    struct gone_list gone = { .count = 0 };
+    size_t count = count_gone(run);
+    if (count == 0)
+        return ERR_OK;
+    gone.at = mem_zalloc(count, sizeof *gone.at);
+    map_init(&gone.by_id);
+    for (size_t i = 0; i < run->count; i++) {
+        for (size_t k = 0; k < run->folders[i].count; k++) {
+            struct sync_row *row = &run->folders[i].rows[k];
+            if (!may_have_moved(&run->folders[i], row))
+                continue;
+            gone.at[gone.count] = (struct gone){ .folder = &run->folders[i], .row = row };
+            gone.at[gone.count].next = (size_t)(uintptr_t)map_put(
+                &gone.by_id, key_of(&row->facts.message_id), key_value(gone.count));
+            gone.count++;
+        }
+    }
+    enum err e = match_far_moves(run, &gone);
+    map_done(&gone.by_id);
+    free(gone.at);
+    return e;
+}

@@ -1,0 +1,290 @@
+"""Servers that lie to barid sync: no secret and no mail in the clear, nothing removed here, nothing outside the Maildirs, no hang, no crash."""
+import base64
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+
+import pytest
+
+from server import User
+from twosides import Client, Near, message
+
+PASSWORD = "correct horse 7"
+
+
+class Liar:
+    """A listener that gives each connection to `play(connection, lines)`; keeps all that it was sent."""
+
+    def __init__(self, play, context=None):
+        self.play, self.context = play, context
+        self.heard = b""
+        self.connections = 0
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(8)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            connection.settimeout(30)
+            try:
+                if self.context:
+                    connection = self.context.wrap_socket(connection, server_side=True)
+                self.play(self, connection)
+            except (OSError, StopIteration, ValueError):
+                pass
+            finally:
+                connection.close()
+
+    def line(self, connection):
+        got = b""
+        while not got.endswith(b"\n"):
+            byte = connection.recv(1)
+            if not byte:
+                raise StopIteration
+            got += byte
+            self.heard += byte
+        return got
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
+
+
+def client_for(tmp_path, port, security="none", host="127.0.0.1", ca=None):
+    user = User("salma@barid.test", PASSWORD)
+    client = Client(str(tmp_path), port, user)
+    conf = os.path.join(str(tmp_path), ".config/barid/accounts.conf")
+    with open(conf, encoding="utf-8") as f:
+        text = f.read().replace(f"imap 127.0.0.1 {port} none", f"imap {host} {port} {security}")
+    with open(conf, "w", encoding="utf-8") as f:
+        f.write(text + (f"  ca-file {ca}\n" if ca else ""))
+    return client
+
+
+def secrets_in(heard):
+    """Whether the password, or what its base64 holds, was among the bytes."""
+    found = PASSWORD.encode() in heard
+    for word in re.findall(rb"[A-Za-z0-9+/=]{8,}", heard):
+        try:
+            found |= PASSWORD.encode() in base64.b64decode(word + b"===")
+        except ValueError:
+            pass
+    return found
+
+
+def certificate(folder, name, made=()):
+    """made: words before openssl, to make it at another time."""
+    key, cert = os.path.join(folder, "key.pem"), os.path.join(folder, "cert.pem")
+    subprocess.run([*made, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "30", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, cert
+
+
+# what a server says to STARTTLS, after its greeting; the client must stop without a secret
+BEFORE_TLS = {
+    "preauth": (b"* PREAUTH welcome back\r\n", None),
+    "no": (b"* OK hi\r\n", b"{tag} NO not here\r\n"),
+    "bad": (b"* OK hi\r\n", b"{tag} BAD what\r\n"),
+    "plus": (b"* OK hi\r\n", b"+ go on\r\n"),
+    "garbage": (b"* OK hi\r\n", b"\x16\x03\x01 garbage\r\n"),
+    "other tag": (b"* OK hi\r\n", b"zz OK begin\r\n"),
+    "text after OK": (b"* OK hi\r\n", b"{tag} OK begin\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"),
+    "hang up": (b"* OK hi\r\n", b""),
+    "bye": (b"* BYE go away\r\n", None),
+    "not a greeting": (b"220 smtp.example.org ESMTP\r\n", None),
+    "capability without starttls": (b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN LOGINDISABLED] hi\r\n", b"{tag} NO\r\n"),
+    "login offered in the clear": (b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR] hi\r\n", b"{tag} NO\r\n"),
+    "untagged before": (b"* OK hi\r\n* LIST () \"/\" x\r\n* 5 EXISTS\r\n* 1 FETCH (UID 1)\r\n", b"{tag} NO\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", BEFORE_TLS)
+def test_no_secret_before_tls(tmp_path, name):
+    greeting, answer = BEFORE_TLS[name]
+
+    def play(liar, connection):
+        connection.sendall(greeting)
+        while True:
+            line = liar.line(connection)
+            if answer is None:
+                continue
+            connection.sendall(answer.replace(b"{tag}", line.split(b" ")[0]))
+            if not answer:
+                return
+    with Liar(play) as liar:
+        client = client_for(tmp_path, liar.port, "starttls", "localhost")
+        done = client.run("sync", timeout=100)
+        assert done.returncode not in (0, -6, -11), done
+        assert done.stderr.strip(), "it says why"
+        words = [w.upper() for w in re.findall(rb"^\S+ ([A-Za-z]+)", liar.heard, re.M)]
+        assert set(words) <= {b"STARTTLS", b"LOGOUT"}, liar.heard
+        assert not secrets_in(liar.heard)
+
+
+def test_plain_only_on_loopback(tmp_path):
+    """A file that asks for no TLS elsewhere is refused before anything is sent."""
+    client = client_for(tmp_path, 143, "none", "mail.example.org")
+    done = client.run("sync")
+    assert done.returncode == 78 and "use tls or starttls" in done.stderr, done
+
+
+@pytest.mark.parametrize("kind", ["wrong name", "unknown issuer", "expired"])
+def test_certificates(tmp_path, kind):
+    def play(liar, connection):
+        connection.sendall(b"* OK hi\r\n")
+        while True:
+            liar.line(connection)
+    context, cert = certificate(str(tmp_path), "other.example.org" if kind == "wrong name" else "localhost",
+                                ["faketime", "-40 days"] if kind == "expired" else [])
+    with Liar(play, context) as liar:
+        client = client_for(tmp_path, liar.port, "tls", "localhost", None if kind == "unknown issuer" else cert)
+        done = client.run("sync")
+        assert done.returncode not in (0, -6, -11), done
+        assert "certificate" in done.stderr, done.stderr
+        assert liar.heard == b""
+
+
+class Script:
+    """An IMAP server of a few answers. `answers` maps a command's first words to what is said before its OK; {tag} in it replaces the OK."""
+
+    def __init__(self, answers, caps="IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS"):
+        self.answers, self.caps = answers, caps
+        self.selected = ""
+
+    def __call__(self, liar, connection):
+        connection.sendall(f"* OK [CAPABILITY {self.caps}] hi\r\n".encode())
+        while True:
+            line = liar.line(connection).decode("utf-8", "replace").rstrip("\r\n")
+            tag, _, rest = line.partition(" ")
+            literal = re.search(r"\{(\d+)\+?\}$", rest)
+            if literal:
+                left = int(literal.group(1)) + 2
+                while left:
+                    left -= len(connection.recv(left))
+            said = b""
+            for words, answer in self.answers.items():
+                if rest.upper().startswith(words):
+                    said = answer
+                    break
+            if b"{tag}" in said:
+                connection.sendall(said.replace(b"{tag}", tag.encode()))
+                if b"* BYE" in said:
+                    return
+                continue
+            code = f" [CAPABILITY {self.caps}]" if rest.upper().startswith("AUTHENTICATE") else ""
+            connection.sendall(said + f"{tag} OK{code} done\r\n".encode())
+
+
+LIST = b'* LIST (\\HasNoChildren) "/" INBOX\r\n'
+SELECT = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 3] x\r\n"
+FLAGS = b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 FETCH (UID 2 FLAGS ())\r\n"
+
+
+def literal(number):
+    data = message(number)
+    return b"{%d}\r\n" % len(data) + data
+
+
+BODIES = (b"* 1 FETCH (UID 1 FLAGS (\\Seen) INTERNALDATE \"26-Nov-2026 10:00:00 +0000\" BODY[] " + literal(1) + b")\r\n"
+          b"* 2 FETCH (FLAGS () BODY[] " + literal(2) + b" UID 2)\r\n")
+GOOD = {"LIST": LIST, "SELECT": SELECT, "UID FETCH 1:* (FLAGS)": FLAGS, "UID FETCH": BODIES}
+
+
+def filled(tmp_path):
+    """Two messages that came from an honest server."""
+    with Liar(Script(GOOD)) as liar:
+        client = client_for(tmp_path, liar.port)
+        client.sync()
+    near = Near(client.maildir)
+    assert set(near.files("INBOX")) == {1, 2}
+    return near
+
+
+# (what is said instead, exit codes that are right, messages that are here afterwards)
+LIES = {
+    "empty all at once": ({"SELECT": b"* 0 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 3] x\r\n",
+                           "UID FETCH 1:* (FLAGS)": b""}, {0}, None),
+    "no uidvalidity": ({"SELECT": b"* 2 EXISTS\r\n"}, {75}, {1, 2}),
+    "uidnext went back": ({"SELECT": b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 2] x\r\n"}, {0}, {1, 2}),
+    "uid 0": ({"UID FETCH 1:* (FLAGS)": b"* 1 FETCH (UID 0 FLAGS ())\r\n"}, {76}, {1, 2}),
+    "uid 2^32": ({"UID FETCH 1:* (FLAGS)": b"* 1 FETCH (UID 4294967296 FLAGS ())\r\n"}, {76}, {1, 2}),
+    "uids out of order": ({"UID FETCH 1:* (FLAGS)": FLAGS.split(b"\r\n")[1] + b"\r\n" + FLAGS.split(b"\r\n")[0] + b"\r\n"},
+                          {0}, {1, 2}),
+    "uids twice": ({"UID FETCH 1:* (FLAGS)": FLAGS + FLAGS}, {0}, {1, 2}),
+    "a message twice": ({"UID FETCH 1:* (FLAGS)": FLAGS + b"* 3 FETCH (UID 3 FLAGS ())\r\n",
+                         "UID FETCH": (b"* 3 FETCH (UID 3 FLAGS () BODY[] " + literal(3) + b")\r\n") * 2}, {0}, {1, 2, 3}),
+    "a message nobody asked for": ({"SELECT": SELECT + b"* 9 FETCH (UID 9 BODY[] " + literal(9) + b")\r\n"}, {0}, {1, 2}),
+    "no message after all": ({"UID FETCH 1:* (FLAGS)": FLAGS + b"* 3 FETCH (UID 3 FLAGS ())\r\n", "UID FETCH": b""}, {0}, {1, 2}),
+    "literal without its end": ({"UID FETCH 1:* (FLAGS)": FLAGS + b"* 3 FETCH (UID 3 FLAGS ())\r\n",
+                                 "UID FETCH": b"* 3 FETCH (UID 3 BODY[] {100}\r\nshort)\r\n{tag} OK\r\n* BYE x\r\n"}, {75, 76},
+                                {1, 2}),
+    "literal of 4 GB in a name": ({"LIST": b"* LIST () \"/\" {4294967295}\r\n{tag}"}, {76}, {1, 2}),
+    "line without end": ({"LIST": b"* LIST () \"/\" " + b"x" * (5 << 20) + b"{tag}"}, {76}, {1, 2}),
+    "deep lists": ({"LIST": b"* LIST " + b"(" * 100000 + b")" * 100000 + b"\r\n{tag} OK\r\n"}, {76}, {1, 2}),
+    "bare LF": ({"LIST": b"* LIST () \"/\" x\n{tag} OK\r\n"}, {76}, {1, 2}),
+    "NUL": ({"LIST": b"* LIST () \"/\" x\0y\r\n{tag} OK\r\n"}, {76}, {1, 2}),
+    "names that lead out": ({"LIST": LIST + b"".join(b'* LIST () "/" "%s"\r\n' % n for n in (
+        b"../../evil", b"/etc/evil", b"a/../../evil", b"..", b".", b"", b"a//b", b"&AC8-evil", b"x&ACoAPw-", b"evil\\\\..",
+        b"INBOX/cur", b"INBOX/../evil", b"%2e%2e/evil"))}, {0, 75}, {1, 2}),
+    "two names of one folder": ({"LIST": LIST + b'* LIST () "/" inbox\r\n* LIST () "/" InBoX\r\n'}, {75}, {1, 2}),
+    "another delimiter now": ({"LIST": b'* LIST () "." INBOX\r\n* LIST () "/" a\r\n* LIST () "." a.b\r\n'}, {0}, {1, 2}),
+    "escape sequences": ({"SELECT": b"{tag} NO \x1b]0;title\x07\x1b[31m red \xe2\x80\xae\r\n"}, {75}, {1, 2}),
+    "vanished unasked": ({"SELECT": SELECT + b"* VANISHED 1:4294967295\r\n"}, {0}, None),
+    "bye in the middle": ({"SELECT": b"* BYE overload\r\n{tag} NO\r\n"}, {75}, {1, 2}),
+    "no list": ({"LIST": b"{tag} NO later\r\n"}, None, {1, 2}),
+    "listed nothing": ({"LIST": b""}, None, {1, 2}),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_lies(tmp_path, name):
+    near = filled(tmp_path)
+    lies, codes, left = LIES[name]
+    outside = {p for p, _, _ in os.walk(tmp_path)}
+    with Liar(Script({**lies, **{k: v for k, v in GOOD.items() if k not in lies}})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync", timeout=100)
+    assert done.returncode in codes if codes else done.returncode > 0, done
+    assert "Sanitizer" not in done.stderr and "\x1b" not in done.stdout + done.stderr, done.stderr
+    if left is not None:
+        assert set(near.files("INBOX")) == left
+    else:  # two of two are no more than 25: removed, and kept in the undo store
+        kept = os.listdir(os.path.join(client.state, "undo"))
+        assert len(near.files("INBOX")) + len(kept) == 2
+    made = {p for p, _, _ in os.walk(tmp_path)} - outside
+    assert all(p.startswith(client.maildir + "/") or p.startswith(client.state) for p in made), made
+    assert not any("evil" in f for f in os.listdir(tmp_path)) and not os.path.exists("/etc/evil")
+
+
+@pytest.mark.parametrize("answer", [b"", b"[APPENDUID 7 0] ", b"[APPENDUID 8 9] ", b"[APPENDUID 7 4294967296] ", b"[APPENDUID x] ",
+                                    b"[APPENDUID 7 2] "])
+def test_appenduid(tmp_path, answer):
+    """A wrong UID for what went up: nothing is sent again because of it, nothing here is lost."""
+    near = filled(tmp_path)
+    near.add("INBOX", 50)
+    appended = []
+
+    class Once(Script):
+        def __call__(self, liar, connection):
+            appended.append(liar)
+            super().__call__(liar, connection)
+    with Liar(Once({**GOOD, "APPEND": b"{tag} OK " + answer + b"done\r\n"})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+        assert done.returncode >= 0, done
+    assert set(near.files("INBOX")) == {1, 2, 50}

@@ -1,0 +1,401 @@
+"""barid sync: whatever both sides did, they are equal afterwards, nothing lost, nothing doubled."""
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from capproxy import Proxy
+from peers import dovecot
+from server import User, barid_program
+from twosides import Client, Far, Near, difference, equal, message
+
+FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
+# what a server may lack
+TIERS = {
+    "all": set(),
+    "no-qresync": {"QRESYNC"},
+    "condstore-without-esearch": {"QRESYNC", "ESEARCH"},
+    "plain": {"QRESYNC", "CONDSTORE", "LIST-STATUS", "ESEARCH"},
+    "old": {"QRESYNC", "CONDSTORE", "LIST-STATUS", "ESEARCH", "UIDPLUS", "MOVE", "LITERAL+", "SASL-IR", "ENABLE", "ID"},
+}
+
+
+class World:
+    """One account with both sides, seen by a client through a proxy or directly."""
+
+    def __init__(self, server, home, port=None, extra=""):
+        self.server = server
+        self.user = server.user()
+        self.far = Far(server.port("imap"), self.user)
+        self.client = Client(str(home), port or server.port("imap"), self.user, extra)
+        self.near = Near(self.client.maildir)
+
+    def equal(self):
+        return equal(self.far, self.near)
+
+
+def random_round(rng, world, table, numbers):
+    """Changes on both sides, none on the same message except flags; returns what both sides must be."""
+    want = {f: dict(m) for f, m in table.items()}
+    free = [(f, n) for f, m in table.items() for n in m]
+    rng.shuffle(free)
+    folders = sorted(table)
+    for _ in range(rng.randint(1, 8)):
+        side = rng.choice((world.far, world.near))
+        kind = rng.choice(("add", "add", "remove", "flags", "flags", "move", "both"))
+        if kind == "add" or not free:
+            folder, number = rng.choice(folders), next(numbers)
+            flags = rng.sample(FLAGS[:5], rng.randint(0, 3))
+            side.add(folder, number, flags)
+            want[folder][number] = frozenset(flags)
+            continue
+        folder, number = free.pop()
+        before = table[folder][number]
+        if kind == "remove":
+            side.remove(folder, [number])
+            del want[folder][number]
+        elif kind == "move":
+            to = rng.choice([f for f in folders if f != folder])
+            flags = want[folder].pop(number)
+            if side is world.near:
+                flags = frozenset(f for f in flags if f in FLAGS[:5])  # the letters of one folder mean nothing in another
+                side.set_flags(folder, number, flags)
+                side.move(folder, number, to, rng.random() < 0.5)
+            else:
+                side.move(folder, number, to)
+            want[to][number] = flags
+        else:
+            choice = FLAGS if side is world.far else FLAGS[:5]
+            kept = before - set(choice)
+            flags = frozenset(rng.sample(choice, rng.randint(0, len(choice)))) | kept
+            side.set_flags(folder, number, flags)
+            want[folder][number] = flags
+            if kind == "both":  # the other side sets another flag: both count
+                other = world.near if side is world.far else world.far
+                extra = rng.choice(FLAGS[:5])
+                other.set_flags(folder, number, before ^ {extra})
+                mine = flags ^ before
+                want[folder][number] = before ^ (mine | {extra})
+    return want
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_random_changes(server, tmp_path, tier):
+    """Both sides change at random for many rounds; the model knows what each must be then. Moves to servers or from servers that cannot tell them from
+    a copy and a deletion come to the same."""
+    rng = random.Random(f"sync {tier}")
+    numbers = iter(range(1, 100000))
+    with Proxy(server.port("imap"), without=TIERS[tier]) as proxy:
+        world = World(server, tmp_path, proxy.port)
+        world.far.add_many("INBOX", [next(numbers) for _ in range(20)])
+        world.client.sync()
+        table = world.equal()
+        for _ in range(12):
+            want = random_round(rng, world, table, numbers)
+            told = world.client.sync()
+            table = world.equal()
+            assert table == want, f"is | should be: {difference(table, want)}; {told}"
+        world.client.sync()
+        assert world.equal() == table
+        assert world.far.bodies() == world.near.bodies()
+
+
+@pytest.mark.parametrize("location", ["maildir:~/Maildir", "sdbox:~/sdbox"])
+def test_dovecot(tmp_path, location):
+    """The same with another server's ideas of flags, moves, dates and names."""
+    peer = dovecot(location)
+    if not peer:
+        pytest.skip("dovecot-imapd is not installed (tools/deps check)")
+    rng = random.Random(f"sync {location}")
+    numbers = iter(range(1, 100000))
+    with peer:
+        user = User("salma@barid.test", "unused")
+        world = World.__new__(World)
+        world.far = Far(peer.port, user)
+        world.client = Client(str(tmp_path), peer.port, user)
+        world.near = Near(world.client.maildir)
+        world.far.add_many("INBOX", [next(numbers) for _ in range(20)])
+        for name in ("Archive", "Work", "Work/2026"):
+            world.far.make(name)
+        world.client.sync()
+        table = world.equal()
+        for _ in range(12):
+            want = random_round(rng, world, table, numbers)
+            told = world.client.sync()
+            table = world.equal()
+            assert table == want, f"is | should be: {difference(table, want)}; {told}"
+        assert world.far.bodies() == world.near.bodies()
+        world.near.make("Made/below")
+        world.near.add("Made/below", next(numbers))
+        world.far.rename("Work/2026", "Work/2027")
+        world.client.sync()
+        table = world.equal()
+        assert "Made/below" in table and "Work/2027" in table and "Work/2026" not in table
+
+
+def test_moves_are_moves(server, tmp_path):
+    """A move on either side is one on the other: the message is not sent again, and its UID tells of no deletion."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 7), size=50000)
+    world.client.sync()
+    world.near.move("INBOX", 1, "Archive")
+    world.near.move("INBOX", 2, "Archive", keep_name=False)
+    world.far.move("INBOX", 3, "Archive")
+    with Proxy(server.port("imap")) as proxy:
+        through = Client(str(tmp_path), proxy.port, world.user)
+        through.sync()
+        assert proxy.passed_up < 5000 and proxy.passed < 20000, "a message went over again"
+    assert set(world.equal()["Archive"]) == {1, 2, 3}
+
+
+def test_folders(server, tmp_path):
+    """New, renamed and deleted folders go both ways, with Arabic and hard names."""
+    world = World(server, tmp_path)
+    far, near = world.far, world.near
+    world.client.sync()
+    far.make("&BiMGRQYrBkQGKQ-")  # Arabic, in modified UTF-7
+    far.make("a.b %2F&-c")
+    far.make(".hidden")
+    far.make("cur")
+    near.make("بريد/داخل")
+    near.add("بريد/داخل", 1)
+    far.add("cur", 2)
+    world.client.sync()
+    names = set(near.folders())
+    assert {"أمثلة", "a.b %252F&c", "%2Ehidden", "%63ur", "بريد", "بريد/داخل"} <= names, names
+    assert set(far.table()["cur"]) == {2}
+    far.rename("cur", "tmp")
+    os.rename(os.path.join(near.root, "بريد/داخل"), os.path.join(near.root, "بريد/خارج"))
+    told = world.client.sync()
+    assert "0 new here, 0 new there" in told, told
+    assert "%74mp" in near.folders() and "%63ur" not in near.folders()
+    assert set(near.table()["بريد/خارج"]) == {1}
+    far.delete("tmp")
+    shutil.rmtree(os.path.join(near.root, "بريد/خارج"))
+    world.client.sync()
+    assert "%74mp" not in near.folders()
+    assert not any("&BiMGRQYrBkQGKQ-/" in f for f in far.table())
+    assert len(far.table()) == len(near.table())
+
+
+def test_brake(server, tmp_path):
+    """A run that would remove much of a folder stops there, on either side; the rest goes on; --yes-delete does it."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 61))
+    world.far.add_many("Archive", range(100, 130))
+    world.client.sync()
+    world.near.remove("INBOX", range(1, 31))
+    world.far.add("Sent", 500)
+    told = world.client.sync(code=20)
+    assert "30 messages would be removed on the server" in told and "--yes-delete" in told
+    assert len(world.far.table()["INBOX"]) == 60
+    assert set(world.near.table()["Sent"]) == {500}
+    world.far.remove("Archive", range(100, 130))
+    told = world.client.sync(code=20)
+    assert "30 messages would be removed here" in told
+    assert len(world.near.table()["Archive"]) == 30
+    world.client.sync("--yes-delete")
+    assert len(world.equal()["INBOX"]) == 30
+    kept = os.listdir(os.path.join(world.client.state, "undo"))
+    assert len(kept) == 30, "what was removed here is in the undo store"
+
+
+def test_one_under_the_brake(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 41))
+    world.client.sync()
+    world.near.remove("INBOX", range(1, 26))  # 25: not more than 25
+    world.client.sync()
+    assert len(world.equal()["INBOX"]) == 15
+
+
+def test_missing_disk(server, tmp_path):
+    """All folders gone at once here is a disk that is not mounted: nothing is removed there."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 4))
+    world.client.sync()
+    os.rename(world.near.root, world.near.root + ".away")
+    done = world.client.run("sync")
+    assert done.returncode != 0 and "nothing was done" in done.stderr
+    assert set(world.far.table()["INBOX"]) == {1, 2, 3}
+    shutil.rmtree(world.near.root, ignore_errors=True)
+    os.rename(world.near.root + ".away", world.near.root)
+    world.client.sync()
+    assert set(world.equal()["INBOX"]) == {1, 2, 3}
+
+
+def test_first_run_over_two_full_sides(server, tmp_path):
+    """What is on both sides already is not doubled, Message-ID or not; flags of both come together."""
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1, ["\\Seen"])
+    world.far.add("INBOX", 7)   # no Message-ID
+    world.far.add("INBOX", 2)
+    world.near.add("INBOX", 1, ["\\Flagged"])
+    world.near.add("INBOX", 7, ["\\Seen"])
+    world.near.add("INBOX", 3)
+    world.client.sync()
+    table = world.equal()["INBOX"]
+    assert table == {1: {"\\Seen", "\\Flagged"}, 7: {"\\Seen"}, 2: frozenset(), 3: frozenset()}
+
+
+def test_new_uidvalidity(server, tmp_path):
+    """Every UID means something else: known by what they hold, no message is sent again or doubled."""
+    world = World(server, tmp_path)
+    world.far.make("List")
+    world.far.add_many("List", range(1, 9), size=20000)
+    world.client.sync()
+    world.near.set_flags("List", 1, ["\\Flagged"])
+    world.far.delete("List")
+    world.far.make("List")
+    world.far.add_many("List", range(3, 11), size=20000)
+    with Proxy(server.port("imap")) as proxy:
+        through = Client(str(tmp_path), proxy.port, world.user)
+        through.sync()
+        assert proxy.passed < 100000, "what was here came again"
+    table = world.equal()["List"]
+    assert set(table) == set(range(1, 11)), "what only one side had is on both"
+
+
+def test_size_limit_and_patterns(server, tmp_path):
+    world = World(server, tmp_path, extra="  message-size-max 10000\n  folders * !Junk\n")
+    world.far.add("INBOX", 1)
+    world.far.add("INBOX", 2, size=30000)
+    world.far.add("Junk", 3)
+    told = world.client.sync()
+    assert "1 messages stay on the server only" in told
+    assert set(world.near.table()["INBOX"]) == {1}
+    assert "Junk" not in world.near.folders()
+    world.client.sync()
+    world.far.remove("INBOX", [2])
+    world.client.sync()
+    assert set(world.near.table()["INBOX"]) == {1}
+
+
+def test_days(server, tmp_path):
+    """Older mail stays there; when the limit goes, it comes."""
+    world = World(server, tmp_path, extra="  days 30\n")
+    world.far.add("INBOX", 1)
+    old = "01-Jan-2020 10:00:00 +0000"
+    world.far.do(lambda c: c.append("INBOX", "(\\Seen)", f'"{old}"', message(2)))
+    told = world.client.sync()
+    assert "1 messages stay on the server only" in told
+    assert set(world.near.table()["INBOX"]) == {1}
+    world.client.sync()
+    all_of_it = Client(str(tmp_path), server.port("imap"), world.user)
+    all_of_it.sync()
+    assert world.equal()["INBOX"] == {1: frozenset(), 2: {"\\Seen"}}
+    assert os.stat(world.near.files("INBOX")[2]).st_mtime == 1577872800, "its date is that of the server"
+
+
+def test_dry_run_is_exact(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 9))
+    world.client.sync()
+    world.far.add("INBOX", 20)
+    world.near.add("INBOX", 21)
+    world.far.set_flags("INBOX", 1, ["\\Seen"])
+    world.near.set_flags("INBOX", 2, ["\\Seen"])
+    world.far.remove("INBOX", [3])
+    world.near.remove("INBOX", [4])
+    world.near.move("INBOX", 5, "Archive")
+    world.far.move("INBOX", 6, "Archive")
+    before = world.far.table(), world.near.table()
+    would = world.client.sync("--dry-run")
+    assert (world.far.table(), world.near.table()) == before
+    did = world.client.sync()
+    numbers = [int(w) for w in would.replace(":", " ").replace(",", " ").split() if w.isdigit()]
+    assert numbers == [int(w) for w in did.replace(":", " ").replace(",", " ").split() if w.isdigit()]
+    assert numbers == [1, 1, 2, 2, 1, 1]
+    world.equal()
+
+
+def test_two_runs_at_once(server, tmp_path):
+    """The second hears that another is at work and does nothing; the first goes on."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 40), size=100000)
+    first = subprocess.Popen([barid_program(), "sync"], env=world.client.env, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+    state = os.path.join(world.client.state, "sync.db-wal")
+    while not os.path.exists(state) or os.path.getsize(state) == 0:
+        assert first.poll() is None
+    first.send_signal(signal.SIGSTOP)
+    second = world.client.run("sync")
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 75 and "another run" in second.stderr, second.stderr
+    said, complained = first.communicate(timeout=60)
+    assert first.returncode == 0, complained
+    assert b"39 new here" in said
+    assert len(world.equal()["INBOX"]) == 39
+
+
+def prepare_cut(server, home):
+    """An account in which every kind of step is due."""
+    world = World(server, home)
+    world.far.add_many("INBOX", range(1, 12))
+    world.client.sync()
+    want = world.equal()
+    world.far.add("INBOX", 20, ["\\Seen"])
+    world.far.add("INBOX", 27)
+    world.near.add("INBOX", 30, ["\\Flagged"])
+    world.near.add("INBOX", 37)
+    world.near.add("Archive", 31)
+    world.far.set_flags("INBOX", 1, ["\\Seen"])
+    world.near.set_flags("INBOX", 2, ["\\Answered"])
+    world.far.remove("INBOX", [3])
+    world.near.remove("INBOX", [4])
+    world.near.move("INBOX", 5, "Archive")
+    world.far.move("INBOX", 6, "Archive")
+    world.near.make("Made")
+    world.near.add("Made", 40)
+    inbox = want["INBOX"]
+    inbox |= {20: {"\\Seen"}, 27: frozenset(), 30: {"\\Flagged"}, 37: frozenset(), 1: {"\\Seen"}, 2: {"\\Answered"}}
+    for gone in (3, 4, 5, 6):
+        del inbox[gone]
+    want["Archive"] = {5: frozenset(), 6: frozenset(), 31: frozenset()}
+    want["Made"] = {40: frozenset()}
+    return world, want
+
+
+def cut_points(total, count):
+    """Each byte would take hours: a spread that ends at the end, other bytes in each place."""
+    step = max(1, total // count)
+    return [min(total, at + at % 7) for at in range(1, total + step, step)]
+
+
+@pytest.mark.parametrize("up", [False, True], ids=["answers", "commands"])
+def test_cut_anywhere(server, tmp_path, up):
+    """The connection ends after any byte of either direction: the next run ends with both sides equal, nothing lost, nothing doubled."""
+    world, _ = prepare_cut(server, tmp_path / "whole")
+    with Proxy(server.port("imap")) as proxy:
+        Client(world.client.home, proxy.port, world.user).sync()
+        total = proxy.passed_up if up else proxy.passed
+    for at in cut_points(total, int(os.environ.get("BARID_CUTS", "12"))):
+        home = tmp_path / f"cut-{at}"
+        world, want = prepare_cut(server, home)
+        with Proxy(server.port("imap"), **{"cut_up_after" if up else "cut_after": at}) as proxy:
+            done = Client(world.client.home, proxy.port, world.user).run("sync")
+            assert done.returncode in (0, 69, 75, 76, 77), f"cut at {at}: {done}"
+        told = Client(world.client.home, server.port("imap"), world.user).sync()
+        got = world.equal()
+        assert got == want, f"cut at {at}, is | should be: {difference(got, want)}; {told}"
+        shutil.rmtree(home)
+
+
+def test_kill_anywhere(server, tmp_path):
+    """kill -9 at some moment of a run, many times: the next run ends with both sides equal."""
+    rng = random.Random("kill")
+    for turn in range(int(os.environ.get("BARID_KILLS", "15"))):
+        home = tmp_path / f"kill-{turn}"
+        world, want = prepare_cut(server, home)
+        running = subprocess.Popen([barid_program(), "sync"], env=world.client.env, stderr=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL)
+        time.sleep(rng.random() * 0.06)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        world.client.sync()
+        got = world.equal()
+        assert got == want, f"turn {turn}, is | should be: {difference(got, want)}"
+        shutil.rmtree(home)
