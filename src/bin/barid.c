@@ -11,6 +11,8 @@
 #include "bin/verb_import.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
+#include "bin/verb_queue.h"
+#include "bin/verb_send.h"
 #include "bin/verb_serve.h"
 #include "bin/verb_sync.h"
 #include "bin/verb_user.h"
@@ -67,6 +69,8 @@ static const struct verb {
     { "account", verb_account, MSG_ACCOUNT_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
+    { "send", verb_send, MSG_SEND_USAGE },
+    { "queue", verb_queue, MSG_QUEUE_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

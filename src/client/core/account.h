@@ -25,7 +25,6 @@
 #define CLIENT_ACCOUNTS_BYTES_MAX     (1u << 20) /* of accounts.conf: some thousand accounts */
 #define CLIENT_ACCOUNTS_MAX           1000u
 #define CLIENT_ACCOUNT_NAME_BYTES_MAX 100u /* it is the name of a folder too */
-#define CLIENT_WORDS_MAX              64u  /* of one line */
 #define CLIENT_DAYS_MAX               36500u
 
 enum client_security {
