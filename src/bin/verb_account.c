@@ -7,12 +7,11 @@
 
 #include "base/cleanup.h"
 #include "base/dir.h"
-#include "bin/client_common.h"
+#include "bin/client_imap.h"
 #include "bin/discover_show.h"
 #include "bin/json.h"
 #include "bin/user_input.h"
 #include "client/core/remember.h"
-#include "client/imap/imapc.h"
 #include "client/pop3/popc.h"
 #include "net/dns.h"
 #include "proto/sasl/sasl.h"
@@ -229,18 +228,10 @@ static int read_password(const struct words *words, struct client_use *use)
 static int try_imap(const struct client_use *use)
 {
     struct imapc *imap = NULL;
-    struct client_failure failure = { .why = CLIENT_WHY_NONE };
-    struct imapc_options how = {
-        .account = use->account, .secret = buf_slice(&use->secret), .timeout_ms = CLIENT_TIMEOUT_MS
-    };
-    enum err e = imapc_open(&how, &imap, &failure);
-    if (e == ERR_OK && imapc_mechanism(imap) &&
-        client_remember(use->state_folder, "imap", &use->account->imap, imapc_mechanism(imap),
-            &failure.note) != ERR_OK)
-        failure.why = CLIENT_WHY_STATE;
+    struct client_failure failure;
+    enum err e = client_imap_open(use, &imap, &failure);
     imapc_close(imap);
-    return failure.why == CLIENT_WHY_NONE ? EX_OK
-                                          : client_say_failure(use, &use->account->imap, &failure);
+    return e == ERR_OK ? EX_OK : client_say_failure(use, &use->account->imap, &failure);
 }
 
 static int try_pop3(const struct client_use *use)
