@@ -15,6 +15,7 @@
 #include "bin/verb_send.h"
 #include "bin/verb_serve.h"
 #include "bin/verb_sync.h"
+#include "bin/verb_undo.h"
 #include "bin/verb_user.h"
 
 #include <signal.h>
@@ -68,6 +69,7 @@ static const struct verb {
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "account", verb_account, MSG_ACCOUNT_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
+    { "undo", verb_undo, MSG_UNDO_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },
     { "queue", verb_queue, MSG_QUEUE_USAGE },

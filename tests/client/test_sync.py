@@ -200,8 +200,47 @@ def test_brake(server, tmp_path):
     assert len(world.near.table()["Archive"]) == 30
     world.client.sync("--yes-delete")
     assert len(world.equal()["INBOX"]) == 30
-    kept = os.listdir(os.path.join(world.client.state, "undo"))
-    assert len(kept) == 30, "what was removed here is in the undo store"
+    assert len(kept_in_undo(world.client)) == 60, "what was removed, here and there, is in the undo store"
+
+
+def kept_in_undo(client):
+    return [name for _, _, names in os.walk(os.path.join(client.state, "undo")) for name in names]
+
+
+def test_undo(server, tmp_path):
+    """What a run removed on either side comes back, with its flags, and goes to both sides."""
+    world = World(server, tmp_path)
+    world.far.make("Work/2026")
+    world.far.add_many("INBOX", range(1, 6))
+    world.far.add("Work/2026", 10, ["\\Flagged"])
+    world.client.sync()
+    before = world.equal()
+    bodies = world.far.bodies()
+    assert "No sync removed anything" in world.client.run("undo").stdout
+    world.far.remove("Work/2026", [10])
+    world.near.remove("INBOX", [2, 3])
+    world.client.sync()
+    assert set(world.equal()["INBOX"]) == {1, 4, 5}
+    assert "3 messages" in world.client.run("undo", "--list").stdout
+    done = world.client.run("undo")
+    assert done.returncode == 0 and "Brought back: 3 messages" in done.stdout, done
+    told = world.client.sync()
+    assert "3 new there" in told
+    assert world.equal() == before
+    assert world.far.bodies() == bodies
+    assert "No sync removed anything" in world.client.run("undo", "--list").stdout
+
+
+def test_undo_forgets_after_days(server, tmp_path):
+    world = World(server, tmp_path)
+    old = os.path.join(world.client.state, "undo", str(int(time.time()) - 31 * 86400), "INBOX")
+    young = os.path.join(world.client.state, "undo", str(int(time.time()) - 29 * 86400), "INBOX")
+    for folder in (old, young):
+        os.makedirs(folder)
+        with open(os.path.join(folder, "1.x.y:2,"), "w", encoding="ascii") as f:
+            f.write("Subject: number 1\n\nx\n")
+    world.client.sync()
+    assert not os.path.exists(os.path.dirname(old)) and os.path.exists(young)
 
 
 def test_one_under_the_brake(server, tmp_path):
