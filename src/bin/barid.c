@@ -17,6 +17,7 @@
 #include "bin/verb_sync.h"
 #include "bin/verb_undo.h"
 #include "bin/verb_user.h"
+#include "bin/verb_watch.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -69,6 +70,7 @@ static const struct verb {
     { "mime", verb_mime, MSG_MIME_USAGE },
     { "account", verb_account, MSG_ACCOUNT_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
+    { "watch", verb_watch, MSG_WATCH_USAGE },
     { "undo", verb_undo, MSG_UNDO_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },

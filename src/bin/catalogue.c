@@ -6,28 +6,28 @@
 static const char *const texts[2][MSG_COUNT] = {
     [LANG_EN] = {
 #define M(id, en, ar) [MSG_##id] = (en),
-#include "bin/catalogue_main.inc"
-#include "bin/catalogue_user.inc"
+#include "bin/catalogue_account.inc"
+#include "bin/catalogue_client.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_discover.inc"
+#include "bin/catalogue_import.inc"
+#include "bin/catalogue_main.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
-#include "bin/catalogue_account.inc"
-#include "bin/catalogue_discover.inc"
-#include "bin/catalogue_client.inc"
-#include "bin/catalogue_import.inc"
+#include "bin/catalogue_user.inc"
 #undef M
     },
     [LANG_AR] = {
 #define M(id, en, ar) [MSG_##id] = (ar),
-#include "bin/catalogue_main.inc"
-#include "bin/catalogue_user.inc"
+#include "bin/catalogue_account.inc"
+#include "bin/catalogue_client.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_discover.inc"
+#include "bin/catalogue_import.inc"
+#include "bin/catalogue_main.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
-#include "bin/catalogue_account.inc"
-#include "bin/catalogue_discover.inc"
-#include "bin/catalogue_client.inc"
-#include "bin/catalogue_import.inc"
+#include "bin/catalogue_user.inc"
 #undef M
     },
 };

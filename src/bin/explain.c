@@ -19,15 +19,16 @@ const char *const explain_programs[] = { "outlook", "thunderbird", "apple-mail",
     N(unread)                                                                                      \
     B(size)                                                                                        \
     B(quota)                                                                                       \
-    N(percent) N(percent_size) N(percent_messages) N(quota_messages) N(folders_empty) N(row)       \
-        N(row_unread) B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown)           \
-            B(shown_size) N(all) B(all_size) N(base) B(base_size) N(goes) B(goes_size)             \
-                N(goes_unread) N(old) B(old_size) N(recent) B(recent_size) N(due) B(due_size)      \
-                    N(window_days) N(after_days) N(newest) N(taken) N(here) N(imap_port)           \
-                        N(pop_port) N(send_port) T(address) T(host) T(folder) T(device)            \
-                            W(protocols) W(protocol) T(when) T(since) T(folders) T(imap_security)  \
-                                T(imap_scheme) T(pop_security) T(pop_scheme) T(send_security)      \
-                                    T(send_scheme) T(user_url) T(port) T(security) T(programs)
+    N(percent)                                                                                     \
+    N(percent_size) N(percent_messages) N(quota_messages) N(folders_empty) N(row) N(row_unread)    \
+        B(row_size) N(devices) N(readers) N(imap_devices) N(days) N(shown) B(shown_size) N(all)    \
+            B(all_size) N(base) B(base_size) N(goes) B(goes_size) N(goes_unread) N(old)            \
+                B(old_size) N(recent) B(recent_size) N(due) B(due_size) N(window_days)             \
+                    N(after_days) N(newest) N(taken) N(here) N(imap_port) N(pop_port) N(send_port) \
+                        T(address) T(host) T(folder) T(device) W(protocols) W(protocol) T(when)    \
+                            T(since) T(folders) T(imap_security) T(imap_scheme) T(pop_security)    \
+                                T(pop_scheme) T(send_security) T(send_scheme) T(user_url) T(port)  \
+                                    T(security) T(programs)
 
 enum value_index {
 #define N(name) VALUE_##name,

@@ -151,8 +151,7 @@ static int add_failed(enum err e, const struct user *user, const char *name)
         return EX_CANTCREAT;
     }
     if (e == ERR_LIMIT) {
-        cli_error(
-            MSG_APP_PASSWORD_TOO_MANY, user->address, APP_PASSWORDS_PER_USER_MAX, address);
+        cli_error(MSG_APP_PASSWORD_TOO_MANY, user->address, APP_PASSWORDS_PER_USER_MAX, address);
         return EX_CANTCREAT;
     }
     return users_failed(e, user->address);

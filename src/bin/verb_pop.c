@@ -94,8 +94,7 @@ static void print_settings(const struct pop_policy *policy)
     buf_done(&line), buf_done(&value);
 }
 
-static void print_json(
-    const struct user *user, const char *device, const struct pop_policy *policy)
+static void print_json(const struct user *user, const char *device, const struct pop_policy *policy)
 {
     struct buf value;
     buf_init(&value, 0);

@@ -552,6 +552,29 @@ enum err dial_wait(struct dial *dial, int timeout_ms)
     return wait_ready(dial, POLLIN, call_until_ms(dial, timeout_ms));
 }
 
+enum err dial_wait_or(struct dial *dial, int other_fd, int timeout_ms, bool *out_other)
+{
+    struct pollfd wait[2] = { { .fd = dial->fd, .events = POLLIN },
+        { .fd = other_fd, .events = POLLIN } };
+    int64_t until_ms = clock_mono_ms() + timeout_ms;
+    drop_last_line(dial);
+    *out_other = false;
+    if (dial->ssl && SSL_has_pending(dial->ssl))
+        return ERR_OK;
+    for (;;) {
+        int64_t left_ms = until_ms - clock_mono_ms();
+        if (left_ms <= 0)
+            return ERR_TIMEOUT;
+        int ready = poll(wait, other_fd >= 0 ? 2 : 1, (int)left_ms);
+        if (ready < 0 && errno != EINTR)
+            return ERR_IO;
+        if (ready > 0) {
+            *out_other = other_fd >= 0 && wait[1].revents;
+            return ERR_OK;
+        }
+    }
+}
+
 /* ---- what it is ---- */
 
 void dial_set_timeout(struct dial *dial, int timeout_ms)

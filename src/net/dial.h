@@ -45,6 +45,8 @@ void dial_consume(struct dial *dial, size_t len);
 enum err MUST_USE dial_more(struct dial *dial);
 /* Waits for input beyond dial_in (or finds what TLS holds already) without breaking the connection: ERR_TIMEOUT when nothing came. */
 enum err MUST_USE dial_wait(struct dial *dial, int timeout_ms);
+/* The same, or until other_fd (-1: none) can be read: *out_other. */
+enum err MUST_USE dial_wait_or(struct dial *dial, int other_fd, int timeout_ms, bool *out_other);
 
 void dial_set_timeout(struct dial *dial, int timeout_ms);
 bool dial_is_tls(const struct dial *dial);

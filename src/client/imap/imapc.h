@@ -105,6 +105,11 @@ enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const c
 enum err MUST_USE imapc_file_sent(struct imapc *imap, const char *message_id, int64_t sent_s,
     uint64_t bytes, imapc_source_fn source, void *arg, bool *out_was_there);
 
+/* Selects INBOX and waits there until the server tells of a change (*out_news), other_fd can be read (*out_other; -1: none), or the time is over. A
+ * server without IDLE tells of nothing. The connection is good for commands afterwards. */
+enum err MUST_USE imapc_idle(
+    struct imapc *imap, int other_fd, int timeout_ms, bool *out_news, bool *out_other);
+
 /* An astring as it stands in a command: quoted; with `{n+}` or not at all when it cannot be (ERR_SYNTAX: CR, LF, NUL or 8-bit in it). */
 enum err MUST_USE imapc_add_string(struct buf *out, struct slice s);
 

@@ -1,0 +1,88 @@
+"""barid watch: news travel both ways without anybody asking, also after the server was away."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+import server as lib
+from twosides import Client, Far, Near
+
+WAIT_S = 60
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """A server of its own, since it is stopped; an account, and a watch over it that has done its first run."""
+    with lib.Server() as s:
+        user = s.user()
+        client = Client(str(tmp_path), s.port("imap"), user)
+        far, near = Far(s.port("imap"), user), Near(client.maildir)
+        far.add("INBOX", 1)
+        hook = tmp_path / "hook"
+        hook.write_text(f"#!/bin/sh\necho \"$1 $2\" >> {tmp_path}/told\n")
+        hook.chmod(0o755)
+        process = subprocess.Popen([lib.barid_program(), "watch", "--json", "--every", "600", "--hook", str(hook)], env=client.env,
+                                   stdout=open(tmp_path / "out", "wb"), stderr=open(tmp_path / "err", "wb"))
+        try:
+            until(lambda: near.folders() and 1 in near.files("INBOX"), process)
+            yield s, far, near, process, tmp_path
+        finally:
+            process.kill()
+            process.wait()
+        errors = (tmp_path / "err").read_text()
+        assert "Sanitizer" not in errors and "runtime error" not in errors, errors
+
+
+def until(condition, process):
+    end = time.monotonic() + WAIT_S
+    while True:
+        try:
+            if condition():
+                return
+        except FileNotFoundError:
+            pass  # a file was renamed while it was read
+        assert process.poll() is None, "it ended"
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+
+
+def test_both_ways(watched):
+    server, far, near, process, folder = watched
+    far.add("INBOX", 2)
+    until(lambda: 2 in near.files("INBOX"), process)
+    near.add("Archive", 3, ["\\Seen"])  # no message of the server's tells of it, and --every is far away
+    until(lambda: 3 in far.table()["Archive"], process)
+    near.set_flags("INBOX", 1, ["\\Flagged"])
+    until(lambda: "\\Flagged" in far.table()["INBOX"][1], process)
+    until(lambda: os.path.exists(folder / "told"), process)
+    assert (folder / "told").read_text().splitlines()[-1] == "salma 1"
+    lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
+    assert sum(line["down"] for line in lines) == 2 and sum(line["up"] for line in lines) == 1
+    assert all(line["failure"] is None for line in lines)
+
+
+def test_a_server_that_was_away(watched):
+    server, far, near, process, folder = watched
+    server.kill()
+    until(lambda: b"127.0.0.1" in (folder / "err").read_bytes(), process)
+    server.start()
+    far.add("INBOX", 4)
+    until(lambda: 4 in near.files("INBOX"), process)
+    process.send_signal(signal.SIGTERM)
+    process.wait(WAIT_S)
+
+
+def test_what_does_not_pass_ends_it(tmp_path, barid):
+    user = barid.user()
+    client = Client(str(tmp_path), barid.port("imap"), lib.User(user.address, "wrong"))
+    done = client.run("watch")
+    assert done.returncode == 77 and "refuses user or password" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--every", "0"], ["--every", "x"], ["--every"], ["--hook"], ["--fast"], ["a", "b"]])
+def test_wrong_use(tmp_path, barid, words):
+    client = Client(str(tmp_path), 1, lib.User("a@b.test", "x"))
+    assert client.run("watch", *words).returncode == 64
