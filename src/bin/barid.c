@@ -1,5 +1,6 @@
 /* main(): the options that every verb has, then the table of verbs. */
 #include "bin/cli.h"
+#include "bin/verb_account.h"
 #include "bin/verb_backup.h"
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
@@ -65,6 +66,7 @@ static const struct verb {
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "discover", verb_discover, MSG_DISCOVER_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
+    { "account", verb_account, MSG_ACCOUNT_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },

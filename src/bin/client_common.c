@@ -69,12 +69,17 @@ int client_use_secret(struct client_use *use)
 {
     char prompt[USER_NAME_BYTES_MAX + 80];
     struct err_note note = { "" };
+    if (use->secret_of == use->account)
+        return EX_OK;
+    use->secret_of = NULL;
     write_prompt(prompt, sizeof prompt, use->account->user);
     sasl_buf_wipe(&use->secret); /* of another account, or asked for before */
     buf_init(&use->secret, 0);
     enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
-    if (!e)
+    if (!e) {
+        use->secret_of = use->account;
         return EX_OK;
+    }
     cli_error(MSG_CLIENT_NO_SECRET, use->account->name);
     if (note.text[0])
         cli_error_more(MSG_CLIENT_DETAIL, note.text);

@@ -1,11 +1,13 @@
 /* Runs over a queue. */
 #include "bin/send_common.h"
 
+#include "bin/send_copy.h"
+
 #include "base/clock.h"
 
 #include <stdio.h>
 
-int send_flush(struct client_use *use, struct smtpc_queue *queue, const char *only_id, bool now,
+static int flush(struct client_use *use, struct smtpc_queue *queue, const char *only_id, bool now,
     struct smtpc_flush_result *out_result)
 {
     struct client_failure failure = { .why = CLIENT_WHY_NONE };
@@ -37,6 +39,14 @@ int send_flush(struct client_use *use, struct smtpc_queue *queue, const char *on
     if (out_result->no_dsn)
         cli_error(MSG_SEND_NO_DSN);
     return e ? client_say_failure(use, &use->account->smtp, &failure) : EX_OK;
+}
+
+int send_flush(struct client_use *use, struct smtpc_queue *queue, const char *only_id, bool now,
+    struct smtpc_flush_result *out_result)
+{
+    int code = flush(use, queue, only_id, now, out_result);
+    send_file_copies(use, queue);
+    return code;
 }
 
 #pragma GCC diagnostic push

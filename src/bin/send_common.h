@@ -7,7 +7,7 @@
 
 #define SEND_LOCK_WAIT_MS 10000
 
-/* Sends what is due, asking for the secret only when something is. The queue is locked by the caller. EX_OK also when nothing is due; a failure is said. */
+/* Sends what is due and files copies in Sent, asking for the secret only when something is. The queue is locked by the caller. EX_OK also when nothing is due; a failure is said. */
 int send_flush(struct client_use *use, struct smtpc_queue *queue, const char *only_id, bool now,
     struct smtpc_flush_result *out_result);
 

@@ -1,7 +1,7 @@
 /* One run over an account, from the lists of folders to the new state. */
 #include "sync/sync.h"
 
-#include "base/clock.h"
+#include "base/dir.h"
 #include "sync/sync_int.h"
 
 #include <errno.h>
@@ -85,8 +85,9 @@ static enum err check_roots(struct sync_run *run)
 
 static enum err open_folder(const char *path, int *out_fd, struct err_note *note)
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    enum err e = dir_make_path(path);
+    if (e != ERR_OK)
+        return err_noted(note, e, "%s: %s", path, strerror(errno));
     *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*out_fd < 0)
         return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));

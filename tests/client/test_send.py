@@ -380,10 +380,45 @@ def test_the_copy_for_sent(home):
         assert home.barid("send", "-i", "a@x.test", stdin=b"x\n").returncode == 0
         entry, = queue(home)
         assert entry["copy"] == "due" and entry["recipients"][0]["state"] == "sent"
-        assert "next sync" in home.barid("queue").stdout
+        assert "barid send --flush" in home.barid("queue").stdout
         home.account(smtp=plain(smtp.port), imap="127.0.0.1 1 none", sent_copy="server")
         assert home.barid("send", "-i", "a@x.test", stdin=b"x\n").returncode == 0
         assert len(queue(home)) == 1
+
+
+def in_sent(barid, user):
+    return [m for m in barid.bodies(user, "Sent").values()]
+
+
+def test_the_copy_is_filed_once(barid, home):
+    """By us where the server does not: also when the answer to the APPEND was lost, or the program was run again."""
+    user = barid.user()
+    with FakeSmtp() as smtp:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        done = home.barid("send", "-t", "-i", stdin=MAIL)
+        assert done.returncode == 0 and done.stderr == ""
+        copy, = in_sent(barid, user)
+        assert copy == smtp.taken[0][2] and b"hidden" not in copy
+        assert queue(home) == []
+        with barid.imap(user) as c:
+            c.select("Sent", readonly=True)
+            assert b"\\Seen" in c.fetch("1", "(FLAGS)")[1][0]
+    with FakeSmtp() as smtp, Line(barid.port("imap"), cut_down=0) as broken:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {broken.port} none")
+        done = home.barid("send", "-i", "a@x.test", stdin=b"Subject: two\n\nx\n")
+        assert done.returncode == 0 and "not filed yet" in done.stderr and len(queue(home)) == 1
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        assert home.barid("send", "--flush").returncode == 0
+        assert len(in_sent(barid, user)) == 2 and queue(home) == [] and len(smtp.taken) == 1
+
+
+def test_a_server_that_files_it_itself(barid, home):
+    """Our own server files what is submitted in Sent: found by its Message-ID, not filed again."""
+    user = barid.user()
+    home.account(address=user.address, smtp=f"127.0.0.1 {barid.port('submission')} none", imap=f"127.0.0.1 {barid.port('imap')} none")
+    done = home.barid("send", "-i", user.address, stdin=b"Subject: me\n\nx\n")
+    assert done.returncode == 0, done.stderr
+    assert len(in_sent(barid, user)) == 1 and queue(home) == []
 
 
 def test_the_account_that_a_message_belongs_to(home):

@@ -87,8 +87,7 @@ static void count_result(struct run *run, const struct smtpc_record *record, siz
         run->result->sent++;
 }
 
-/* Whether anything about it is left to know or to do. LATER: whoever syncs the account by IMAP appends what has SMTPC_COPY_DUE to Sent, marks it
- * SMTPC_COPY_DONE and removes it: that is the IMAP half's connection, and its folder names. */
+/* Whether anything about it is left to know or to do: a copy that is due is filed by whoever has IMAP too. */
 static bool is_over(const struct smtpc_record *record)
 {
     return smtpc_record_count(record, SMTPC_SENT) == record->count &&
