@@ -710,6 +710,9 @@ def test_scram_that_cannot_work_for_an_old_user(home, cert):
     with FakePop(small(1), capa=("UIDL", "SASL SCRAM-SHA-256 PLAIN"), hooks={"AUTH": auth}, cert=cert, tls=True) as pop:
         home.account(pop3=f"localhost {pop.port}", ca_file=cert[0])
         assert home.json("fetch")["fetched"] == 1
+        pop.hooks["AUTH"] = [b"-ERR [AUTH] no\r\n", False]
+        os.unlink(os.path.join(home.state, "a", "logins"))
+        assert home.barid("fetch").returncode == 77  # and not: the connection ended
 
 
 def test_tokens(home, cert):
