@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* ---- accounts ---- */
 
@@ -67,6 +68,8 @@ static void write_prompt(char *out, size_t bytes, const char *user)
 
 int client_use_secret(struct client_use *use)
 {
+    const struct rlimit no_core = { 0, 0 };
+    (void)setrlimit(RLIMIT_CORE, &no_core); /* it would leave the password on the disk */
     char prompt[USER_NAME_BYTES_MAX + 80];
     struct err_note note = { "" };
     if (use->secret_of == use->account)

@@ -236,14 +236,24 @@ struct sending {
     char id[SMTPC_ID_CHARS + 1];
 };
 
-static int message_failed(enum err e, const struct err_note *note, bool address)
+/* Of smtpc_intake, smtpc_compose and the queue. */
+static int message_failed(enum err e, const struct err_note *note)
 {
-    if (e == ERR_SYNTAX || e == ERR_LIMIT) {
-        cli_error(address ? MSG_SEND_BAD_ADDRESS : MSG_SEND_BAD_MESSAGE, note->text);
+    switch (e) {
+    case ERR_NOT_FOUND:
+        cli_error(MSG_SEND_BAD_ADDRESS, note->text);
         return EX_DATAERR;
+    case ERR_SYNTAX:
+    case ERR_LIMIT:
+        cli_error(MSG_SEND_BAD_MESSAGE, note->text);
+        return EX_DATAERR;
+    case ERR_DENIED:
+        cli_error(MSG_SEND_BAD_MESSAGE, note->text);
+        return EX_NOINPUT;
+    default:
+        cli_error(MSG_SEND_NOT_KEPT, note->text);
+        return EX_IOERR;
     }
-    cli_error(MSG_SEND_NOT_KEPT, note->text);
-    return e == ERR_NOT_FOUND || e == ERR_DENIED ? EX_NOINPUT : EX_IOERR;
 }
 
 /* The account that the message itself belongs to, when none is named. */
@@ -336,18 +346,13 @@ static int add_to_queue(struct sending *s, struct smtpc_intake *intake, bool tak
     enum err e = smtpc_queue_open(s->use->state_folder, &s->queue, &note);
     if (!e)
         e = smtpc_draft_begin(&s->queue, &draft, &note);
-    if (e)
-        return message_failed(e, &note, false);
+    if (e) /* whatever it is, the message has no place */
+        return message_failed(ERR_IO, &note);
     e = add_words(s, &note);
-    bool address = e != ERR_OK;
     if (!e)
         e = smtpc_intake_finish(intake, &options, draft.fd, &s->record, &note);
-    int code = EX_OK;
-    if (e) {
-        /* a note that has no sentence in it is an address */
-        code =
-            message_failed(e, &note, address || !strchr(note.text, ' ') || strchr(note.text, '@'));
-    } else if (s->record.count == 0) {
+    int code = e ? message_failed(e, &note) : EX_OK;
+    if (!code && s->record.count == 0) {
         cli_error(MSG_SEND_NO_RECIPIENT);
         code = EX_USAGE;
     }
@@ -357,7 +362,7 @@ static int add_to_queue(struct sending *s, struct smtpc_intake *intake, bool tak
     }
     memcpy(s->id, draft.id, sizeof s->id);
     e = smtpc_draft_add(&s->queue, &draft, &s->record, &note);
-    return e ? message_failed(e, &note, false) : EX_OK;
+    return e ? message_failed(ERR_IO, &note) : EX_OK;
 }
 
 static int take_message(struct sending *s, int fd, bool chosen, bool dot_ends, bool take_recipients)
@@ -366,7 +371,7 @@ static int take_message(struct sending *s, int fd, bool chosen, bool dot_ends, b
     struct err_note note = { "" };
     smtpc_intake_init(&intake, fd, dot_ends);
     enum err e = smtpc_intake_header(&intake, &note);
-    int code = e ? message_failed(e, &note, false) : EX_OK;
+    int code = e ? message_failed(e, &note) : EX_OK;
     if (!code && !chosen)
         code = choose_account(s, &intake);
     if (!code)
@@ -415,14 +420,13 @@ static int compose(struct sending *s)
         text = open(w->text, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (text < 0)
             return message_failed(
-                err_noted(&note, err_from_errno(errno), "%s: %s", w->text, strerror(errno)), &note,
-                false);
+                err_noted(&note, ERR_DENIED, "%s: %s", w->text, strerror(errno)), &note);
     }
     parts.text_fd = text >= 0 ? text : w->text || w->attach.count == 0 ? 0 : -1;
     enum err e = scratch < 0 ? err_noted(&note, ERR_IO, "%s", strerror(errno))
                              : smtpc_compose(&parts, scratch, &note);
     if (e)
-        return message_failed(e, &note, strchr(note.text, '@') != NULL);
+        return message_failed(e, &note);
     if (lseek(scratch, 0, SEEK_SET) < 0)
         return EX_IOERR;
     return take_message(s, scratch, true, false, true);

@@ -405,7 +405,7 @@ def test_cut_anywhere(way, delete):
         home.account(pop3=plain(line.port), after_fetch=policy)
         home.json("fetch")
         total = line.bytes[way]
-    step = 97 if client.asan() else 11 if way == "down" else 3
+    step = client.cut_step(97 if client.asan() else 11 if way == "down" else 3)
     for cut in range(1, total, step):
         with client.Home() as home, FakePop(small(count)) as pop:
             with Line(pop.port, **{f"cut_{way}": cut}) as line:
@@ -582,6 +582,10 @@ def test_no_password_without_tls(home, cert, name, capa, hooks, greeting):
         home.account(pop3=f"localhost {pop.port} starttls", ca_file=cert[0])
         done = home.barid("fetch", timeout=100)
         assert done.returncode in (69, 75, 76), done.stderr
+        if name in ("not offered", "refused", "refused, no CAPA", "challenge"):
+            assert done.returncode == 69 and "no STARTTLS" in done.stderr
+        if name == "injected":
+            assert done.returncode == 69 and "before it was protected" in done.stderr
         assert no_secret(pop.said_in_clear())
         assert not any(w in pop.said_in_clear() for w in (b"USER", b"PASS", b"AUTH", b"LIST"))
         assert not home.mail()
@@ -706,6 +710,9 @@ def test_scram_that_cannot_work_for_an_old_user(home, cert):
     with FakePop(small(1), capa=("UIDL", "SASL SCRAM-SHA-256 PLAIN"), hooks={"AUTH": auth}, cert=cert, tls=True) as pop:
         home.account(pop3=f"localhost {pop.port}", ca_file=cert[0])
         assert home.json("fetch")["fetched"] == 1
+        pop.hooks["AUTH"] = [b"-ERR [AUTH] no\r\n", False]
+        os.unlink(os.path.join(home.state, "a", "logins"))
+        assert home.barid("fetch").returncode == 77  # and not: the connection ended
 
 
 def test_tokens(home, cert):
@@ -798,6 +805,24 @@ def test_refused_messages_do_not_stop_the_others(home):
         assert (result["fetched"], result["missing"], result["deleted"]) == (2, 1, 2)
         pop.hooks = {}
         assert home.json("fetch")["fetched"] == 1
+
+
+def test_deletions_that_are_refused(home):
+    def dele(lines, rest):
+        return b"-ERR not this one\r\n" if rest == b"2" else None
+
+    with FakePop(small(3), hooks={"DELE": dele}) as pop:
+        home.account(pop3=plain(pop.port))
+        home.json("fetch")
+        db = sqlite3.connect(os.path.join(home.state, "a", "pop3.db"))
+        db.execute("UPDATE message SET at=at-3*86400")
+        db.commit()
+        db.close()
+        result = home.json("fetch", "--delete-after", "3")
+        assert (result["to_delete"], result["deleted"]) == (3, 2)
+        pop.hooks = {}
+        assert home.json("fetch", "--delete-after", "4")["deleted"] == 0  # it is as old as it was
+        assert home.json("fetch", "--delete-after", "3")["deleted"] == 1
 
 
 def test_state_that_is_damaged_is_said(home):

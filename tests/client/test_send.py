@@ -443,7 +443,7 @@ def test_cut_anywhere(way, chunking):
         home.account(smtp=plain(line.port))
         home.barid("send", "-i", "a@x.test", stdin=text)
         total, wanted = line.bytes[way], smtp.taken[0][2].split(b"\r\n\r\n")[1]
-    for cut in range(1, total, 41 if client.asan() else 5):
+    for cut in range(1, total, client.cut_step(41 if client.asan() else 5)):
         with client.Home() as home, FakeSmtp(ehlo=ehlo) as smtp:
             with Line(smtp.port, **{f"cut_{way}": cut}) as line:
                 home.account(smtp=plain(line.port))

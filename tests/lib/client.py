@@ -14,7 +14,6 @@ import hmac
 import json
 import mmap
 import os
-import resource
 import shutil
 import socket
 import ssl
@@ -541,6 +540,6 @@ def asan():
     return "/asan/" in lib.barid_program() or "/tsan/" in lib.barid_program()
 
 
-def cpu_s():
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def cut_step(usual):
+    """A line is cut after every so many bytes. BARID_CUT_EVERY=1 by hand: after each."""
+    return int(os.environ.get("BARID_CUT_EVERY", usual))

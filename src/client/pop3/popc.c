@@ -333,9 +333,15 @@ static enum err login(struct popc *popc, const struct popc_options *options)
         options->secret, options->token, offered, options->weakest);
     enum err e = login_once(popc, &state, user_pass, &once);
     if (e == ERR_AUTH && client_login_again(&state, &once)) {
+        struct client_failure refusal = *popc->failure;
         client_login_done(&once);
         *popc->failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
         e = login_once(popc, &state, user_pass, &once);
+        if (e &&
+            e != ERR_AUTH) { /* it hung up on a second try: the refusal is what there is to tell */
+            *popc->failure = refusal;
+            e = refusal.err;
+        }
     }
     client_login_done(&once);
     client_login_prepared_done(&state);

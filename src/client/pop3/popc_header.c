@@ -2,6 +2,7 @@
 #include "base/encode.h"
 #include "base/utf8.h"
 #include "client/pop3/popc_fetch_int.h"
+#include "client/smtp/smtpc_compose.h"
 #include "message/address.h"
 #include "message/header.h"
 #include "message/text.h"
@@ -52,29 +53,6 @@ void popc_header_key(const char *secret, struct slice header, uint64_t bytes, st
 
 /* ---- notes ---- */
 
-/* Text that may be put into a header field: no line ends, no controls, one encoded-word (RFC 2047 §2) for as much as fits into it. */
-static void add_subject(struct slice utf8, struct buf *out)
-{
-    enum {
-        WORD_BYTES = 42
-    }; /* base64 of it and the rest are under 75 characters */
-    bool first = true;
-    if (slice_is_ascii(utf8) && utf8.len < 200) {
-        buf_add(out, utf8);
-        return;
-    }
-    while (utf8.len > 0) {
-        size_t len = utf8.len < WORD_BYTES ? utf8.len : WORD_BYTES;
-        while (len > 1 && len < utf8.len && (slice_at(utf8, len) & 0xc0) == 0x80)
-            len--;
-        buf_adds(out, first ? "=?UTF-8?B?" : "\r\n =?UTF-8?B?");
-        base64_encode(out, slice_sub(utf8, 0, len));
-        buf_adds(out, "?=");
-        utf8 = slice_from_index(utf8, len);
-        first = false;
-    }
-}
-
 static void clean(struct buf *text)
 {
     char *at = text->mem + text->start;
@@ -116,9 +94,11 @@ void popc_note_write(struct slice header, uint64_t bytes, int64_t now_s, popc_no
     if (msg_field_find(
             header, SLICE("Message-ID"), &field)) /* it is not that message; it belongs to it */
         buf_addf(out, "References:%.*s\r\n", SLICE_FMT(field.value));
-    buf_adds(out, "Subject: ");
-    add_subject(buf_slice(&subject), out);
-    buf_adds(out, "\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\n"
+    buf_clear(&original);
+    buf_adds(&original, "Subject: ");
+    smtpc_write_words(buf_slice(&subject), &original);
+    add_crlf(buf_slice(&original), out);
+    buf_adds(out, "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=UTF-8\r\n"
                   "Content-Transfer-Encoding: 8bit\r\n\r\n");
     add_crlf(buf_slice(&body), out);
     buf_done(&subject), buf_done(&body), buf_done(&original);

@@ -252,9 +252,15 @@ static enum err login(struct smtpc *smtpc, const struct smtpc_options *options)
         options->token, smtpc->mechanisms, options->weakest);
     enum err e = login_once(smtpc, &state, &once);
     if (e == ERR_AUTH && client_login_again(&state, &once)) {
+        struct client_failure refusal = *smtpc->failure;
         client_login_done(&once);
         *smtpc->failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
         e = login_once(smtpc, &state, &once);
+        if (e &&
+            e != ERR_AUTH) { /* it hung up on a second try: the refusal is what there is to tell */
+            *smtpc->failure = refusal;
+            e = refusal.err;
+        }
     }
     client_login_done(&once);
     client_login_prepared_done(&state);

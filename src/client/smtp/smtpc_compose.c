@@ -254,7 +254,7 @@ static enum err write_list(
             buf_done(&address);
         }
         if (e)
-            (void)err_noted(note, e, "%.100s", lists[i]);
+            e = err_noted(note, e == ERR_LIMIT ? e : ERR_NOT_FOUND, "%.100s", lists[i]);
     }
     if (written)
         buf_addc(out, '\n');
@@ -368,7 +368,7 @@ static enum err attach(
     struct stat st;
     autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
-        return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
+        return err_noted(note, ERR_DENIED, "%s: %s", path, strerror(errno));
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return err_noted(note, ERR_DENIED, "%s is no file", path);
     if (!utf8_valid(name))
@@ -381,7 +381,7 @@ static enum err attach(
     for (;;) {
         ssize_t got = read_block(fd, block, sizeof block);
         if (got < 0)
-            return err_noted(note, ERR_IO, "%s: %s", path, strerror(errno));
+            return err_noted(note, ERR_DENIED, "%s: %s", path, strerror(errno));
         if (got == 0)
             return ERR_OK;
         write_base64_lines(slice_from(block, (size_t)got), out);

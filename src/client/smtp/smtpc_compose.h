@@ -18,8 +18,8 @@ struct smtpc_compose {
     const char *const *attach;              /* paths; NULL-terminated; NULL: none */
 };
 
-/* Writes the message (LF line ends) to out_fd; Bcc is in it, for smtpc_intake to use and take out. ERR_SYNTAX: note says which address or text is none; ERR_NOT_FOUND,
- * ERR_IO: a file; ERR_LIMIT. */
+/* Writes the message (LF line ends) to out_fd; Bcc is in it, for smtpc_intake to use and take out. ERR_NOT_FOUND: an
+ * address that is none, which is the note; ERR_SYNTAX, ERR_LIMIT: what is wrong with the text; ERR_DENIED: a file that cannot be read; ERR_IO, ERR_NO_SPACE. */
 enum err MUST_USE smtpc_compose(
     const struct smtpc_compose *compose, int out_fd, struct err_note *note);
 

@@ -160,7 +160,8 @@ static enum err add_address(
     buf_addc(&text, '\0');
     enum err e = ERR_OK;
     if (!ok || !smtpc_address_ok(buf_slice(&text).ptr, &utf8))
-        e = err_noted(note, ERR_SYNTAX, "%.*s", (int)(a->mailbox.len < 100 ? a->mailbox.len : 100),
+        e = err_noted(note, ERR_NOT_FOUND, "%.*s",
+            (int)(a->mailbox.len < 100 ? a->mailbox.len : 100),
             a->mailbox.ptr ? a->mailbox.ptr : "");
     else if ((e = smtpc_record_add(record, buf_slice(&text).ptr)) != ERR_OK)
         (void)err_noted(note, e, "more than %u recipients", SMTPC_RECIPIENTS_MAX);
@@ -178,7 +179,8 @@ enum err smtpc_add_addresses(struct smtpc_record *record, struct slice list, str
     arena_init(&arena, 64u << 20);
     enum err e = msg_addresses(&arena, list, SMTPC_RECIPIENTS_MAX + 1, &all, &count);
     if (!e && count == 0 && slice_trim(list).len > 0)
-        e = err_noted(note, ERR_SYNTAX, "%.*s", (int)(list.len < 100 ? list.len : 100), list.ptr);
+        e = err_noted(
+            note, ERR_NOT_FOUND, "%.*s", (int)(list.len < 100 ? list.len : 100), list.ptr);
     for (size_t i = 0; !e && i < count; i++)
         e = add_address(record, &all[i], note);
     arena_done(&arena);

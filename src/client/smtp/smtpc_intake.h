@@ -8,10 +8,10 @@
 #define SMTPC_HEADER_BYTES_MAX (1u << 20)
 
 struct smtpc_intake {
-    int fd;                   /* borrowed; where the message is read from */
-    bool dot_ends;            /* a line with a dot alone is the end, as without -i */
-    struct buf header;        /* owned; CRLF line ends, without the blank line */
-    struct buf ahead;         /* owned; read, and not yet taken */
+    int fd;            /* borrowed; where the message is read from */
+    bool dot_ends;     /* a line with a dot alone is the end, as without -i */
+    struct buf header; /* owned; CRLF line ends, without the blank line */
+    struct buf ahead;  /* owned; read, and not yet taken */
     bool ended;        /* the input; private */
 };
 
@@ -28,13 +28,13 @@ struct smtpc_intake_options {
     const char *real_name; /* for it; NULL */
     int64_t now_s;
 };
-/* Writes the whole message to out_fd and fills what the record says about it: message_id, subject, bytes, has_8bit, needs_utf8, recipients. ERR_SYNTAX: note says
- * what is wrong (an address, a NUL); ERR_LIMIT: too many recipients; ERR_IO, ERR_NO_SPACE. */
+/* Writes the whole message to out_fd and fills what the record says about it: message_id, subject, bytes, has_8bit, needs_utf8, recipients. ERR_NOT_FOUND: an
+ * address that is none, which is the note; ERR_SYNTAX: note says what is wrong (a NUL); ERR_LIMIT: too many recipients; ERR_IO, ERR_NO_SPACE. */
 enum err MUST_USE smtpc_intake_finish(struct smtpc_intake *intake,
     const struct smtpc_intake_options *options, int out_fd, struct smtpc_record *record,
     struct err_note *note);
 
-/* Adds the addresses of a list ("a@x, B <b@y>") to the record. ERR_SYNTAX: note names the one that is none. */
+/* Adds the addresses of a list ("a@x, B <b@y>") to the record. ERR_NOT_FOUND: the note is the one that is none. */
 enum err MUST_USE smtpc_add_addresses(
     struct smtpc_record *record, struct slice list, struct err_note *note);
 
