@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -383,3 +384,62 @@ def test_kill_anywhere(server, tmp_path):
         got = world.equal()
         assert got == want, f"turn {turn}, is | should be: {difference(got, want)}"
         shutil.rmtree(home)
+
+
+# ---- both sides at once, and what a server may refuse ----
+
+def test_undo_on_another_file_system(server, tmp_path):
+    """What is removed here goes to the undo store although no rename leads there; a name that is there already does not stop it."""
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs a second file system")
+    state = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        world = World(server, tmp_path)
+        env = {"XDG_STATE_HOME": state}
+        world.far.add_many("INBOX", range(1, 4))
+        world.client.sync(env=env)
+        undo = os.path.join(state, "barid", "salma", "undo")
+        taken = os.path.basename(world.near.files("INBOX")[1])
+        with open(world.near.files("INBOX")[1], "rb") as f:
+            body = f.read()
+        with open(os.path.join(undo, taken), "wb") as f:
+            f.write(b"an older one")
+        world.far.remove("INBOX", [1])
+        world.client.sync(env=env)
+        assert set(world.equal()["INBOX"]) == {2, 3}
+        kept = sorted(open(os.path.join(undo, n), "rb").read() for n in os.listdir(undo))
+        assert kept == sorted([b"an older one", body])
+    finally:
+        shutil.rmtree(state)
+
+
+def test_keywords_of_a_folder_that_comes_again(server, tmp_path):
+    """Its letters are named on disk as well."""
+    world = World(server, tmp_path)
+    world.far.make("List")
+    world.far.add("List", 1, ["Work"])
+    world.client.sync()
+    world.far.add("List", 2, ["Work", "$Label1"])
+    shutil.rmtree(os.path.join(world.near.root, "List"))
+    world.client.sync()
+    assert world.equal()["List"] == {1: {"Work"}, 2: {"Work", "$Label1"}}
+    os.unlink(os.path.join(world.near.root, "List", "dovecot-keywords"))
+    world.client.sync()
+    world.far.set_flags("List", 1, ["Work", "\\Seen"])
+    world.client.sync()
+    assert world.equal()["List"] == {1: {"Work", "\\Seen"}, 2: {"Work", "$Label1"}}
+
+
+def test_dry_run_leaves_tmp_alone(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    world.client.sync()
+    old = os.path.join(world.near.root, "INBOX", "tmp", "1.old.here")
+    with open(old, "w", encoding="ascii") as f:
+        f.write("half")
+    done = subprocess.run(["faketime", "+3 days", barid_program(), "sync", "--dry-run"], env=world.client.env, check=False,
+                          capture_output=True, text=True) if shutil.which("faketime") else None
+    if not done:
+        pytest.skip("faketime is not installed (tools/deps check)")
+    assert done.returncode == 0, done
+    assert os.path.exists(old)
