@@ -288,3 +288,21 @@ def test_appenduid(tmp_path, answer):
         done = client.run("sync")
         assert done.returncode >= 0, done
     assert set(near.files("INBOX")) == {1, 2, 50}
+
+
+def words_of(liar):
+    """The commands that came, without their tags."""
+    return [w for w in re.findall(rb"^b\d+ ([^\r\n]*)", liar.heard, re.M)]
+
+
+def test_full_quota_there(tmp_path):
+    """A refused message is one message: what was removed here still goes there, which is how a quota gets free again."""
+    near = filled(tmp_path)
+    near.add("INBOX", 50)
+    near.remove("INBOX", [1])
+    with Liar(Script({**GOOD, "APPEND": b"{tag} NO [OVERQUOTA] full\r\n"})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    assert done.returncode == 75 and "full" in done.stderr, done
+    assert b"UID EXPUNGE 1:1" in words_of(liar), liar.heard
+    assert set(near.files("INBOX")) == {2, 50}
