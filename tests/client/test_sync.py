@@ -413,6 +413,70 @@ def test_undo_on_another_file_system(server, tmp_path):
         shutil.rmtree(state)
 
 
+def test_far_folder_gone_before_an_upload(server, tmp_path):
+    """A message that never got there is not removed with the folder that is gone there."""
+    world = World(server, tmp_path)
+    world.far.make("Project")
+    world.far.add("Project", 1)
+    world.client.sync()
+    world.near.add("Project", 2)
+    with Proxy(server.port("imap"), cut_up_at=b"APPEND") as proxy:
+        assert Client(world.client.home, proxy.port, world.user).run("sync").returncode != 0
+    world.far.delete("Project")
+    client = Client(world.client.home, server.port("imap"), world.user)
+    client.sync()
+    client.sync()
+    assert 2 in world.equal()["Project"]
+
+
+def test_folder_with_what_never_came(server, tmp_path):
+    """A folder that is deleted here is not deleted there while it holds a message that was too large to come."""
+    world = World(server, tmp_path, extra="  message-size-max 10000\n")
+    world.far.make("Scans")
+    world.far.add("Scans", 1)
+    world.far.add("Scans", 2, size=30000)
+    world.client.sync()
+    shutil.rmtree(os.path.join(world.near.root, "Scans"))
+    world.client.sync()
+    assert 2 in world.far.table()["Scans"]
+
+
+def test_folder_that_is_another_ones(server, tmp_path):
+    """"Inbox" here is no second INBOX."""
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    world.client.sync()
+    world.near.make("Inbox")
+    world.near.add("Inbox", 2)
+    told = world.client.sync(code=75)
+    assert "Inbox" in told
+    assert set(world.far.table()["INBOX"]) == {1}
+    assert set(world.near.table()["Inbox"]) == {2} and set(world.near.table()["INBOX"]) == {1}
+
+
+@pytest.mark.parametrize("tier", ["all", "plain"])
+def test_rename_with_folders_below(server, tmp_path, tier):
+    """A folder is renamed with those in it, on either side: nothing is sent again, nothing of the old name is left."""
+    world = World(server, tmp_path)
+    for name in ("Work", "Work/2025", "Work/2025/May", "Play", "Play/Chess"):
+        world.far.make(name)
+    for number, name in enumerate(("Work", "Work/2025", "Work/2025/May", "Play", "Play/Chess"), 1):
+        world.far.add(name, number, size=20000)
+    with Proxy(server.port("imap"), without=TIERS[tier]) as proxy:
+        through = Client(world.client.home, proxy.port, world.user)
+        through.sync()
+        through.sync()
+        os.rename(os.path.join(world.near.root, "Work"), os.path.join(world.near.root, "Job"))
+        through.sync()
+        names = set(world.equal())
+        assert {"Job", "Job/2025", "Job/2025/May"} <= names and not any(n.startswith("Work") for n in names), names
+        world.far.rename("Play", "Games")
+        through.sync()
+        names = set(world.equal())
+        assert {"Games", "Games/Chess"} <= names and not any(n.startswith("Play") for n in names), names
+        assert proxy.passed_up < 20000, "messages went up again"
+
+
 def test_keywords_of_a_folder_that_comes_again(server, tmp_path):
     """Its letters are named on disk as well."""
     world = World(server, tmp_path)
