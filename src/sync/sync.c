@@ -60,8 +60,7 @@ static enum err known_folder(void *arg, struct sync_folder_row *row)
         run->cap = run->cap ? run->cap * 2 : 64;
         run->folders = mem_realloc(run->folders, run->cap * sizeof *run->folders);
     }
-    run->folders[run->count++] =
-        (struct sync_folder){ .row = *row, .known = true, .before_uidnext = row->far.uidnext };
+    run->folders[run->count++] = (struct sync_folder){ .row = *row, .known = true };
     return ERR_OK;
 }
 

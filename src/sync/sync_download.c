@@ -30,14 +30,13 @@ struct download {
 
 /* ---- filing a batch ---- */
 
+/* However old it is: bytes that both sides got since the last run, by a move on each for example, are one message. */
 static struct sync_row *find_up(struct sync_folder *folder, const struct arrived *arrived)
 {
     for (size_t i = 0; i < folder->up_count; i++) {
         struct sync_row *row = folder->ups[i];
-        if (row->kind == SYNC_UP && row->file &&
-            row->bound <= arrived->new->uid &&memcmp(
-                              row->facts.hash, arrived->facts.hash, sizeof row->facts.hash) ==
-                0)
+        bool same = memcmp(row->facts.hash, arrived->facts.hash, sizeof row->facts.hash) == 0;
+        if (row->kind == SYNC_UP && row->file && same)
             return row;
     }
     return NULL;
@@ -182,7 +181,7 @@ static enum err fetched(struct imapc_task *task, const struct imap_reply *reply)
     struct sync_new *new = NULL;
     if (imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
         new = wanted(d->folder, uid);
-    if (!d->open || !new ||
+    if (!d->open || !new || d->folder->stopped ||
         in_batch(d, new)) { /* flags of somebody's change, or a message that nobody asked for */
         drop_draft(d);
         return ERR_OK;
@@ -208,6 +207,13 @@ static enum err fetch_done(struct imapc_task *task, const struct imap_reply *rep
     struct download *d = task->owner;
     if (reply->status != IMAP_STATUS_OK)
         sync_stop_folder(d->folder, SYNC_STOP_REFUSED, reply->text);
+    return ERR_OK;
+}
+
+static enum err selecting(struct imapc_task *task, const struct imap_reply *reply)
+{
+    sync_check_uidvalidity(
+        (struct sync_folder *)((char *)task - offsetof(struct sync_folder, task)), reply);
     return ERR_OK;
 }
 
@@ -251,6 +257,16 @@ static enum err queue_sets(
     return ERR_OK;
 }
 
+/* One that went up from here comes back to be known by its bytes, else it would go up again in every run. */
+static bool may_be_up(const struct sync_folder *folder, const struct sync_new *new)
+{
+    for (size_t i = 0; i < folder->up_count; i++)
+        if (folder->ups[i]->kind == SYNC_UP && folder->ups[i]->file &&
+            folder->ups[i]->facts.bytes == new->facts.bytes)
+            return true;
+    return false;
+}
+
 /* Messages over the account's limit stay there; a row says that this is known. */
 static enum err leave_large(struct sync_folder *folder)
 {
@@ -263,7 +279,7 @@ static enum err leave_large(struct sync_folder *folder)
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < folder->new_count; i++) {
         struct sync_new *new = &folder->news[i];
-        if (new->settled || !new->has_facts || new->facts.bytes <= max)
+        if (new->settled || !new->has_facts || new->facts.bytes <= max || may_be_up(folder, new))
             continue;
         struct sync_row row = {
             .kind = SYNC_TAKEN, .uid = new->uid, .base = "", .facts = new->facts
@@ -295,7 +311,8 @@ static enum err queue_folder(struct download *d, struct sync_folder *folder)
         buf_init(&text, 0);
         buf_adds(&text, "SELECT ");
         sync_add_name(&text, folder);
-        folder->task = (struct imapc_task){ .done = selected, .owner = d };
+        folder->task = (struct imapc_task){ .data = selecting, .done = selected, .owner = d };
+        d->run->selected = NULL; /* it will be, when the answers are taken */
         imapc_queue(d->run->options->imap, &folder->task, buf_slice(&text));
         buf_done(&text);
         e = queue_sets(d, folder, &uids);
@@ -312,7 +329,7 @@ static enum err settle_all(struct sync_run *run)
     TRY(state_begin(run->state));
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < run->count; i++)
-        if (run->folders[i].changed && run->folders[i].row.id)
+        if (run->folders[i].changed && run->folders[i].row.id && !run->folders[i].stopped)
             e = state_settle(run->state, run->folders[i].row.id);
     if (e != ERR_OK) {
         state_rollback(run->state);

@@ -306,3 +306,75 @@ def test_full_quota_there(tmp_path):
     assert done.returncode == 75 and "full" in done.stderr, done
     assert b"UID EXPUNGE 1:1" in words_of(liar), liar.heard
     assert set(near.files("INBOX")) == {2, 50}
+
+
+def test_search_refused(tmp_path):
+    """Without UIDPLUS nothing is expunged while nobody knows what else is marked."""
+    near = filled(tmp_path)
+    near.remove("INBOX", [1])
+    with Liar(Script({**GOOD, "UID SEARCH": b"{tag} NO not now\r\n"}, "IMAP4rev1 SASL-IR AUTH=PLAIN")) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert done.returncode == 0, done
+    assert b"EXPUNGE" not in words_of(liar), liar.heard
+
+
+class Hooked(Script):
+    """`hook(script, line)` sees each command before its answer is looked up."""
+
+    def __init__(self, answers, hook, *caps):
+        super().__init__(answers, *caps)
+        self.hook = hook
+
+    def __call__(self, liar, connection):
+        plain = liar.line
+
+        def line(from_):
+            got = plain(from_)
+            self.hook(self, got)
+            return got
+        liar.line = line
+        super().__call__(liar, connection)
+
+
+def test_another_folder_in_the_middle(tmp_path):
+    """Between the listing and the removal the folder was replaced: the UIDs that we know are other people's mail."""
+    near = filled(tmp_path)
+    near.remove("INBOX", [1])
+    selects = []
+
+    def hook(script, line):
+        found = re.search(rb'SELECT "(\w+)"', line)
+        if found:
+            selects.append(found.group(1))
+            other = found.group(1) != b"INBOX"
+            script.answers["UID FETCH 1:* (FLAGS)"] = b"" if other else FLAGS
+            script.answers["SELECT"] = SELECT.replace(b"UIDVALIDITY 7", b"UIDVALIDITY %d" % (
+                9 if other else 7 if selects.count(b"INBOX") == 1 else 8))
+    answers = {**GOOD, "LIST": LIST + b'* LIST () "/" Other\r\n'}
+    with Liar(Hooked(answers, hook)) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert selects.count(b"INBOX") > 1, "it was selected again"
+    assert not [w for w in words_of(liar) if b"STORE" in w or b"EXPUNGE" in w], liar.heard
+    assert done.returncode == 75, done
+
+
+def test_renamed_at_that_moment(tmp_path):
+    """A file gets a flag here between the reading and the writing: the flag that the server set is not forgotten."""
+    caps = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS CONDSTORE"
+    modseq = b"* OK [HIGHESTMODSEQ %d] x\r\n"
+    with Liar(Script({**GOOD, "SELECT": SELECT + modseq % 5}, caps)) as liar:
+        client = client_for(tmp_path, liar.port)
+        client.sync()
+    near = Near(client.maildir)
+
+    def hook(script, line):
+        if b"CHANGEDSINCE 5" in line and near.flags("INBOX", near.files("INBOX")[2]) == frozenset():
+            near.set_flags("INBOX", 2, ["\\Flagged"])
+    changed = {"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 5)": b"* 2 FETCH (UID 2 FLAGS (\\Answered) MODSEQ (9))\r\n",
+               "UID SEARCH": b"* SEARCH 1 2\r\n"}
+    for _ in range(2):
+        with Liar(Hooked({**changed, **GOOD, "SELECT": SELECT + modseq % 9}, hook, caps)) as liar:
+            client = client_for(tmp_path, liar.port)
+            done = client.run("sync")
+            assert done.returncode == 0, done
+    assert near.flags("INBOX", near.files("INBOX")[2]) == {"\\Flagged", "\\Answered"}

@@ -413,6 +413,20 @@ def test_undo_on_another_file_system(server, tmp_path):
         shutil.rmtree(state)
 
 
+def test_same_move_on_both_sides(server, tmp_path):
+    """A message that both sides moved to the same folder is there once, with or without a Message-ID."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 2, 7])
+    world.client.sync()
+    for number in (1, 7):
+        world.near.move("INBOX", number, "Archive")
+        world.far.move("INBOX", number, "Archive")
+    world.client.sync()
+    assert world.equal() == {**world.equal(), "INBOX": {2: frozenset()}, "Archive": {1: frozenset(), 7: frozenset()}}
+    world.client.sync()
+    assert set(world.equal()["Archive"]) == {1, 7}
+
+
 def test_far_folder_gone_before_an_upload(server, tmp_path):
     """A message that never got there is not removed with the folder that is gone there."""
     world = World(server, tmp_path)
