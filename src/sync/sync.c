@@ -162,6 +162,7 @@ static enum err match(struct sync_run *run)
         if (e != ERR_OK)
             sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
     }
+    TRY(sync_resume_moves(run));
     return sync_match_moves(run);
 }
 

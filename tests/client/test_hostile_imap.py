@@ -358,6 +358,41 @@ def test_another_folder_in_the_middle(tmp_path):
     assert done.returncode == 75, done
 
 
+def test_copyuid_out_of_order(tmp_path):
+    """[COPYUID 9 1:2 11,10]: 1 became 11. A flag on one of them later must not reach the other."""
+    near = filled(tmp_path)
+    near.make("Archive")
+    moved = []
+
+    def hook(script, line):
+        found = re.search(rb'SELECT "(\w+)"', line)
+        if b"UID MOVE" in line:
+            moved.append(line)
+        if found:
+            there = (found.group(1) == b"Archive") == bool(moved)
+            flags, bodies = FLAGS, BODIES
+            if moved:
+                flags = b"* 1 FETCH (UID 10 FLAGS ())\r\n* 2 FETCH (UID 11 FLAGS (\\Seen))\r\n"
+                bodies = b"".join(
+                    b"* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"26-Nov-2026 10:00:00 +0000\" "
+                    b"BODY[HEADER.FIELDS (MESSAGE-ID)] \"Message-ID: <%d@example.org>\")\r\n"
+                    % (at, uid, len(message(n)), n) for at, uid, n in ((1, 10, 2), (2, 11, 1)))
+            script.answers.update({"SELECT": SELECT.replace(b"UIDNEXT 3", b"UIDNEXT 12" if moved else b"UIDNEXT 3"),
+                                   "UID FETCH 1:* (FLAGS)": flags if there else b"", "UID FETCH 3:* (FLAGS)": flags if there else b"",
+                                   "UID FETCH 10": bodies if there else b"", "UID FETCH 1:2": BODIES})
+    for number in (1, 2):
+        near.move("INBOX", number, "Archive")
+    caps = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS MOVE"
+    answers = {"LIST": LIST + b'* LIST () "/" Archive\r\n', "UID MOVE": b"* OK [COPYUID 7 1:2 11,10] x\r\n"}
+    with Liar(Hooked(answers, hook, caps)) as liar:
+        client_for(tmp_path, liar.port).run("sync")
+        assert moved
+        near.set_flags("Archive", 2, ["\\Flagged"])
+        client_for(tmp_path, liar.port).run("sync")
+    stored = [w for w in words_of(liar) if b"STORE" in w and b"Flagged" in w]
+    assert stored and all(w.startswith(b"UID STORE 10:10 ") for w in stored), liar.heard
+
+
 def test_renamed_at_that_moment(tmp_path):
     """A file gets a flag here between the reading and the writing: the flag that the server set is not forgotten."""
     caps = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS CONDSTORE"

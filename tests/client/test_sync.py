@@ -427,6 +427,58 @@ def test_same_move_on_both_sides(server, tmp_path):
     assert set(world.equal()["Archive"]) == {1, 7}
 
 
+def test_moved_here_and_copied_there(server, tmp_path):
+    """Moved here to where the server has a copy already: one copy, and it is gone where it was."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 7])
+    world.client.sync()
+    for number in (1, 7):
+        world.near.move("INBOX", number, "Archive")
+        world.far.copy("INBOX", number, "Archive")
+    world.client.sync()
+    world.client.sync()
+    table = world.equal()
+    assert set(table["Archive"]) == {1, 7} and not table["INBOX"]
+
+
+@pytest.mark.parametrize("without", [set(), TIERS["old"]], ids=["all", "old"])
+def test_cut_moves_are_no_removals(server, tmp_path, without):
+    """A run that was cut after it had announced many moves: the next one does them, and the brake is for removals."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 41))
+    world.client.sync()
+    for number in range(1, 40):
+        world.near.move("INBOX", number, "Archive")
+    for word in (b"UID MOVE", b"UID STORE"):
+        with Proxy(server.port("imap"), without=without, cut_up_at=word) as proxy:
+            Client(world.client.home, proxy.port, world.user).run("sync")
+    with Proxy(server.port("imap"), without=without) as proxy:
+        Client(world.client.home, proxy.port, world.user).sync()
+        Client(world.client.home, proxy.port, world.user).sync()
+    table = world.equal()
+    assert set(table["Archive"]) == set(range(1, 40)) and set(table["INBOX"]) == {40}
+
+
+def test_marks_of_others_on_an_old_server(server, tmp_path):
+    """Without UIDPLUS an EXPUNGE would take what somebody else marked: a message moved here is not expunged there, and does not come back."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 2, 3])
+    world.client.sync()
+    world.far.set_flags("INBOX", 3, ["\\Deleted"])
+    world.near.move("INBOX", 1, "Archive")
+    with Proxy(server.port("imap"), without=TIERS["old"]) as proxy:
+        through = Client(world.client.home, proxy.port, world.user)
+        for _ in range(3):
+            through.sync()
+        assert set(world.near.table()["INBOX"]) == {2, 3}
+        assert set(world.near.table()["Archive"]) == {1}
+        assert world.far.table()["INBOX"][1] == {"\\Deleted"}, "only marked: nothing of others' is expunged"
+        world.far.set_flags("INBOX", 3, [])
+        through.sync()
+    table = world.equal()
+    assert set(table["INBOX"]) == {2, 3} and set(table["Archive"]) == {1}
+
+
 def test_far_folder_gone_before_an_upload(server, tmp_path):
     """A message that never got there is not removed with the folder that is gone there."""
     world = World(server, tmp_path)
