@@ -235,6 +235,12 @@ static void check_bytes(struct tree *tree, struct slice in, struct slice out, si
     const struct near_file *file = near_find(&tree->folder, slice_of(base));
     assert_non_null(file);
     assert_int_equal(file->flags, SYNC_SEEN);
+    struct stat st; /* LF there: every line end of `out` is one byte shorter */
+    size_t ends = 0;
+    for (size_t i = 0; i < out.len; i++)
+        ends += out.ptr[i] == '\n';
+    assert_int_equal(fstatat(tree->folder.cur_fd, file->name, &st, 0), 0);
+    assert_int_equal(st.st_size, out.len - ends);
     assert_ok(near_read_facts(&tree->folder, file, &again, &received_s));
     assert_int_equal(again.bytes, out.len);
     assert_int_equal(received_s, 1790000000);
