@@ -24,8 +24,8 @@ uses.server/pop3  := $(uses.server/core) server/core proto/pop3
 uses.server/smtp  := $(uses.server/core) server/core proto/smtp
 uses.client/core  := base net message proto/sasl proto/wire
 uses.client/imap  := $(uses.client/core) client/core proto/imap
-uses.client/pop3  := $(uses.client/core) client/core proto/pop3
 uses.client/smtp  := $(uses.client/core) client/core proto/smtp
+uses.client/pop3  := $(uses.client/smtp) client/smtp proto/pop3
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 

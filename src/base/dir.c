@@ -1,8 +1,12 @@
 #include "base/dir.h"
 
+#include "base/arena.h"
+
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum err dir_open(int parent_fd, const char *name, DIR **out_dir)
@@ -51,4 +55,21 @@ enum err dir_remove(int parent_fd, const char *name)
     if (e == ERR_OK && unlinkat(parent_fd, name, AT_REMOVEDIR) != 0)
         e = err_from_errno(errno);
     return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+enum err dir_make_path(const char *path)
+{
+    char *part = mem_strdup(path);
+    enum err e = ERR_OK;
+    for (char *slash = strchr(part + 1, '/'); e == ERR_OK && slash;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (mkdir(part, 0700) < 0 && errno != EEXIST)
+            e = err_from_errno(errno);
+        *slash = '/';
+    }
+    if (e == ERR_OK && mkdir(part, 0700) < 0 && errno != EEXIST)
+        e = err_from_errno(errno);
+    free(part);
+    return e;
 }

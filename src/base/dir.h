@@ -15,4 +15,7 @@ enum err MUST_USE dir_empty(int parent_fd, const char *name);
 /* Deletes a folder and all that is in it; ERR_OK when there is none. */
 enum err MUST_USE dir_remove(int parent_fd, const char *name);
 
+/* Makes a folder, and those above it that are missing, each 0700. ERR_OK when it is there; ERR_DENIED, ERR_IO, ... */
+enum err MUST_USE dir_make_path(const char *path);
+
 #endif

@@ -42,6 +42,19 @@ static bool there(const char *path)
     return faccessat(root, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static void a_path_is_made(void **state)
+{
+    (void)state;
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/a/b/c", folder);
+    assert_ok(dir_make_path(path));
+    assert_true(there("a/b/c"));
+    assert_ok(dir_make_path(path)); /* it is there */
+    make_file("a/file");
+    (void)snprintf(path, sizeof path, "%s/a/file/x", folder);
+    assert_true(dir_make_path(path) != ERR_OK);
+}
+
 static void a_tree_goes(void **state)
 {
     (void)state;
@@ -76,4 +89,4 @@ static void a_link_is_not_followed(void **state)
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
-TEST_MAIN(IN_FOLDER(a_tree_goes), IN_FOLDER(a_link_is_not_followed))
+TEST_MAIN(IN_FOLDER(a_tree_goes), IN_FOLDER(a_path_is_made), IN_FOLDER(a_link_is_not_followed))

@@ -1,5 +1,6 @@
 /* main(): the options that every verb has, then the table of verbs. */
 #include "bin/cli.h"
+#include "bin/verb_account.h"
 #include "bin/verb_backup.h"
 #include "bin/verb_config.h"
 #include "bin/verb_demo.h"
@@ -10,8 +11,11 @@
 #include "bin/verb_import.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
+#include "bin/verb_queue.h"
+#include "bin/verb_send.h"
 #include "bin/verb_serve.h"
 #include "bin/verb_sync.h"
+#include "bin/verb_undo.h"
 #include "bin/verb_user.h"
 
 #include <signal.h>
@@ -63,8 +67,12 @@ static const struct verb {
     { "alias", verb_alias, MSG_ALIAS_USAGE },
     { "discover", verb_discover, MSG_DISCOVER_USAGE },
     { "mime", verb_mime, MSG_MIME_USAGE },
+    { "account", verb_account, MSG_ACCOUNT_USAGE },
     { "sync", verb_sync, MSG_SYNC_USAGE },
+    { "undo", verb_undo, MSG_UNDO_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
+    { "send", verb_send, MSG_SEND_USAGE },
+    { "queue", verb_queue, MSG_QUEUE_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

@@ -17,6 +17,7 @@ enum message_id {
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
+#include "bin/catalogue_account.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
 #include "bin/catalogue_import.inc"

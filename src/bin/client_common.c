@@ -11,7 +11,7 @@
 
 /* ---- accounts ---- */
 
-int client_use_begin(struct client_use *use, const char *name)
+int client_use_load(struct client_use *use)
 {
     struct err_note note = { "" };
     *use = (struct client_use){ .account = NULL };
@@ -26,13 +26,21 @@ int client_use_begin(struct client_use *use, const char *name)
         cli_error(MSG_CLIENT_NO_ACCOUNTS, path);
         return EX_CONFIG;
     }
-    if (e) {
-        cli_error_text(note.text);
-        return e == ERR_DENIED ? EX_NOPERM : EX_CONFIG;
-    }
+    if (!e)
+        return EX_OK;
+    cli_error_text(note.text);
+    return e == ERR_DENIED ? EX_NOPERM : EX_CONFIG;
+}
+
+int client_use_choose(struct client_use *use, const char *name)
+{
+    struct err_note note = { "" };
+    free(use->state_folder);
+    use->state_folder = NULL;
     use->account = client_accounts_find(&use->accounts, name);
     if (!use->account) {
-        cli_error(MSG_CLIENT_NO_ACCOUNT, name, path);
+        autofree char *path = client_accounts_path();
+        cli_error(MSG_CLIENT_NO_ACCOUNT, name, path ? path : "accounts.conf");
         return EX_USAGE;
     }
     if (client_state_folder(use->account->name, &use->state_folder, &note)) {
@@ -40,6 +48,12 @@ int client_use_begin(struct client_use *use, const char *name)
         return EX_CANTCREAT;
     }
     return EX_OK;
+}
+
+int client_use_begin(struct client_use *use, const char *name)
+{
+    int code = client_use_load(use);
+    return code ? code : client_use_choose(use, name);
 }
 
 #pragma GCC diagnostic push
@@ -55,10 +69,17 @@ int client_use_secret(struct client_use *use)
 {
     char prompt[USER_NAME_BYTES_MAX + 80];
     struct err_note note = { "" };
-    write_prompt(prompt, sizeof prompt, use->account->user);
-    enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
-    if (!e)
+    if (use->secret_of == use->account)
         return EX_OK;
+    use->secret_of = NULL;
+    write_prompt(prompt, sizeof prompt, use->account->user);
+    sasl_buf_wipe(&use->secret); /* of another account, or asked for before */
+    buf_init(&use->secret, 0);
+    enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
+    if (!e) {
+        use->secret_of = use->account;
+        return EX_OK;
+    }
     cli_error(MSG_CLIENT_NO_SECRET, use->account->name);
     if (note.text[0])
         cli_error_more(MSG_CLIENT_DETAIL, note.text);

@@ -11,12 +11,17 @@ struct client_use {
     const struct client_account *account;
     char *state_folder; /* owned */
     struct buf secret;
+    const struct client_account *secret_of; /* whose it is; NULL: none was asked for */
     bool token;
 };
 
+/* Reads accounts.conf. EX_OK, or the exit code after saying why; client_use_done in any case, as after the next two. */
+int client_use_load(struct client_use *use);
+/* Takes the account of that name or address (NULL: the first), and its state folder. */
+int client_use_choose(struct client_use *use, const char *name);
 /* Finds the account (NULL: the first) and its state folder. EX_OK, or the exit code after saying why; client_use_done in any case. */
 int client_use_begin(struct client_use *use, const char *name);
-/* Has the secret ready, asking for it when that is the only way. */
+/* Has the secret of the account ready, asking for it when that is the only way, and once. */
 int client_use_secret(struct client_use *use);
 void client_use_done(struct client_use *use);
 

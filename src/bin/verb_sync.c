@@ -1,9 +1,8 @@
 /* The sync verb: finds the account, logs in, runs, and says in one line what was done. */
 #include "bin/verb_sync.h"
 
-#include "bin/client_common.h"
+#include "bin/client_imap.h"
 #include "bin/json.h"
-#include "client/core/remember.h"
 #include "sync/sync.h"
 
 #include <stdio.h>
@@ -124,10 +123,10 @@ static void print_json(const struct client_account *account, const struct sync_c
         (unsigned long long)c->near_moved, (unsigned long long)c->far_moved);
     printf(", \"near_folders\": %llu, \"far_folders\": %llu, \"failed\": %llu, \"stopped\": %llu, "
            "\"braked\": %llu, "
-           "\"skipped_large\": %llu, \"failure\": ",
+           "\"left_there\": %llu, \"failure\": ",
         (unsigned long long)c->near_folders, (unsigned long long)c->far_folders,
         (unsigned long long)c->failed, (unsigned long long)c->stopped,
-        (unsigned long long)c->braked, (unsigned long long)c->skipped_large);
+        (unsigned long long)c->braked, (unsigned long long)c->left_there);
     if (failure->err)
         json_print(slice_of(client_why_name(failure->why)));
     else
@@ -145,8 +144,8 @@ static void print_counts(
         (unsigned long long)(c->near_flags + c->far_flags),
         (unsigned long long)(c->near_moved + c->far_moved), (unsigned long long)c->near_removed,
         (unsigned long long)c->far_removed);
-    if (c->skipped_large)
-        cli_say(MSG_SYNC_SKIPPED_LARGE, (unsigned long long)c->skipped_large);
+    if (c->left_there)
+        cli_say(MSG_SYNC_LEFT_THERE, (unsigned long long)c->left_there);
 }
 
 /* ---- the run ---- */
@@ -181,23 +180,6 @@ static int run(const struct cli *cli, const struct words *words, const struct cl
     return e == ERR_OK ? exit_of(&counts) : client_say_failure(use, &account->imap, &failure);
 }
 
-static enum err log_in(
-    const struct client_use *use, struct imapc **out_imap, struct client_failure *failure)
-{
-    const struct client_account *account = use->account;
-    struct imapc_options options = { .account = account,
-        .secret = buf_slice(&use->secret),
-        .token = use->token,
-        .weakest = client_remembered(use->state_folder, "imap", &account->imap),
-        .timeout_ms = CLIENT_TIMEOUT_MS };
-    TRY(imapc_open(&options, out_imap, failure));
-    unsigned mechanism = imapc_mechanism(*out_imap);
-    enum err e = mechanism ? client_remember(use->state_folder, "imap", &account->imap, mechanism,
-                                 &failure->note)
-                           : ERR_OK;
-    return e == ERR_OK ? e : client_failed(failure, CLIENT_WHY_STATE, e);
-}
-
 static int sync_account(const struct cli *cli, const struct words *words, struct client_use *use)
 {
     struct client_failure failure;
@@ -210,7 +192,7 @@ static int sync_account(const struct cli *cli, const struct words *words, struct
     int code = client_use_secret(use);
     if (code)
         return code;
-    enum err e = log_in(use, &imap, &failure);
+    enum err e = client_imap_open(use, &imap, &failure);
     code = e == ERR_OK ? run(cli, words, use, imap)
                        : client_say_failure(use, &account->imap, &failure);
     imapc_close(imap);

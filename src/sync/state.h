@@ -7,7 +7,7 @@
  *     DOWN    (uid, base): the file of this base is about to appear here. It is there: a PAIR. It is not: nothing happened
  *     UP      (base, uid 0): the file is about to be appended there; `bound` is the lowest UID that it can have got. It is found by its
  *             Message-ID and size or by its bytes, or it is sent again
- *     TAKEN   (uid): a message that this side will never have (too large); it is left alone
+ *     TAKEN   (uid): a message that this side does not want (too large, too old); bound is when it was received
  *
  *     none → DOWN: before renames    DOWN → PAIR: names synced          none → UP: before APPEND, MOVE    UP → PAIR: the UID is known
  *     PAIR → none: gone on both sides

@@ -2,7 +2,9 @@
 #include "sync/sync.h"
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "sync/sync_int.h"
+#include "sync/undo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -84,8 +86,9 @@ static enum err check_roots(struct sync_run *run)
 
 static enum err open_folder(const char *path, int *out_fd, struct err_note *note)
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
+    enum err e = dir_make_path(path);
+    if (e != ERR_OK)
+        return err_noted(note, e, "%s: %s", path, strerror(errno));
     *out_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*out_fd < 0)
         return err_noted(note, err_from_errno(errno), "%s: %s", path, strerror(errno));
@@ -103,14 +106,10 @@ static char *below(const char *folder, const char *name)
 static enum err open_all(struct sync_run *run)
 {
     const struct sync_options *options = run->options;
-    char *undo = below(options->state_folder, "undo"),
-         *state = below(options->state_folder, "sync.db");
+    char *state = below(options->state_folder, "sync.db");
     enum err e = open_folder(options->account->maildir, &run->root_fd, run->note);
     if (e == ERR_OK)
-        e = open_folder(undo, &run->undo_fd, run->note);
-    if (e == ERR_OK)
         e = state_open(state, &run->state, run->note);
-    free(undo);
     free(state);
     return e;
 }
@@ -121,6 +120,8 @@ static void forget_folders(struct sync_run *run)
         struct sync_folder *folder = &run->folders[i];
         if (folder->near_open)
             near_close(&folder->near);
+        if (folder->undo_fd > 0)
+            close(folder->undo_fd);
         sync_folder_row_done(&folder->row);
         arena_done(&folder->arena);
     }
@@ -135,8 +136,6 @@ static void release(struct sync_run *run)
     state_close(run->state);
     if (run->root_fd >= 0)
         close(run->root_fd);
-    if (run->undo_fd >= 0)
-        close(run->undo_fd);
 }
 
 /* ---- the run ---- */
@@ -245,12 +244,14 @@ enum err sync_run(const struct sync_options *options, struct sync_counts *out_co
     *out_counts = (struct sync_counts){ 0 };
     struct sync_run run = { .options = options,
         .root_fd = -1,
-        .undo_fd = -1,
+        .begin_s = clock_wall_s(),
         .counts = out_counts,
         .failure = failure,
         .note = &failure->note };
     enum err e = open_all(&run);
     bool opened = e == ERR_OK;
+    if (opened && !options->dry_run)
+        undo_sweep(options->state_folder, run.begin_s);
     if (opened)
         e = steps(&run);
     if (e != ERR_OK)

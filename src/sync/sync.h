@@ -58,7 +58,7 @@ struct sync_counts {
     uint64_t near_folders, far_folders; /* made, renamed or removed here, there */
     uint64_t failed;                    /* messages that did not go over */
     uint64_t folders, stopped, braked;
-    uint64_t skipped_large;
+    uint64_t left_there;
 };
 
 /* ERR_OK also when folders were stopped or braked (counts say so). Else the connection, the disk or the state failed, and failure says how. */

@@ -2,9 +2,13 @@
 #include "sync/sync_int.h"
 
 #include "proto/imap/imap_date.h"
+#include "sync/undo.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- removals and the brake ---- */
 
@@ -38,6 +42,79 @@ bool sync_brake(struct sync_folder *folder)
     folder->run->counts->braked++;
     folder->stopped = true;
     return true;
+}
+
+static enum err open_undo(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    if (folder->undo_fd > 0)
+        return ERR_OK;
+    return undo_open(
+        run->options->state_folder, run->begin_s, folder->row.path, &folder->undo_fd, run->note);
+}
+
+enum err sync_take_out(struct sync_folder *folder, const struct near_file *file)
+{
+    TRY(open_undo(folder));
+    return near_take_out(&folder->near, file, folder->undo_fd);
+}
+
+/* ---- what is removed there comes into the undo store first ---- */
+
+struct keeping {
+    struct sync_folder *folder;
+    struct near_draft draft;
+    bool open;
+};
+
+static enum err keep_begin(struct imapc_task *task, uint64_t bytes)
+{
+    struct keeping *k = task->owner;
+    (void)bytes;
+    if (k->open)
+        return ERR_SYNTAX;
+    enum err e = near_draft_open(&k->folder->near, &k->draft);
+    k->open = e == ERR_OK;
+    return e;
+}
+
+static enum err keep_body(struct imapc_task *task, struct slice piece)
+{
+    struct keeping *k = task->owner;
+    return near_draft_add(&k->draft, piece);
+}
+
+static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct keeping *k = task->owner;
+    struct sync_facts facts;
+    (void)reply;
+    if (!k->open)
+        return ERR_OK;
+    k->open = false;
+    TRY(near_draft_end(&k->draft, 0, &facts));
+    if (renameat(k->folder->near.tmp_fd, k->draft.base, k->folder->undo_fd, k->draft.base) < 0)
+        return err_from_errno(errno);
+    return ERR_OK;
+}
+
+static void write_fetch(struct buf *text, struct slice set, void *arg)
+{
+    (void)arg;
+    buf_addf(text, "UID FETCH %.*s (UID BODY.PEEK[])", SLICE_FMT(set));
+}
+
+static enum err keep_set(struct sync_folder *folder, struct slice text)
+{
+    struct keeping k = { .folder = folder };
+    struct imapc_task task = {
+        .data = kept, .body_begin = keep_begin, .body = keep_body, .owner = &k
+    };
+    imapc_queue(folder->run->options->imap, &task, text);
+    enum err e = imapc_run(folder->run->options->imap, &task);
+    if (k.open)
+        near_draft_drop(&folder->near, &k.draft);
+    return e;
 }
 
 /* ---- removing there ---- */
@@ -127,6 +204,26 @@ enum err sync_expunge(struct sync_folder *folder, const struct uidset *uids, boo
     return *out_gone ? imapc_command(folder->run->options->imap, SLICE("EXPUNGE")) : ERR_OK;
 }
 
+static enum err keep_copies(struct sync_folder *folder, const struct uidset *uids)
+{
+    TRY(open_undo(folder));
+    TRY(sync_select(folder));
+    for (size_t at = 0; at < uids->count;) {
+        struct buf set, text;
+        buf_init(&set, 0);
+        buf_init(&text, 0);
+        for (bool first = true; at < uids->count && buf_len(&set) < SYNC_SET_BYTES_MAX;
+             at++, first = false)
+            buf_addf(&set, "%s%u:%u", first ? "" : ",", uids->runs[at].first, uids->runs[at].last);
+        write_fetch(&text, buf_slice(&set), NULL);
+        enum err e = keep_set(folder, buf_slice(&text));
+        buf_done(&set);
+        buf_done(&text);
+        TRY(e);
+    }
+    return fsync(folder->undo_fd) < 0 ? err_from_errno(errno) : near_sync(&folder->near);
+}
+
 static enum err remove_far(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
@@ -141,6 +238,8 @@ static enum err remove_far(struct sync_folder *folder)
         run->counts->far_removed += uidset_members(&uids);
         folder->changed += uidset_members(&uids);
         if (!run->options->dry_run)
+            e = keep_copies(folder, &uids);
+        if (e == ERR_OK && !run->options->dry_run)
             e = sync_expunge(folder, &uids, &gone);
     }
     for (size_t i = 0; e == ERR_OK && gone && i < folder->count; i++) {
@@ -167,7 +266,7 @@ static enum err remove_near(struct sync_folder *folder)
             run->counts->near_removed++;
             folder->changed++;
             if (!run->options->dry_run) {
-                enum err e = near_take_out(&folder->near, row->file, run->undo_fd);
+                enum err e = sync_take_out(folder, row->file);
                 if (e == ERR_NOT_FOUND) { /* renamed at this moment: the next run finds it */
                     folder->behind = true;
                     continue;

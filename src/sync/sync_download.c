@@ -5,6 +5,7 @@
  * One whose bytes are those of a message that waits to go up is that message: its row is bound, the draft thrown away. */
 #include "sync/sync_int.h"
 
+#include "base/clock.h"
 #include "proto/imap/imap_date.h"
 
 #include <stdlib.h>
@@ -257,6 +258,8 @@ static enum err queue_sets(
     return ERR_OK;
 }
 
+/* ---- what the account does not want here ---- */
+
 /* One that went up from here comes back to be known by its bytes, else it would go up again in every run. */
 static bool may_be_up(const struct sync_folder *folder, const struct sync_new *new)
 {
@@ -267,39 +270,88 @@ static bool may_be_up(const struct sync_folder *folder, const struct sync_new *n
     return false;
 }
 
-/* Messages over the account's limit stay there; a row says that this is known. */
-static enum err leave_large(struct sync_folder *folder)
+static bool is_wanted(const struct client_account *account, uint64_t bytes, int64_t received_s)
 {
-    struct sync_run *run = folder->run;
-    uint64_t max = run->options->account->message_bytes_max;
-    if (max == 0 || folder->new_count == 0)
-        return ERR_OK;
-    TRY(sync_identify(folder, 1));
-    TRY(state_begin(run->state));
-    enum err e = ERR_OK;
-    for (size_t i = 0; e == ERR_OK && i < folder->new_count; i++) {
-        struct sync_new *new = &folder->news[i];
-        if (new->settled || !new->has_facts || new->facts.bytes <= max || may_be_up(folder, new))
+    int64_t oldest_s = account->days ? clock_wall_s() - account->days * (int64_t)SYNC_DAY_S : 0;
+    bool large = account->message_bytes_max && bytes > account->message_bytes_max;
+    return !large && (received_s == 0 || received_s >= oldest_s);
+}
+
+static enum err leave_one(struct sync_folder *folder, struct sync_new *new)
+{
+    struct sync_row row = { .kind = SYNC_TAKEN,
+        .uid = new->uid,
+        .bound = (uint32_t) new->received_s,
+        .base = "",
+        .facts = new->facts };
+    new->settled = true;
+    folder->run->counts->left_there++;
+    return folder->run->options->dry_run ? ERR_OK
+                                         : state_row_add(folder->run->state, folder->row.id, &row);
+}
+
+/* What was left there and is wanted now, because the account's limits changed, is new again. */
+static enum err want_again(struct sync_folder *folder)
+{
+    const struct client_account *account = folder->run->options->account;
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        if (row->kind != SYNC_TAKEN || row->far_gone || row->settled ||
+            !is_wanted(account, row->facts.bytes, row->bound))
             continue;
-        struct sync_row row = {
-            .kind = SYNC_TAKEN, .uid = new->uid, .base = "", .facts = new->facts
-        };
-        new->settled = true;
-        run->counts->skipped_large++;
-        if (!run->options->dry_run)
-            e = state_row_add(run->state, folder->row.id, &row);
+        row->settled = true;
+        if (!sync_add_new(folder, row->uid, 0))
+            return ERR_LIMIT;
+        if (!folder->run->options->dry_run)
+            TRY(state_row_remove(folder->run->state, row->id));
     }
+    return ERR_OK;
+}
+
+static enum err leave_some(struct sync_folder *folder)
+{
+    const struct client_account *account = folder->run->options->account;
+    TRY(want_again(folder));
+    for (size_t i = 0; i < folder->new_count; i++) {
+        struct sync_new *new = &folder->news[i];
+        if (!new->settled && new->has_facts && !may_be_up(folder, new) &&
+            !is_wanted(account, new->facts.bytes, new->received_s))
+            TRY(leave_one(folder, new));
+    }
+    return ERR_OK;
+}
+
+static bool has_left_some(const struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        if (folder->rows[i].kind == SYNC_TAKEN)
+            return true;
+    return false;
+}
+
+/* Messages over the account's limits stay there; a row says that this is known. */
+static enum err choose(struct sync_folder *folder)
+{
+    const struct client_account *account = folder->run->options->account;
+    struct state *state = folder->run->state;
+    bool limited = folder->new_count && (account->message_bytes_max || account->days);
+    if (!limited && !has_left_some(folder))
+        return ERR_OK;
+    if (limited)
+        TRY(sync_identify(folder, 1));
+    TRY(state_begin(state));
+    enum err e = leave_some(folder);
     if (e != ERR_OK) {
-        state_rollback(run->state);
+        state_rollback(state);
         return e;
     }
-    return state_commit(run->state);
+    return state_commit(state);
 }
 
 static enum err queue_folder(struct download *d, struct sync_folder *folder)
 {
     struct uidset uids;
-    enum err e = leave_large(folder);
+    enum err e = choose(folder);
     uidset_init(&uids);
     for (size_t i = 0; e == ERR_OK && i < folder->new_count; i++)
         if (!folder->news[i].settled)
@@ -345,7 +397,7 @@ enum err sync_download(struct sync_run *run)
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < run->count; i++) {
         struct sync_folder *folder = &run->folders[i];
-        if (!folder->stopped && folder->near_open && folder->new_count)
+        if (!folder->stopped && folder->near_open && (folder->new_count || has_left_some(folder)))
             e = queue_folder(d, folder);
     }
     if (e == ERR_OK && imapc_waiting(run->options->imap))

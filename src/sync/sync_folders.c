@@ -236,7 +236,7 @@ static enum err delete_near(struct sync_folder *folder)
     if (run->options->dry_run)
         return ERR_OK;
     for (size_t i = 0; i < folder->near.count; i++) {
-        enum err e = near_take_out(&folder->near, &folder->near.files[i], run->undo_fd);
+        enum err e = sync_take_out(folder, &folder->near.files[i]);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }

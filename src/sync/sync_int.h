@@ -8,7 +8,8 @@
 
 #define SYNC_FOLDERS_MAX 100000u
 #define SYNC_ARENA_BYTES_MAX                                                                       \
-    (1u << 30)                   /* of a folder: some 200 bytes for each of 5 million messages */
+    (1u << 30) /* of a folder: some 200 bytes for each of 5 million messages */
+#define SYNC_DAY_S          (24 * 60 * 60)
 #define SYNC_BATCH_MESSAGES 500u /* files that one sync of the disk makes durable */
 #define SYNC_BATCH_BYTES    (16u << 20)
 #define SYNC_SET_BYTES_MAX  7000u /* of a set in one command: servers take lines of 8 KiB */
@@ -48,6 +49,7 @@ struct sync_folder {
     struct arena arena;
     struct near_folder near;
     bool near_open;
+    int undo_fd; /* 0: nothing was removed from it yet */
     struct sync_row *rows;
     size_t count;
     struct sync_new *news;
@@ -65,7 +67,8 @@ struct sync_folder {
 struct sync_run {
     const struct sync_options *options;
     struct state *state;
-    int root_fd, undo_fd;
+    int root_fd;
+    int64_t begin_s;             /* names what this run removes, in the undo store */
     struct sync_folder *folders; /* owned */
     size_t count, cap;
     char far_delimiter; /* of the server's root */
@@ -133,6 +136,8 @@ enum err MUST_USE sync_move_there(struct sync_run *run);
 /* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. */
 enum err MUST_USE sync_expunge(
     struct sync_folder *folder, const struct uidset *uids, bool *out_gone);
+/* To the undo store. */
+enum err MUST_USE sync_take_out(struct sync_folder *folder, const struct near_file *file);
 bool sync_brake(struct sync_folder *folder);
 enum err MUST_USE sync_download(struct sync_run *run);
 enum err MUST_USE sync_apply_folder(struct sync_folder *folder);

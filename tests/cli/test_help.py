@@ -9,7 +9,7 @@ import pytest
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
 BARID = os.environ.get("BARID", os.path.join(TOP, "barid"))
 VERBS = ["demo", "serve", "status", "fsck", "rebuild", "backup", "restore", "import", "config", "domain", "user", "passwd",
-         "app-password", "explain", "pop", "device", "alias", "discover", "mime", "sync", "fetch"]
+         "app-password", "explain", "pop", "device", "alias", "discover", "mime", "account", "sync", "undo", "fetch", "send", "queue"]
 
 
 def barid(*args, lang="en"):

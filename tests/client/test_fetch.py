@@ -325,6 +325,29 @@ def test_command(home):
         assert [m[0] for m in pop.messages] == ["id-1"]
 
 
+def test_lmtp(home, barid):
+    user = barid.user()
+    messages = [b"Return-Path: <a@x.test>\r\n" + MESSAGES[0], MESSAGES[1], MESSAGES[2], b"Subject: ends\r\n\r\na\nb\rc\r\n"]
+    with FakePop([[f"u{n}", m] for n, m in enumerate(messages)]) as pop:
+        home.account(address=user.address, user="salma@barid.test", pop3=plain(pop.port), maildir=None, after_fetch="delete",
+                     deliver_lmtp=f"127.0.0.1:{barid.port('lmtp')}")
+        result = home.json("fetch")
+        assert (result["fetched"], result["deleted"]) == (4, 4)
+        got = b"".join(barid.bodies(user).values())
+        assert got.count(b"Return-Path: <a@x.test>") >= 1
+        for body in (b"Hello\r\n", b"\r\n.\r\n..\r\n.a\r\n\r\n.\r\nend\r\n", "نص عربي\r\n".encode(), b"a\r\nb\r\nc\r\n"):
+            assert body in got
+        pop.messages = [["new", MESSAGES[0]]]
+        home.account(address="nobody-here@" + lib.DOMAIN, user="salma@barid.test", pop3=plain(pop.port), maildir=None,
+                     after_fetch="delete", deliver_lmtp=f"127.0.0.1:{barid.port('lmtp')}")
+        result = home.json("fetch", code=75)
+        assert (result["refused"], result["deleted"]) == (1, 0)
+        home.account(address=user.address, user="salma@barid.test", pop3=plain(pop.port), maildir=None, after_fetch="delete",
+                     deliver_lmtp="/no/such/socket")
+        done = home.barid("fetch")
+        assert done.returncode == 75 and len(pop.messages) == 1
+
+
 # ---- messages that cannot be told apart ----
 
 def test_without_uidl(home):

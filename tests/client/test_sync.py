@@ -12,7 +12,7 @@ import pytest
 from capproxy import Proxy
 from peers import dovecot
 from server import User, barid_program
-from twosides import Client, Far, Near, difference, equal
+from twosides import Client, Far, Near, difference, equal, message
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
 # what a server may lack
@@ -201,8 +201,47 @@ def test_brake(server, tmp_path):
     assert len(world.near.table()["Archive"]) == 30
     world.client.sync("--yes-delete")
     assert len(world.equal()["INBOX"]) == 30
-    kept = os.listdir(os.path.join(world.client.state, "undo"))
-    assert len(kept) == 30, "what was removed here is in the undo store"
+    assert len(kept_in_undo(world.client)) == 60, "what was removed, here and there, is in the undo store"
+
+
+def kept_in_undo(client):
+    return [name for _, _, names in os.walk(os.path.join(client.state, "undo")) for name in names]
+
+
+def test_undo(server, tmp_path):
+    """What a run removed on either side comes back, with its flags, and goes to both sides."""
+    world = World(server, tmp_path)
+    world.far.make("Work/2026")
+    world.far.add_many("INBOX", range(1, 6))
+    world.far.add("Work/2026", 10, ["\\Flagged"])
+    world.client.sync()
+    before = world.equal()
+    bodies = world.far.bodies()
+    assert "No sync removed anything" in world.client.run("undo").stdout
+    world.far.remove("Work/2026", [10])
+    world.near.remove("INBOX", [2, 3])
+    world.client.sync()
+    assert set(world.equal()["INBOX"]) == {1, 4, 5}
+    assert "3 messages" in world.client.run("undo", "--list").stdout
+    done = world.client.run("undo")
+    assert done.returncode == 0 and "Brought back: 3 messages" in done.stdout, done
+    told = world.client.sync()
+    assert "3 new there" in told
+    assert world.equal() == before
+    assert world.far.bodies() == bodies
+    assert "No sync removed anything" in world.client.run("undo", "--list").stdout
+
+
+def test_undo_forgets_after_days(server, tmp_path):
+    world = World(server, tmp_path)
+    old = os.path.join(world.client.state, "undo", str(int(time.time()) - 31 * 86400), "INBOX")
+    young = os.path.join(world.client.state, "undo", str(int(time.time()) - 29 * 86400), "INBOX")
+    for folder in (old, young):
+        os.makedirs(folder)
+        with open(os.path.join(folder, "1.x.y:2,"), "w", encoding="ascii") as f:
+            f.write("Subject: number 1\n\nx\n")
+    world.client.sync()
+    assert not os.path.exists(os.path.dirname(old)) and os.path.exists(young)
 
 
 def test_one_under_the_brake(server, tmp_path):
@@ -267,13 +306,29 @@ def test_size_limit_and_patterns(server, tmp_path):
     world.far.add("INBOX", 2, size=30000)
     world.far.add("Junk", 3)
     told = world.client.sync()
-    assert "1 messages are over" in told
+    assert "1 messages stay on the server only" in told
     assert set(world.near.table()["INBOX"]) == {1}
     assert "Junk" not in world.near.folders()
     world.client.sync()
     world.far.remove("INBOX", [2])
     world.client.sync()
     assert set(world.near.table()["INBOX"]) == {1}
+
+
+def test_days(server, tmp_path):
+    """Older mail stays there; when the limit goes, it comes."""
+    world = World(server, tmp_path, extra="  days 30\n")
+    world.far.add("INBOX", 1)
+    old = "01-Jan-2020 10:00:00 +0000"
+    world.far.do(lambda c: c.append("INBOX", "(\\Seen)", f'"{old}"', message(2)))
+    told = world.client.sync()
+    assert "1 messages stay on the server only" in told
+    assert set(world.near.table()["INBOX"]) == {1}
+    world.client.sync()
+    all_of_it = Client(str(tmp_path), server.port("imap"), world.user)
+    all_of_it.sync()
+    assert world.equal()["INBOX"] == {1: frozenset(), 2: {"\\Seen"}}
+    assert os.stat(world.near.files("INBOX")[2]).st_mtime == 1577872800, "its date is that of the server"
 
 
 def test_dry_run_is_exact(server, tmp_path):

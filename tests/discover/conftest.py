@@ -18,6 +18,6 @@ def authority(tmp_path_factory):
 
 @pytest.fixture
 def discover(authority):
-    def run(what, *words, lang="en"):
-        return world.run(what, authority, *words, lang=lang)
+    def run(what, *words, **how):
+        return world.run(what, authority, *words, **how)
     return run

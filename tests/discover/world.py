@@ -508,7 +508,7 @@ def put_root_key(folder, text):
     check_call(LIBC.mount(b"overlay", b"/usr/share", b"overlay", 0, options.encode()), "mount overlay")
 
 
-def live(world, words, folder, authority, lang):
+def live(world, words, folder, authority, lang, verb, stdin, home):
     """In the child: everything starts, the program runs."""
     out = Outcome()
     log = []
@@ -527,7 +527,9 @@ def live(world, words, folder, authority, lang):
     env.update(PATH=os.environ["PATH"], BARID_LANG=lang, https_proxy="http://198.51.100.66:3128")
     if "--ca-file" not in words:
         words = [*words, "--ca-file", authority.file]
-    done = subprocess.run([BARID, "discover", *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=END_S, env=env)
+    if home:
+        env["HOME"] = home
+    done = subprocess.run([BARID, *verb, *words], input=stdin, capture_output=True, timeout=END_S, env=env)
     out.code, out.stdout, out.stderr = done.returncode, done.stdout.decode(), done.stderr.decode()
     out.result = json.loads(out.stdout) if "--json" in words and out.stdout else None
     out.received = b"\n".join(log)
@@ -536,15 +538,15 @@ def live(world, words, folder, authority, lang):
     return out
 
 
-def run(world, authority, *words, lang="en"):
-    """Runs `barid discover WORDS` in the world. Skips the test where namespaces are not to be had."""
+def run(world, authority, *words, lang="en", verb=("discover",), stdin=b"", home=None):
+    """Runs `barid discover WORDS` (or another verb, with a home folder) in the world. Skips the test where namespaces are not to be had."""
     folder = tempfile.mkdtemp(prefix="barid-world-")
     read_fd, write_fd = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read_fd)
         try:
-            answer = live(world, list(words), folder, authority, lang)
+            answer = live(world, list(words), folder, authority, lang, verb, stdin, home)
         except BaseException as e:  # the parent tells it
             answer = ("skip" if isinstance(e, Blocked) else "fail", traceback.format_exc())
         with os.fdopen(write_fd, "wb") as f:
@@ -566,7 +568,8 @@ def run(world, authority, *words, lang="en"):
         if answer[0] == "skip":
             pytest.skip("no network and mount namespaces here: " + answer[1].strip().splitlines()[-1])
         pytest.fail(answer[1])
-    nothing_given_away(answer)
+    if verb == ("discover",):
+        nothing_given_away(answer)
     return answer
 
 

@@ -123,6 +123,14 @@ def certificate(folder, names=("DNS:localhost", "IP:127.0.0.1"), days="30"):
     return cert, key
 
 
+def stop_listening(server):
+    """A thread that waits in accept must not come back to the descriptor when it belongs to the next server."""
+    with contextlib.suppress(OSError):
+        server.listener.shutdown(socket.SHUT_RDWR)
+    server.accepting.join(10)
+    server.listener.close()
+
+
 class Lines:
     """One connection of a fake server: lines in, bytes out, and all that came in the clear."""
 
@@ -163,8 +171,8 @@ class Fake:
         self.errors = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        self.stopping = False
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def _accept(self):
         while True:
@@ -196,7 +204,7 @@ class Fake:
         return b"".join(self.clear)
 
     def close(self):
-        self.listener.close()
+        stop_listening(self)
 
     def __enter__(self):
         return self
@@ -292,6 +300,103 @@ class FakePop(Fake):
         return b"-ERR what\r\n" if verb != "NOOP" else b"+OK\r\n"
 
 
+class FakeSmtp(Fake):
+    """Keeps what it takes in `taken`: (from, [to], bytes). `hooks` as FakePop's, by verb, and "." for what follows the message; an
+    answer of a hook to RCPT may depend on its argument."""
+
+    def __init__(self, ehlo=("PIPELINING", "SIZE 50000000", "8BITMIME", "SMTPUTF8", "DSN", "AUTH PLAIN"), hooks=None,
+                 greeting=b"220 ready\r\n", password=PASSWORD, **more):
+        self.ehlo, self.hooks, self.greeting, self.password = ehlo, dict(hooks or {}), greeting, password
+        self.taken = []
+        super().__init__(**more)
+
+    def serve(self, lines):
+        commands, sender, to = [], None, []
+        self.sessions.append(commands)
+        lines.send(self.greeting)
+        while True:
+            line = lines.line()
+            verb, _, rest = line.partition(b" ")
+            verb = verb.upper().decode("latin-1")
+            commands.append(verb if verb == "AUTH" else line.decode("utf-8", "surrogateescape"))
+            hook = self.hooks.get(verb)
+            if isinstance(hook, list):
+                hook = hook.pop(0) if hook else None
+            if callable(hook):
+                hook = hook(lines, rest)
+            if hook is False:
+                return
+            if hook is not None:
+                lines.send(hook)
+                continue
+            if verb in ("EHLO", "LHLO"):
+                words = [w for w in self.ehlo if not (w == "STARTTLS" and lines.tls)]
+                rows = ["fake.test", *words]
+                lines.send("".join(f"250{' ' if n == len(rows) - 1 else '-'}{w}\r\n" for n, w in enumerate(rows)))
+                sender, to = None, []
+            elif verb == "STARTTLS":
+                lines.send(b"220 go\r\n")
+                lines.start_tls(self.context)
+            elif verb == "AUTH":
+                words = rest.split()
+                ok = words[0] == b"PLAIN" and base64.b64decode(words[1]).split(b"\0")[2].decode() == self.password
+                lines.send(b"235 in\r\n" if ok else b"535 5.7.8 no\r\n")
+            elif verb == "MAIL":
+                sender, to = rest.decode("utf-8"), []
+                lines.send(b"250 ok\r\n")
+            elif verb == "RCPT":
+                to.append(rest.decode("utf-8"))
+                lines.send(b"250 ok\r\n")
+            elif verb == "RSET":
+                sender, to = None, []
+                lines.send(b"250 ok\r\n")
+            elif verb in ("DATA", "BDAT"):
+                if verb == "DATA":
+                    lines.send(b"354 go\r\n")
+                    data = self._dotted(lines)
+                else:
+                    data = self._exactly(lines, int(rest.split()[0]))
+                hook = self.hooks.get(".")
+                if isinstance(hook, list):
+                    hook = hook.pop(0) if hook else None
+                if callable(hook):
+                    hook = hook(lines, data)
+                if hook is None or hook is False:
+                    self.taken.append((sender, list(to), data))
+                if hook is False:  # it has it, and does not say so
+                    return
+                lines.send(b"250 taken\r\n" if hook is None else hook)
+            elif verb == "QUIT":
+                lines.send(b"221 bye\r\n")
+                return
+            else:
+                lines.send(b"502 what\r\n")
+
+    @staticmethod
+    def _dotted(lines):
+        data = b""
+        while True:
+            while b"\n" not in lines.buffer:
+                piece = lines.sock.recv(65536)
+                if not piece:
+                    raise ConnectionError
+                lines.buffer += piece
+            line, lines.buffer = lines.buffer.split(b"\n", 1)
+            if line == b".\r":
+                return data
+            data += (line[1:] if line.startswith(b".") else line) + b"\n"
+
+    @staticmethod
+    def _exactly(lines, count):
+        while len(lines.buffer) < count:
+            piece = lines.sock.recv(65536)
+            if not piece:
+                raise ConnectionError
+            lines.buffer += piece
+        data, lines.buffer = lines.buffer[:count], lines.buffer[count:]
+        return data
+
+
 class ScramPlayer:
     """Plays the server's part of SCRAM-SHA-256, right or wrong."""
 
@@ -322,7 +427,8 @@ class Line:
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self._accept, daemon=True)
+        self.accepting.start()
 
     def _accept(self):
         while True:
@@ -396,7 +502,7 @@ class Line:
                 s.close()
 
     def close(self):
-        self.listener.close()
+        stop_listening(self)
 
     def __enter__(self):
         return self

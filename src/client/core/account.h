@@ -25,9 +25,7 @@
 #define CLIENT_ACCOUNTS_BYTES_MAX     (1u << 20) /* of accounts.conf: some thousand accounts */
 #define CLIENT_ACCOUNTS_MAX           1000u
 #define CLIENT_ACCOUNT_NAME_BYTES_MAX 100u /* it is the name of a folder too */
-#define CLIENT_WORDS_MAX              64u  /* of one line */
 #define CLIENT_DAYS_MAX               36500u
-#define CLIENT_CONNECTIONS_MAX        4u
 
 enum client_security {
     CLIENT_TLS,      /* TLS from the first byte (RFC 8314 §3) */
@@ -86,7 +84,6 @@ struct client_account {
         folders; /* patterns of folders to sync ("*" default), "!" first excludes; NULL-terminated; NULL: all */
     int days;                   /* partial mirror: messages of the last days only; 0: all */
     uint64_t message_bytes_max; /* larger ones stay on the server; 0: all */
-    int connections;            /* at once, 1 to 4; default 4 */
 
     enum client_keep keep; /* POP3; default CLIENT_KEEP */
     int keep_days;

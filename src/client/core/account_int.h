@@ -3,18 +3,7 @@
 #define CLIENT_CORE_ACCOUNT_INT_H
 
 #include "client/core/account.h"
-
-struct client_word {
-    struct slice text; /* borrowed from the line, or from the arena when it had escapes */
-    bool quoted;
-};
-
-struct arena;
-/* Splits a line without its end into words. ERR_SYNTAX: note says why, without file and line; ERR_LIMIT over CLIENT_WORDS_MAX. */
-enum err MUST_USE client_words(struct arena *arena, struct slice line,
-    struct client_word out_words[CLIENT_WORDS_MAX], size_t *out_count, struct err_note *note);
-/* Appends a word so that client_words reads it back. */
-void client_word_write(struct slice word, struct buf *out);
+#include "client/core/word.h"
 
 /* Whether the text may name an account: a folder of this name is made. */
 bool client_account_name_ok(struct slice name);

@@ -57,7 +57,6 @@ static const struct keyword {
     { "folders", KIND_WORDS, FIELD(folders), NULL, 0 },
     { "days", KIND_NUMBER, FIELD(days), NULL, CLIENT_DAYS_MAX },
     { "message-size-max", KIND_SIZE, FIELD(message_bytes_max), NULL, 0 },
-    { "connections", KIND_NUMBER, FIELD(connections), NULL, CLIENT_CONNECTIONS_MAX },
     { "after-fetch", KIND_KEEP, FIELD(keep), keep_names, CLIENT_DAYS_MAX },
     { "server-size-max", KIND_SIZE, FIELD(server_bytes_max), NULL, 0 },
     { "skip-header", KIND_PAIRS, FIELD(skip_headers), NULL, 0 },
@@ -368,7 +367,6 @@ static enum err begin_block(struct parser *p)
         mem_realloc(p->accounts.all, (p->accounts.count + 1) * sizeof *p->accounts.all);
     p->accounts.all[p->accounts.count++] = (struct client_account){
         .name = word_copy(p, 1),
-        .connections = CLIENT_CONNECTIONS_MAX,
         .line = line,
         .line_end = line,
     };
@@ -561,8 +559,7 @@ static void write_keyword(
         return;
     case KIND_NUMBER: {
         int number = *(const int *)field;
-        int usual = keyword->field == FIELD(connections) ? (int)CLIENT_CONNECTIONS_MAX : 0;
-        if (number != usual)
+        if (number)
             buf_addf(out, "  %s %d\n", keyword->name, number);
         return;
     }

@@ -56,7 +56,6 @@ static void assert_same(const struct client_account *a, const struct client_acco
     assert(same_list(a->folders, b->folders));
     assert(a->days == b->days);
     assert(a->message_bytes_max == b->message_bytes_max);
-    assert(a->connections == b->connections);
     assert(a->keep == b->keep);
     assert(a->keep_days == b->keep_days);
     assert(a->server_bytes_max == b->server_bytes_max);

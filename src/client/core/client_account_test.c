@@ -47,7 +47,6 @@ static void test_every_keyword(void **state)
                   "  folders          INBOX !Spam \"Two Words\"\n"
                   "  days             90\n"
                   "  message-size-max 20M\n"
-                  "  connections      2\n"
                   "  after-fetch      delete-after 14\n"
                   "  server-size-max  1G\n"
                   "  skip-header      Subject \"[ads] \"\n"
@@ -75,7 +74,6 @@ static void test_every_keyword(void **state)
     assert_int_equal(client_strings_count(a->folders), 3);
     assert_int_equal(a->days, 90);
     assert_true(a->message_bytes_max == 20u << 20);
-    assert_int_equal(a->connections, 2);
     assert_int_equal(a->keep, CLIENT_DELETE_AFTER);
     assert_int_equal(a->keep_days, 14);
     assert_true(a->server_bytes_max == 1u << 30);
@@ -85,7 +83,7 @@ static void test_every_keyword(void **state)
     assert_string_equal(a->deliver_lmtp, "localhost:24");
     assert_int_equal(a->sent_copy, CLIENT_SENT_SERVER);
     assert_int_equal(a->line, 2);
-    assert_int_equal(a->line_end, 23);
+    assert_int_equal(a->line_end, 22);
     client_accounts_done(&accounts);
 }
 
@@ -101,7 +99,6 @@ static void test_defaults_and_line_ends(void **state)
     assert_string_equal(a->maildir, "/a b");
     assert_string_equal(a->imap.host, "xn--ngbof4h.xn--kgbechtv");
     assert_int_equal(a->receive, CLIENT_RECEIVE_IMAP);
-    assert_int_equal(a->connections, 4);
     assert_int_equal(a->keep, CLIENT_KEEP);
     assert_null(a->real_name);
     assert_null(a->folders);
@@ -193,7 +190,6 @@ static void test_refused(void **state)
         { "no host name", HEAD "imap http://h/\n", 3 },
         { "days 0", HEAD "days 0\n", 3 },
         { "days too many", HEAD "days 36501\n", 3 },
-        { "five connections", HEAD "connections 5\n", 3 },
         { "size without number", HEAD "message-size-max M\n", 3 },
         { "size past 2^64", HEAD "message-size-max 99999999999G\n", 3 },
         { "delete-after without days", HEAD "after-fetch delete-after\n", 3 },
@@ -266,9 +262,7 @@ static void test_writes_only_what_it_reads(void **state)
 {
     (void)state;
     static char name[] = "a", address[] = "a@x.test", user[] = "two\nlines", good[] = "one";
-    struct client_account account = {
-        .name = name, .address = address, .user = user, .connections = 4
-    };
+    struct client_account account = { .name = name, .address = address, .user = user };
     struct buf out;
     buf_init(&out, 0);
     assert_err(ERR_SYNTAX, client_account_write(&account, &out, NULL));
@@ -336,9 +330,7 @@ static void assert_file(const char *path, const char *wanted)
 
 static struct client_account account_named(char *name, char *address)
 {
-    return (struct client_account){
-        .name = name, .address = address, .user = address, .connections = 4
-    };
+    return (struct client_account){ .name = name, .address = address, .user = address };
 }
 
 static void test_add_and_remove(void **state)

@@ -100,6 +100,11 @@ enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const c
     const char *date, uint64_t bytes, imapc_source_fn source, void *arg, uint32_t *out_uidvalidity,
     uint32_t *out_uid);
 
+/* Files a sent message in the Sent folder of the server (the one marked \\Sent, else one of the usual names, else a new "Sent") unless a message of this Message-ID
+ * is there already, which *out_was_there says. message_id "": it is not looked for. Selects that folder. */
+enum err MUST_USE imapc_file_sent(struct imapc *imap, const char *message_id, int64_t sent_s,
+    uint64_t bytes, imapc_source_fn source, void *arg, bool *out_was_there);
+
 /* An astring as it stands in a command: quoted; with `{n+}` or not at all when it cannot be (ERR_SYNTAX: CR, LF, NUL or 8-bit in it). */
 enum err MUST_USE imapc_add_string(struct buf *out, struct slice s);
 

@@ -35,6 +35,10 @@ static enum err read_line(struct popc *popc, struct slice *out_line)
 static enum err read_reply(struct popc *popc, struct pop_reply *out_reply)
 {
     struct slice line;
+    if (popc->utf8_ahead) { /* refused: messages come as they can */
+        popc->utf8_ahead = false;
+        TRY(read_reply(popc, out_reply));
+    }
     TRY(read_line(popc, &line));
     if (pop_parse_reply(line, out_reply))
         return client_failed_said(popc->failure, CLIENT_WHY_NONSENSE, ERR_SYNTAX, line);
@@ -129,14 +133,13 @@ static void take_capability(struct popc *popc, struct slice line)
     }
 }
 
-/* CAPA (RFC 2449 §5). A server that does not know it has none. */
-static enum err ask_capabilities(struct popc *popc)
+/* The answer to CAPA (RFC 2449 §5). A server that does not know it has none. */
+static enum err read_capabilities(struct popc *popc)
 {
     struct pop_reply reply;
     struct slice line;
     bool more = true;
     forget_capabilities(popc);
-    TRY(say(popc, "CAPA"));
     TRY(read_reply(popc, &reply));
     if (reply.status != POP_STATUS_OK)
         return ERR_OK;
@@ -149,6 +152,12 @@ static enum err ask_capabilities(struct popc *popc)
             return client_failed(popc->failure, CLIENT_WHY_LIMIT, ERR_LIMIT);
         take_capability(popc, line);
     }
+}
+
+static enum err ask_capabilities(struct popc *popc)
+{
+    TRY(say(popc, "CAPA"));
+    return read_capabilities(popc);
 }
 
 /* STLS (RFC 2595 §4). Whatever the server says but a plain +OK, the password stays here. */
@@ -335,6 +344,24 @@ static enum err login(struct popc *popc, const struct popc_options *options)
 
 /* ---- the session ---- */
 
+static enum err read_reply_of_utf8(struct popc *popc)
+{
+    struct pop_reply reply;
+    popc->utf8_ahead = false;
+    return read_reply(popc, &reply);
+}
+
+/* The server may offer more now (RFC 2449 §5). What is asked next anyhow goes along, where it may: each question alone costs a round trip. */
+static enum err begin_transaction(struct popc *popc)
+{
+    popc->list_ahead = popc->has_pipelining;
+    popc->uidl_ahead = popc->list_ahead && popc->has_uidl;
+    TRY(say(popc, popc->uidl_ahead   ? "CAPA\r\nLIST\r\nUIDL"
+                  : popc->list_ahead ? "CAPA\r\nLIST"
+                                     : "CAPA"));
+    return read_capabilities(popc);
+}
+
 static enum err begin(struct popc *popc, const struct popc_options *options)
 {
     struct pop_reply reply;
@@ -344,10 +371,12 @@ static enum err begin(struct popc *popc, const struct popc_options *options)
     TRY(ask_capabilities(popc));
     if (popc->has_utf8) { /* before the login (RFC 6856 §2.1) */
         TRY(say(popc, "UTF8"));
-        TRY(read_reply(popc, &reply)); /* refused: messages come as they can */
+        popc->utf8_ahead = true;
+        if (!popc->has_pipelining)
+            TRY(read_reply_of_utf8(popc));
     }
     TRY(login(popc, options));
-    return ask_capabilities(popc); /* it may offer more now (RFC 2449 §5) */
+    return begin_transaction(popc);
 }
 
 enum err popc_open(

@@ -122,6 +122,8 @@ static const struct popc_drop_ops *ops_of(const struct client_account *account)
         return &popc_drop_mbox;
     if (account->deliver_command)
         return &popc_drop_command;
+    if (account->deliver_lmtp)
+        return &popc_drop_lmtp;
     return account->maildir ? &popc_drop_maildir : NULL;
 }
 
@@ -155,6 +157,8 @@ void popc_drop_close(struct popc_drop *drop)
         return;
     while (drop->count > 0)
         drop_last(drop);
+    if (drop->ops->close)
+        drop->ops->close(drop);
     if (drop->batch_fd >= 0)
         close(drop->batch_fd);
     popc_writer_done(&drop->writer);

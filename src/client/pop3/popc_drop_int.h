@@ -6,7 +6,7 @@
 #include "client/pop3/popc_drop.h"
 
 enum popc_format {
-    POPC_FORMAT_CRLF, /* as it came */
+    POPC_FORMAT_CRLF, /* lone CR and LF become line ends: SMTP has no other */
     POPC_FORMAT_LF,
     POPC_FORMAT_MBOXRD, /* LF, and ">" before each "From " at a line start, whatever ">" stand there already */
 };
@@ -50,6 +50,7 @@ struct popc_drop_ops {
     enum err (*flush)(struct popc_drop *drop, struct client_failure *failure);
     /* The last of drop->items is not wanted, or came in part. */
     void (*drop_last)(struct popc_drop *drop);
+    void (*close)(struct popc_drop *drop); /* NULL: nothing to do */
 };
 
 struct popc_drop {
@@ -65,11 +66,13 @@ struct popc_drop {
     unsigned serial;     /* of names */
     char host[128];      /* of names */
     int batch_fd;        /* mbox: the batch; program, LMTP: the message. -1 */
+    void *session;       /* LMTP: struct smtpc; owned */
     uint64_t item_start; /* in batch_fd */
     bool batch_broken;   /* a part of a message could not be taken out of it: it goes nowhere */
 };
 
-extern const struct popc_drop_ops popc_drop_maildir, popc_drop_mbox, popc_drop_command;
+extern const struct popc_drop_ops popc_drop_maildir, popc_drop_mbox, popc_drop_command,
+    popc_drop_lmtp;
 
 /* What an earlier run recorded as arriving is put in place; the state is changed by the caller. */
 bool popc_maildir_owns(const struct popc_state *state, const char *path);

@@ -147,14 +147,15 @@ enum err popc_list(struct popc *popc, const struct popc_message **out_messages, 
     popc->failure = failure;
     popc->count = 0;
     buf_clear(&popc->uidls);
-    bool asks_uidl = popc->has_uidl || !popc->has_capa;
-    bool at_once = popc->has_pipelining && asks_uidl;
-    TRY(popc_send(popc, at_once ? SLICE("LIST\r\nUIDL\r\n") : SLICE("LIST\r\n")));
+    bool asks_uidl = popc->uidl_ahead || popc->has_uidl || !popc->has_capa;
+    if (!popc->list_ahead)
+        TRY(popc_send(popc, SLICE("LIST\r\n")));
     TRY(read_list(popc));
-    if (asks_uidl && !at_once)
+    if (asks_uidl && !popc->uidl_ahead)
         TRY(popc_send(popc, SLICE("UIDL\r\n")));
     if (asks_uidl)
         TRY(take_uidls(popc));
+    popc->list_ahead = popc->uidl_ahead = false;
     *out_messages = popc->messages;
     *out_count = popc->count;
     return ERR_OK;

@@ -94,23 +94,45 @@ static enum err put_mboxrd(struct popc_writer *writer, struct slice text)
     return popc_writer_raw(writer, slice_sub(text, from, left > held ? left - held : 0));
 }
 
+static enum err put_crlf(struct popc_writer *writer, struct slice text)
+{
+    while (text.len > 0) {
+        size_t at = slice_index(text, '\n');
+        TRY(popc_writer_raw(writer, slice_sub(text, 0, at)));
+        if (at < text.len)
+            TRY(popc_writer_raw(writer, SLICE("\r\n")));
+        text = slice_from_index(text, at + 1);
+    }
+    return ERR_OK;
+}
+
+/* Text with LF line ends. */
 static enum err put_text(struct popc_writer *writer, struct slice text)
 {
     if (text.len == 0)
         return ERR_OK;
     writer->ended = text.ptr[text.len - 1] == '\n';
-    return writer->format == POPC_FORMAT_MBOXRD ? put_mboxrd(writer, text)
-                                                : popc_writer_raw(writer, text);
+    switch (writer->format) {
+    case POPC_FORMAT_CRLF:
+        return put_crlf(writer, text);
+    case POPC_FORMAT_MBOXRD:
+        return put_mboxrd(writer, text);
+    default:
+        return popc_writer_raw(writer, text);
+    }
+}
+
+static enum err put_lone_cr(struct popc_writer *writer)
+{
+    return put_text(writer, writer->format == POPC_FORMAT_CRLF ? SLICE("\n") : SLICE("\r"));
 }
 
 enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
 {
-    if (writer->format == POPC_FORMAT_CRLF)
-        return put_text(writer, piece);
     if (writer->cr && piece.len > 0) {
         writer->cr = false;
         if (piece.ptr[0] != '\n')
-            TRY(put_text(writer, SLICE("\r")));
+            TRY(put_lone_cr(writer));
     }
     while (piece.len > 0) {
         size_t at = slice_index(piece, '\r');
@@ -122,7 +144,7 @@ enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
             break;
         }
         if (piece.ptr[at + 1] != '\n')
-            TRY(put_text(writer, SLICE("\r")));
+            TRY(put_lone_cr(writer));
         piece = slice_from_index(piece, at + 1);
     }
     return ERR_OK;
@@ -131,7 +153,7 @@ enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
 enum err popc_writer_end(struct popc_writer *writer)
 {
     if (writer->cr)
-        TRY(put_text(writer, SLICE("\r")));
+        TRY(put_lone_cr(writer));
     writer->cr = false;
     if (writer->format == POPC_FORMAT_MBOXRD && writer->starts && writer->from)
         TRY(popc_writer_raw(writer, slice_from(from_word, writer->from)));

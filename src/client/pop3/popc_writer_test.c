@@ -37,6 +37,17 @@ static void write_pieces(
     popc_writer_done(&writer);
 }
 
+/* Every line end, and a lone CR, as CRLF. */
+static void as_smtp(const char *lf, struct buf *out)
+{
+    buf_clear(out);
+    for (; *lf; lf++)
+        if (*lf != '\r' && *lf != '\n')
+            buf_addc(out, *lf);
+        else
+            buf_adds(out, "\r\n");
+}
+
 static const struct {
     const char *name, *text, *lf, *mboxrd;
 } rows[] = {
@@ -62,8 +73,8 @@ static const struct {
 static void test_cut_anywhere(void **state)
 {
     (void)state;
-    struct buf out;
-    buf_init(&out, 0);
+    struct buf out, smtp;
+    buf_init(&out, 0), buf_init(&smtp, 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct slice text = slice_of(rows[i].text);
         for (size_t a = 0; a <= text.len; a++)
@@ -74,7 +85,11 @@ static void test_cut_anywhere(void **state)
                 write_pieces(POPC_FORMAT_MBOXRD, text, cuts, 2, &out);
                 assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].mboxrd));
                 write_pieces(POPC_FORMAT_CRLF, text, cuts, 2, &out);
-                assert_slice(rows[i].name, slice_sub(buf_slice(&out), 0, text.len), text);
+                as_smtp(rows[i].lf, &smtp);
+                if (text.len > 0 &&
+                    text.ptr[text.len - 1] == '\r') /* it is the end of the line itself */
+                    buf_truncate(&smtp, buf_len(&smtp) - 2);
+                assert_slice(rows[i].name, buf_slice(&out), buf_slice(&smtp));
             }
         size_t each[64], count = 0;
         while (count < text.len)
@@ -82,7 +97,7 @@ static void test_cut_anywhere(void **state)
         write_pieces(POPC_FORMAT_MBOXRD, text, each, count, &out);
         assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].mboxrd));
     }
-    buf_done(&out);
+    buf_done(&out), buf_done(&smtp);
 }
 
 /* Unquoting gives back what was there: nothing of a message is lost in an mbox. */

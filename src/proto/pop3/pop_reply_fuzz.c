@@ -23,8 +23,8 @@ static void try_reply(struct slice line)
     static const char *const words[] = { "+OK", "-ERR", "+" };
     struct buf text;
     buf_init(&text, 0);
-    buf_addf(&text, "%s %s%.*s", words[reply.status], reply.code ? "[X/NEW] " : "",
-        SLICE_FMT(reply.text));
+    buf_addf(&text, "%s %s", words[reply.status], reply.code ? "[X/NEW] " : "");
+    buf_add(&text, reply.text);
     enum err e = pop_parse_reply(buf_slice(&text), &again);
     assert(e == ERR_OK);
     assert(again.status == reply.status);

@@ -1,8 +1,10 @@
-/* The words of accounts.conf, and what may stand in some of them. */
+/* Names, addresses and hosts, as they may stand in accounts.conf. */
+#include "client/core/account_int.h"
+#include "client/core/address.h"
+
 #include "base/arena.h"
 #include "base/limits.h"
 #include "base/utf8.h"
-#include "client/core/account_int.h"
 
 #include <arpa/inet.h>
 #include <idn2.h>
@@ -10,11 +12,6 @@
 #include <string.h>
 
 #define HOST_BYTES_MAX 255u /* RFC 1035 §2.3.4 */
-
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
 
 /* What would turn the direction of a line, or cannot be seen, hides what a name really is. */
 static bool is_hidden(uint32_t c)
@@ -35,93 +32,6 @@ static bool is_visible(struct slice text)
     }
     return true;
 }
-
-/* ---- words ---- */
-
-/* quoted = DQUOTE *( any but DQUOTE and "\" / "\" DQUOTE / "\\" ) DQUOTE. *at stands on the first quote, then behind the last. */
-static enum err quoted_word(struct arena *arena, struct slice line, size_t *at,
-    struct slice *out_text, struct err_note *note)
-{
-    size_t len = 0, i = *at + 1;
-    char *text = arena_alloc(arena, line.len + 1);
-    if (!text)
-        return ERR_LIMIT;
-    for (; i < line.len && line.ptr[i] != '"'; i++) {
-        if (line.ptr[i] == '\\') {
-            i++;
-            if (i == line.len || (line.ptr[i] != '"' && line.ptr[i] != '\\'))
-                return err_noted(
-                    note, ERR_SYNTAX, "in quotes a backslash stands before \" or \\ only");
-        }
-        text[len++] = line.ptr[i];
-    }
-    if (i == line.len)
-        return err_noted(note, ERR_SYNTAX, "the closing quote is missing");
-    *at = i + 1;
-    if (*at < line.len && !is_blank(line.ptr[*at]))
-        return err_noted(note, ERR_SYNTAX, "a blank is missing behind the closing quote");
-    *out_text = slice_from(text, len);
-    return ERR_OK;
-}
-
-static enum err bare_word(
-    struct slice line, size_t *at, struct slice *out_text, struct err_note *note)
-{
-    size_t start = *at;
-    if (line.ptr[start] == '\'') /* it would not mean what it means to a shell */
-        return err_noted(note, ERR_SYNTAX, "words with blanks stand in \"...\", not in '...'");
-    for (; *at < line.len && !is_blank(line.ptr[*at]); (*at)++)
-        if (line.ptr[*at] == '"')
-            return err_noted(note, ERR_SYNTAX, "a quote in the middle of a word");
-    *out_text = slice_sub(line, start, *at - start);
-    return ERR_OK;
-}
-
-enum err client_words(struct arena *arena, struct slice line,
-    struct client_word out_words[CLIENT_WORDS_MAX], size_t *out_count, struct err_note *note)
-{
-    size_t count = 0, at = 0;
-    for (size_t i = 0; i < line.len; i++)
-        if ((slice_at(line, i) < 0x20 && line.ptr[i] != '\t') || line.ptr[i] == 0x7f)
-            return err_noted(note, ERR_SYNTAX, "a control character");
-    if (!utf8_valid(line))
-        return err_noted(note, ERR_SYNTAX, "text that is no UTF-8");
-    for (;;) {
-        while (at < line.len && is_blank(line.ptr[at]))
-            at++;
-        if (at == line.len || line.ptr[at] == '#')
-            break;
-        if (count == CLIENT_WORDS_MAX)
-            return err_noted(note, ERR_LIMIT, "more than %u words", CLIENT_WORDS_MAX);
-        struct client_word word = { .quoted = line.ptr[at] == '"' };
-        TRY(word.quoted ? quoted_word(arena, line, &at, &word.text, note)
-                        : bare_word(line, &at, &word.text, note));
-        out_words[count++] = word;
-    }
-    *out_count = count;
-    return ERR_OK;
-}
-
-void client_word_write(struct slice word, struct buf *out)
-{
-    bool plain = word.len > 0 && word.ptr[0] != '#' && word.ptr[0] != '~' && word.ptr[0] != '\'';
-    for (size_t i = 0; i < word.len; i++)
-        if (is_blank(word.ptr[i]) || word.ptr[i] == '"')
-            plain = false;
-    if (plain) {
-        buf_add(out, word);
-        return;
-    }
-    buf_addc(out, '"');
-    for (size_t i = 0; i < word.len; i++) {
-        if (word.ptr[i] == '"' || word.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, word.ptr[i]);
-    }
-    buf_addc(out, '"');
-}
-
-/* ---- values ---- */
 
 bool client_account_name_ok(struct slice name)
 {
@@ -206,4 +116,43 @@ bool client_host_is_local(const char *host)
     if (inet_pton(AF_INET, host, &four) == 1)
         return ntohl(four.s_addr) >> 24 == 127;
     return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
+}
+
+/* Appends a local part, in quotes when it is no dot-string (RFC 5321 §4.1.2). */
+static void add_local(struct slice local, struct buf *out)
+{
+    bool plain = local.len > 0 && local.ptr[0] != '.' && local.ptr[local.len - 1] != '.';
+    for (size_t i = 0; i < local.len; i++) {
+        unsigned char c = slice_at(local, i);
+        bool atext = c >= 0x80 || (c >= '0' && c <= '9') ||
+                     (ascii_lower((char)c) >= 'a' && ascii_lower((char)c) <= 'z') ||
+                     strchr("!#$%&'*+-/=?^_`{|}~", (char)c);
+        bool dot = c == '.' && i > 0 && local.ptr[i - 1] != '.';
+        plain = plain && (atext || dot);
+    }
+    if (!plain)
+        buf_addc(out, '"');
+    for (size_t i = 0; i < local.len; i++) {
+        if (!plain && (local.ptr[i] == '"' || local.ptr[i] == '\\'))
+            buf_addc(out, '\\');
+        buf_addc(out, local.ptr[i]);
+    }
+    if (!plain)
+        buf_addc(out, '"');
+}
+
+enum err client_address_write(struct slice local, struct slice host, struct buf *out)
+{
+    char *name = NULL;
+    if (local.len == 0 || host.len == 0 || !is_visible(local) || !is_visible(host))
+        return ERR_SYNTAX;
+    if (slice_is_ascii(local) && !slice_is_ascii(host)) {
+        TRY(client_host_canonical(host, &name));
+        host = slice_of(name);
+    }
+    add_local(local, out);
+    buf_addc(out, '@');
+    buf_add(out, host);
+    free(name);
+    return buf_err(out);
 }

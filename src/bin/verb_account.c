@@ -1,0 +1,529 @@
+/* The account verb. Adding finds the servers, asks what only the person knows, tries the login, and then writes a few lines:
+ *
+ *     address ─► search (or --imap, --pop3, --smtp) ─► whom to trust ─► IMAP or POP3? ─► password ─► login ─► accounts.conf
+ *
+ * Nothing is written before the login worked, and no password goes to a server that was not checked. */
+#include "bin/verb_account.h"
+
+#include "base/cleanup.h"
+#include "base/dir.h"
+#include "bin/client_imap.h"
+#include "bin/discover_show.h"
+#include "bin/json.h"
+#include "bin/user_input.h"
+#include "client/core/remember.h"
+#include "client/pop3/popc.h"
+#include "net/dns.h"
+#include "proto/sasl/sasl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ANSWER_BYTES_MAX 16 /* of a person: "imap", "y" */
+
+struct words {
+    const char *address, *name, *receive, *maildir, *password_file, *ca_file;
+    const char *servers[DISCOVER_PROTOCOLS]; /* HOST[:PORT[:SECURITY]], instead of searching */
+    struct discover_options search;
+    bool yes, no_login;
+};
+
+/* ---- words ---- */
+
+static const struct {
+    const char *option;
+    size_t field;
+} options[] = {
+    { "--name", offsetof(struct words, name) },
+    { "--receive", offsetof(struct words, receive) },
+    { "--maildir", offsetof(struct words, maildir) },
+    { "--password-file", offsetof(struct words, password_file) },
+    { "--ca-file", offsetof(struct words, ca_file) },
+    { "--imap", offsetof(struct words, servers) + DISCOVER_IMAP * sizeof(char *) },
+    { "--pop3", offsetof(struct words, servers) + DISCOVER_POP3 * sizeof(char *) },
+    { "--smtp", offsetof(struct words, servers) + DISCOVER_SMTP * sizeof(char *) },
+    { "--resolver", offsetof(struct words, search) + offsetof(struct discover_options, resolver) },
+};
+
+static int read_option(struct words *words, int argc, char **argv, int *at)
+{
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        if (strcmp(argv[*at], options[i].option) != 0)
+            continue;
+        if (++*at == argc) {
+            cli_error(MSG_OPTION_NEEDS_VALUE, options[i].option);
+            return EX_USAGE;
+        }
+        *(const char **)((char *)words + options[i].field) = argv[*at];
+        return EX_OK;
+    }
+    cli_error(MSG_UNKNOWN_OPTION, argv[*at]);
+    return EX_USAGE;
+}
+
+static int read_words(struct words *words, int argc, char **argv)
+{
+    for (int at = 2; at < argc; at++) {
+        int code = EX_OK;
+        if (strcmp(argv[at], "--yes") == 0)
+            words->yes = true;
+        else if (strcmp(argv[at], "--no-login") == 0)
+            words->no_login = true;
+        else if (argv[at][0] != '-' && !words->address)
+            words->address = argv[at];
+        else
+            code = read_option(words, argc, argv, &at);
+        if (code)
+            return code;
+    }
+    words->search.ca_file = words->ca_file;
+    if (!words->address) {
+        cli_error(MSG_ADDRESS_NEEDED, "account add");
+        return EX_USAGE;
+    }
+    if (words->search.resolver && !dns_is_resolver(words->search.resolver)) {
+        cli_error(MSG_DISCOVER_BAD_RESOLVER);
+        return EX_USAGE;
+    }
+    if (words->receive && strcmp(words->receive, "imap") != 0 &&
+        strcmp(words->receive, "pop3") != 0) {
+        cli_error(MSG_ACCOUNT_RECEIVE_BAD);
+        return EX_USAGE;
+    }
+    return EX_OK;
+}
+
+/* ---- asking ---- */
+
+static bool has_person(void)
+{
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+}
+
+/* One line of the person, without its end; "" at the end of input. */
+static void ask(enum message_id question, char out[ANSWER_BYTES_MAX])
+{
+    fputs(tr(question), stderr);
+    fputc(' ', stderr);
+    if (!fgets(out, ANSWER_BYTES_MAX, stdin))
+        out[0] = '\0';
+    out[strcspn(out, "\r\n")] = '\0';
+}
+
+static bool says_yes(const char *answer)
+{
+    return ascii_lower(answer[0]) == 'y' || strncmp(answer, "ن", 2) == 0;
+}
+
+/* ---- servers ---- */
+
+/* HOST[:PORT[:SECURITY]] becomes a line of accounts.conf, whose parser knows the rest. */
+static void add_server(struct buf *text, const char *keyword, const char *value)
+{
+    buf_addf(text, "  %s ", keyword);
+    for (const char *c = value; *c; c++)
+        buf_addc(text, *c == ':' ? ' ' : *c);
+    buf_addc(text, '\n');
+}
+
+static const char *const keywords[DISCOVER_PROTOCOLS] = { "imap", "pop3", "smtp" };
+
+static void add_found(struct buf *text, const struct discover_result *result, int protocol)
+{
+    const struct discover_server *server =
+        discover_best(result, (enum discover_protocol)protocol, true);
+    if (server)
+        buf_addf(text, "  %s %.*s %d %s\n", keywords[protocol], SLICE_FMT(server->host),
+            server->port, server->security == DISCOVER_TLS ? "tls" : "starttls");
+}
+
+/* A server of another domain is nobody's until the person says so. */
+static int confirm(const struct words *words, const struct discover_result *result)
+{
+    char answer[ANSWER_BYTES_MAX];
+    bool foreign = false;
+    for (int i = 0; i < DISCOVER_PROTOCOLS; i++) {
+        const struct discover_server *server =
+            discover_best(result, (enum discover_protocol)i, true);
+        foreign |= server && server->foreign && !words->servers[i];
+    }
+    if (!foreign || words->yes)
+        return EX_OK;
+    if (!has_person()) {
+        cli_error(MSG_ACCOUNT_FOREIGN_YES);
+        return EX_NOPERM;
+    }
+    ask(MSG_ACCOUNT_FOREIGN_ASK, answer);
+    return says_yes(answer) ? EX_OK : EX_NOPERM;
+}
+
+/* ---- IMAP or POP3 ---- */
+
+static int choose_receive(
+    const struct words *words, bool has_imap, bool has_pop3, const char **out_receive)
+{
+    char answer[ANSWER_BYTES_MAX];
+    *out_receive = words->receive ? words->receive : has_imap || !has_pop3 ? "imap" : "pop3";
+    bool wants_pop = strcmp(*out_receive, "pop3") == 0;
+    if (wants_pop ? !has_pop3 : !has_imap) {
+        cli_error(MSG_DISCOVER_MISSING, wants_pop ? "POP3" : "IMAP");
+        return EX_UNAVAILABLE;
+    }
+    if (words->receive || !has_imap || !has_pop3 || words->yes || !has_person())
+        return EX_OK;
+    fprintf(stderr, "%s\n", tr(MSG_ACCOUNT_CHOICE));
+    ask(MSG_ACCOUNT_CHOICE_ASK, answer);
+    if (ascii_lower(answer[0]) == 'p' || answer[0] == '2')
+        *out_receive = "pop3";
+    return EX_OK;
+}
+
+/* ---- the password ---- */
+
+/* In a file of its own that only its owner can read, beside accounts.conf. *out_path is the caller's. */
+static int keep_password(const char *conf, const char *name, struct slice password, char **out_path)
+{
+    const char *slash = strrchr(conf, '/');
+    int folder_len = slash ? (int)(slash - conf) : 0;
+    autofree char *folder = NULL;
+    char *path = NULL;
+    if (asprintf(&folder, "%.*s/secrets", folder_len, conf) < 0 ||
+        asprintf(&path, "%s/%s", folder, name) < 0)
+        abort();
+    autoclose int fd = -1;
+    if (dir_make_path(folder) == ERR_OK)
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = fd >= 0 && write(fd, password.ptr, password.len) == (ssize_t)password.len &&
+              write(fd, "\n", 1) == 1 && fsync(fd) == 0;
+    if (!ok) {
+        cli_error(MSG_ACCOUNT_SECRET_FAILED, path, strerror(errno));
+        if (fd >= 0)
+            (void)unlink(path);
+        free(path);
+        return EX_CANTCREAT;
+    }
+    *out_path = path;
+    return EX_OK;
+}
+
+/* EX_OK, or the exit code after saying why. A person is asked once: the login will tell whether it was right. */
+static int read_password(const struct words *words, struct client_use *use)
+{
+    struct password_source source;
+    if (!words->password_file && has_person())
+        return client_use_secret(use);
+    if (password_source_open(&source, words->password_file) != ERR_OK)
+        return EX_NOINPUT;
+    enum err e = password_source_next(&source, words->address, &use->secret);
+    password_source_close(&source);
+    return e == ERR_OK ? EX_OK : EX_NOINPUT;
+}
+
+/* ---- the login ---- */
+
+static int try_imap(const struct client_use *use)
+{
+    struct imapc *imap = NULL;
+    struct client_failure failure;
+    enum err e = client_imap_open(use, &imap, &failure);
+    imapc_close(imap);
+    return e == ERR_OK ? EX_OK : client_say_failure(use, &use->account->imap, &failure);
+}
+
+static int try_pop3(const struct client_use *use)
+{
+    struct popc *popc = NULL;
+    struct client_failure failure = { .why = CLIENT_WHY_NONE };
+    struct popc_options how = { .account = use->account, .secret = buf_slice(&use->secret) };
+    enum err e = popc_open(&how, &popc, &failure);
+    if (e == ERR_OK && popc_mechanism(popc) &&
+        client_remember(use->state_folder, "pop3", &use->account->pop3, popc_mechanism(popc),
+            &failure.note) != ERR_OK)
+        failure.why = CLIENT_WHY_STATE;
+    popc_close(popc);
+    return failure.why == CLIENT_WHY_NONE ? EX_OK
+                                          : client_say_failure(use, &use->account->pop3, &failure);
+}
+
+static int try_login(struct client_use *use)
+{
+    struct err_note note = { "" };
+    if (client_state_folder(use->account->name, &use->state_folder, &note) != ERR_OK) {
+        cli_error_text(note.text);
+        return EX_CANTCREAT;
+    }
+    return use->account->receive == CLIENT_RECEIVE_POP3 ? try_pop3(use) : try_imap(use);
+}
+
+/* ---- writing ---- */
+
+/* The block as text; the parser of accounts.conf makes the account of it, so that what is written is what it reads. */
+static void write_block(struct buf *text, const struct words *words,
+    const struct discover_result *result, const char *name, const char *receive)
+{
+    struct slice user = SLICE_EMPTY;
+    buf_addf(text, "account %s\n  address %s\n  receive %s\n", name, words->address, receive);
+    for (int i = 0; i < DISCOVER_PROTOCOLS; i++) {
+        const struct discover_server *server =
+            result ? discover_best(result, (enum discover_protocol)i, true) : NULL;
+        if (words->servers[i])
+            add_server(text, keywords[i], words->servers[i]);
+        else if (result)
+            add_found(text, result, i);
+        if (server && user.len == 0)
+            user = server->user;
+    }
+    if (user.len && !slice_eq(user, slice_of(words->address)))
+        buf_addf(text, "  user %.*s\n", SLICE_FMT(user));
+    if (words->ca_file)
+        buf_addf(text, "  ca-file \"%s\"\n", words->ca_file);
+    if (words->maildir)
+        buf_addf(text, "  maildir \"%s\"\n", words->maildir);
+    else
+        buf_addf(text, "  maildir ~/Mail/%s\n", name);
+    if (result && result->files_sent_copy)
+        buf_adds(text, "  sent-copy server\n");
+}
+
+static void say_added(
+    const struct words *words, const struct client_account *account, const char *conf)
+{
+    bool pop = account->receive == CLIENT_RECEIVE_POP3;
+    autofree char *word = cli_word(account->name);
+    if (words->no_login)
+        cli_say(MSG_ACCOUNT_ADDED_UNTRIED, account->name, conf, pop ? "fetch" : "sync", word);
+    else
+        cli_say(pop ? MSG_ACCOUNT_ADDED_POP3 : MSG_ACCOUNT_ADDED_IMAP, account->name, conf, word);
+}
+
+static int add_checked(const struct words *words, const char *conf, struct client_account *account)
+{
+    struct err_note note = { "" };
+    struct client_use use = { .account = account };
+    buf_init(&use.secret, 0);
+    int code = words->no_login && !words->password_file ? EX_OK : read_password(words, &use);
+    if (!code && !words->no_login)
+        code = try_login(&use);
+    bool by_file = words->password_file && strcmp(words->password_file, "-") != 0;
+    if (!code && by_file)
+        account->password_file = realpath(words->password_file, NULL);
+    else if (!code && buf_len(&use.secret))
+        code = keep_password(conf, account->name, buf_slice(&use.secret), &account->password_file);
+    if (!code && client_accounts_add(conf, account, &note) != ERR_OK) {
+        cli_error_text(note.text);
+        if (!by_file && account->password_file)
+            (void)unlink(account->password_file);
+        code = EX_CANTCREAT;
+    }
+    if (!code)
+        say_added(words, account, conf);
+    sasl_buf_wipe(&use.secret);
+    free(use.state_folder);
+    return code;
+}
+
+/* A name of the account that is none yet: the local part, else the address. */
+static const char *name_of(
+    const struct words *words, const struct client_accounts *there, char out[64])
+{
+    size_t len = strcspn(words->address, "@");
+    bool plain = len > 0 && len < 64;
+    for (size_t i = 0; plain && i < len; i++) {
+        char c = ascii_lower(words->address[i]);
+        plain =
+            (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    }
+    if (words->name || !plain || words->address[0] == '.')
+        return words->name ? words->name : "mail";
+    memcpy(out, words->address, len);
+    out[len] = '\0';
+    return client_accounts_find(there, out) ? words->address : out;
+}
+
+static int add_found_servers(const struct words *words, const struct discover_result *result,
+    const char *conf, const struct client_accounts *there)
+{
+    char short_name[64];
+    const char *receive;
+    bool has[DISCOVER_PROTOCOLS];
+    for (int i = 0; i < DISCOVER_PROTOCOLS; i++)
+        has[i] =
+            words->servers[i] || (result && discover_best(result, (enum discover_protocol)i, true));
+    int code = result ? confirm(words, result) : EX_OK;
+    if (!code)
+        code = choose_receive(words, has[DISCOVER_IMAP], has[DISCOVER_POP3], &receive);
+    if (code)
+        return code;
+    struct buf text;
+    struct client_accounts parsed = { 0 };
+    struct err_note note = { "" };
+    buf_init(&text, 0);
+    write_block(&text, words, result, name_of(words, there, short_name), receive);
+    enum err e =
+        client_accounts_parse(buf_slice(&text), words->address, getenv("HOME"), &parsed, &note);
+    if (e != ERR_OK)
+        cli_error_text(note.text);
+    code = e == ERR_OK ? add_checked(words, conf, &parsed.all[0]) : EX_USAGE;
+    client_accounts_done(&parsed);
+    buf_done(&text);
+    return code;
+}
+
+static bool all_given(const struct words *words)
+{
+    return words->servers[DISCOVER_IMAP] || words->servers[DISCOVER_POP3];
+}
+
+static int add(const struct words *words, const char *conf, const struct client_accounts *there)
+{
+    struct arena arena;
+    struct discover_result result;
+    struct err_note note = { "" };
+    if (client_accounts_find(there, words->address) ||
+        (words->name && client_accounts_find(there, words->name))) {
+        cli_error(MSG_ACCOUNT_EXISTS, words->address, conf);
+        return EX_USAGE;
+    }
+    if (all_given(words))
+        return add_found_servers(words, NULL, conf, there);
+    arena_init(&arena, DISCOVER_ARENA_BYTES_MAX);
+    enum err e = discover(&words->search, slice_of(words->address), &arena, &result, &note);
+    int code = EX_USAGE;
+    if (e == ERR_SYNTAX) {
+        cli_error(MSG_DISCOVER_BAD_ADDRESS);
+    } else if (e != ERR_OK) {
+        cli_error(MSG_DISCOVER_FAILED, note.text);
+        code = EX_OSERR;
+    } else {
+        discover_show(&result, false, &arena);
+        code = discover_exit_code(&result);
+        if (code && !discover_is_closed(&result))
+            discover_show_failure(&result, &arena, false);
+        if (!code)
+            code = add_found_servers(words, &result, conf, there);
+    }
+    arena_done(&arena);
+    return code;
+}
+
+/* ---- list, remove ---- */
+
+static void print_server(const char *name, const struct client_server *server)
+{
+    static const char *const security[] = { "tls", "starttls", "none" };
+    if (server->host)
+        printf(
+            "    %s  %s  %d  %s\n", name, server->host, server->port, security[server->security]);
+}
+
+static void json_server(const char *name, const struct client_server *server)
+{
+    static const char *const security[] = { "tls", "starttls", "none" };
+    printf(",\"%s\":", name);
+    if (!server->host) {
+        printf("null");
+        return;
+    }
+    printf("{\"host\":");
+    json_print(slice_of(server->host));
+    printf(",\"port\":%d,\"security\":\"%s\"}", server->port, security[server->security]);
+}
+
+static void json_account(const struct client_account *account)
+{
+    printf("{\"name\":");
+    json_print(slice_of(account->name));
+    printf(",\"address\":");
+    json_print(slice_of(account->address));
+    printf(",\"receive\":\"%s\"", account->receive == CLIENT_RECEIVE_POP3 ? "pop3" : "imap");
+    json_server("imap", &account->imap);
+    json_server("pop3", &account->pop3);
+    json_server("smtp", &account->smtp);
+    printf(",\"maildir\":");
+    if (account->maildir)
+        json_print(slice_of(account->maildir));
+    else
+        printf("null");
+    printf("}");
+}
+
+static int list(const struct cli *cli, const struct client_accounts *there, const char *conf)
+{
+    if (cli->json) {
+        printf("[");
+        for (size_t i = 0; i < there->count; i++) {
+            printf("%s", i ? ",\n" : "");
+            json_account(&there->all[i]);
+        }
+        printf("]\n");
+        return EX_OK;
+    }
+    for (size_t i = 0; i < there->count; i++) {
+        const struct client_account *account = &there->all[i];
+        printf("%s  %s  (%s)\n", account->name, account->address,
+            account->receive == CLIENT_RECEIVE_POP3 ? "POP3" : "IMAP");
+        print_server("IMAP", &account->imap);
+        print_server("POP3", &account->pop3);
+        print_server("SMTP", &account->smtp);
+    }
+    if (there->count == 0)
+        cli_say(MSG_ACCOUNT_NONE, conf);
+    return EX_OK;
+}
+
+static int remove_one(const struct client_accounts *there, const char *conf, const char *name)
+{
+    struct err_note note = { "" };
+    const struct client_account *account = client_accounts_find(there, name);
+    if (!account) {
+        cli_error(MSG_CLIENT_NO_ACCOUNT, name, conf);
+        return EX_USAGE;
+    }
+    if (client_accounts_remove(conf, account->name, &note) != ERR_OK) {
+        cli_error_text(note.text);
+        return EX_CANTCREAT;
+    }
+    cli_say(MSG_ACCOUNT_REMOVED, account->name, account->maildir ? account->maildir : "-");
+    return EX_OK;
+}
+
+/* ---- the verb ---- */
+
+static int dispatch(const struct cli *cli, int argc, char **argv, const char *conf,
+    const struct client_accounts *there)
+{
+    struct words words = { 0 };
+    if (argc >= 2 && strcmp(argv[1], "add") == 0) {
+        int code = read_words(&words, argc, argv);
+        return code ? code : add(&words, conf, there);
+    }
+    if (argc == 2 && strcmp(argv[1], "list") == 0)
+        return list(cli, there, conf);
+    if (argc == 3 && strcmp(argv[1], "remove") == 0)
+        return remove_one(there, conf, argv[2]);
+    fprintf(stderr, "%s\n", tr(MSG_ACCOUNT_USAGE));
+    return EX_USAGE;
+}
+
+int verb_account(const struct cli *cli, int argc, char **argv)
+{
+    struct client_accounts there = { 0 };
+    struct err_note note = { "" };
+    autofree char *conf = client_accounts_path();
+    if (!conf) {
+        cli_error(MSG_CLIENT_NO_HOME);
+        return EX_CONFIG;
+    }
+    enum err e = client_accounts_read(conf, &there, &note);
+    int code = EX_CONFIG;
+    if (e != ERR_OK && e != ERR_NOT_FOUND)
+        cli_error_text(note.text);
+    else
+        code = dispatch(cli, argc, argv, conf, &there);
+    client_accounts_done(&there);
+    return code;
+}

@@ -1,0 +1,113 @@
+"""barid account: add with servers that are named, list, remove; and a person at a terminal."""
+import fcntl
+import json
+import os
+import pty
+import select
+import subprocess
+import termios
+import time
+
+import pytest
+
+from server import barid_program
+
+
+@pytest.fixture
+def user(barid):
+    return barid.user()
+
+
+def run(home, *words, stdin=b""):
+    return home.barid("account", *words, stdin=stdin)
+
+
+def named(barid, user):
+    return [user.address, "--imap", f"127.0.0.1:{barid.port('imap')}:none", "--pop3", f"127.0.0.1:{barid.port('pop3')}:none",
+            "--smtp", f"127.0.0.1:{barid.port('submission')}:none", "--name", "mine"]
+
+
+def test_add_sync_remove(barid, home, user):
+    barid.deliver(user, b"Subject: number 1\r\nMessage-ID: <1@x.test>\r\n\r\nhello\r\n")
+    done = run(home, "add", *named(barid, user), "--receive", "imap", stdin=user.password.encode() + b"\n")
+    assert done.returncode == 0, done.stderr
+    assert home.barid("sync").returncode == 0
+    new = os.listdir(os.path.join(home.folder, "Mail/mine/INBOX/new"))
+    assert len(new) == 1
+    listed = json.loads(run(home, "list", "--json").stdout)
+    assert [a["address"] for a in listed] == [user.address] and listed[0]["imap"]["security"] == "none"
+    assert "mine" in run(home, "list").stdout
+    again = run(home, "add", *named(barid, user), stdin=b"x\n")
+    assert again.returncode == 64 and "already" in again.stderr
+    assert run(home, "remove", "mine").returncode == 0
+    assert json.loads(run(home, "list", "--json").stdout) == []
+    assert os.listdir(os.path.join(home.folder, "Mail/mine/INBOX/new")) == new, "its mail stays"
+
+
+def test_pop3(barid, home, user):
+    barid.deliver(user, b"Subject: number 1\r\n\r\nhello\r\n")
+    barid.run("pop", user.address, "window=all")
+    done = run(home, "add", *named(barid, user), "--receive", "pop3", stdin=user.password.encode() + b"\n")
+    assert done.returncode == 0 and "barid fetch mine" in done.stdout, done.stderr
+    assert home.barid("fetch").returncode == 0
+
+
+def test_wrong_password_writes_nothing(barid, home, user):
+    done = run(home, "add", *named(barid, user), "--receive", "imap", stdin=b"wrong\n")
+    assert done.returncode == 77 and "refuses user or password" in done.stderr
+    assert not os.path.exists(home.conf)
+    assert not os.path.exists(os.path.join(os.path.dirname(home.conf), "secrets", "mine"))
+
+
+@pytest.mark.parametrize("words, code", [(["add"], 64), (["add", "a@b.test", "--receive", "jmap"], 64), (["add", "a@b.test", "--name"], 64),
+                                         (["add", "a@b.test", "--fast"], 64), (["remove", "nobody"], 64), (["what"], 64), ([], 64),
+                                         (["add", "a@b.test", "--imap", "x.test:70000"], 64),
+                                         (["add", "a@b.test", "--imap", "x.test:143:none", "--no-login"], 64)])
+def test_wrong_use(home, words, code):
+    done = run(home, *words, stdin=b"pw\n")
+    assert done.returncode == code and done.stderr, done
+    assert not os.path.exists(home.conf)
+
+
+class Terminal:
+    """A person: waits for a text, types an answer."""
+
+    def __init__(self, home, *words):
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen([barid_program(), *words], stdin=slave, stdout=slave, stderr=slave, env=home.env,
+                                        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(slave)
+        self.seen = ""
+
+    def expect(self, text):
+        end = time.monotonic() + 30
+        at = len(self.seen)
+        while text not in self.seen[at:]:
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            assert ready, f"{text!r} did not come: {self.seen!r}"
+            try:
+                self.seen += os.read(self.master, 4096).decode("utf-8", "replace")
+            except OSError:
+                assert text in self.seen[at:], self.seen
+                return
+
+    def type(self, text):
+        os.write(self.master, text.encode() + b"\n")
+
+    def end(self):
+        code = self.process.wait(60)
+        os.close(self.master)
+        return code
+
+
+@pytest.mark.parametrize("answer, verb", [("1", "sync"), ("", "sync"), ("2", "fetch"), ("pop3", "fetch")])
+def test_a_person_chooses(barid, home, user, answer, verb):
+    terminal = Terminal(home, "account", "add", *named(barid, user))
+    terminal.expect("Which one? [1]")
+    assert "Other devices do not see what you do here" in terminal.seen
+    terminal.type(answer)
+    terminal.expect("assword")
+    terminal.type(user.password)
+    terminal.expect(f"barid {verb} mine")
+    assert terminal.end() == 0
+    assert user.password not in terminal.seen, "it is not shown"
