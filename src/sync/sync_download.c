@@ -294,6 +294,7 @@ static enum err leave_one(struct sync_folder *folder, struct sync_new *new)
 static enum err want_again(struct sync_folder *folder)
 {
     const struct client_account *account = folder->run->options->account;
+    bool any = false;
     for (size_t i = 0; i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
         if (row->kind != SYNC_TAKEN || row->far_gone || row->settled ||
@@ -304,8 +305,13 @@ static enum err want_again(struct sync_folder *folder)
             return ERR_LIMIT;
         if (!folder->run->options->dry_run)
             TRY(state_row_remove(folder->run->state, row->id));
+        any = true;
     }
-    return ERR_OK;
+    if (!any || folder->run->options->dry_run)
+        return ERR_OK;
+    folder->row.far.modseq =
+        0; /* the server tells of them no more: should this run be cut, the next one lists all */
+    return state_folder_set(folder->run->state, &folder->row);
 }
 
 static enum err leave_some(struct sync_folder *folder)
