@@ -23,6 +23,8 @@
 #define NEAR_TMP_AGE_S                                                                             \
     (36 * 60 * 60) /* older files in tmp/ belong to no delivery any more (maildir(5)) */
 #define NEAR_KEYWORDS_BYTES 65536u /* of dovecot-keywords */
+#define NEAR_KEYWORD_MAX    255u   /* of one name; 26 of them fit the file */
+#define NEAR_COPY_BYTES     65536u
 
 static const char letters[] = "DFPRST"; /* the order of the bits, and of a name */
 
@@ -36,8 +38,21 @@ void sync_keywords_done(struct sync_keywords *keywords)
     }
 }
 
+/* An atom (RFC 9051 §9 "flag-keyword"): it can stand in a command, in the state and in a line of its own. */
+static bool is_keyword(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = slice_at(name, i);
+        if (c <= ' ' || c >= 0x7f || strchr("(){%*\"\\]", c))
+            return false;
+    }
+    return name.len > 0 && name.len <= NEAR_KEYWORD_MAX;
+}
+
 uint32_t sync_keyword_bit(struct sync_keywords *keywords, struct slice name, bool *out_new)
 {
+    if (!is_keyword(name))
+        return 0;
     for (size_t i = 0; i < SYNC_KEYWORDS_MAX; i++) {
         if (!keywords->names[i]) {
             keywords->names[i] = mem_strndup(name.ptr, name.len);
@@ -62,6 +77,7 @@ static void read_keywords(struct near_folder *folder, struct sync_keywords *keyw
     ssize_t len = read(fd, text, NEAR_KEYWORDS_BYTES);
     if (len <= 0)
         return;
+    folder->has_keywords = true;
     memset(folder->letter_bits, 0, sizeof folder->letter_bits);
     struct slice rest = slice_from(text, (size_t)len), line, number;
     while (slice_cut(&rest, '\n', &line)) {
@@ -71,6 +87,20 @@ static void read_keywords(struct near_folder *folder, struct sync_keywords *keyw
             slice_to_u64(number, SYNC_KEYWORDS_MAX - 1, &index) == ERR_OK)
             folder->letter_bits[index] = sync_keyword_bit(keywords, slice_trim(line), &is_new);
     }
+}
+
+bool near_lacks_keywords(const struct near_folder *folder, const struct sync_keywords *keywords)
+{
+    if (keywords->names[0] && !folder->has_keywords)
+        return true;
+    for (size_t k = 0; k < SYNC_KEYWORDS_MAX && keywords->names[k]; k++) {
+        bool has = false;
+        for (size_t i = 0; i < SYNC_KEYWORDS_MAX; i++)
+            has |= folder->letter_bits[i] == (uint32_t)SYNC_KEYWORD << k;
+        if (!has)
+            return true;
+    }
+    return false;
 }
 
 /* In the place of the old file, whole: letters that stand for something keep it, keywords without a letter get a free one. */
@@ -139,7 +169,8 @@ static enum err walk(
     bool plus = w->layout == CLIENT_MAILDIR_PLUS;
     if (is_folder_at(dirfd(dir), "cur") && (plus || !root))
         e = w->each(w->arg, plus && root ? "." : path);
-    for (struct dirent *entry; e == ERR_OK && (entry = readdir(dir));) {
+    errno = 0;
+    for (struct dirent *entry; e == ERR_OK && (entry = readdir(dir)); errno = 0) {
         /* nested: hidden folders are no mail; Maildir++: each folder lies in the root and begins with a dot */
         bool hidden = entry->d_name[0] == '.';
         bool dots = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
@@ -152,6 +183,9 @@ static enum err walk(
         e = walk(w, dirfd(dir), entry->d_name, below, depth + 1);
         free(below);
     }
+    if (e == ERR_OK && errno) /* half a list would look like folders that were deleted */
+        e = err_noted(
+            w->note, err_from_errno(errno), "%s: %s", *path ? path : ".", strerror(errno));
     closedir(dir);
     return e;
 }
@@ -353,11 +387,60 @@ void near_sweep(struct near_folder *folder)
 
 /* ---- moving ---- */
 
+static enum err rename_new(int from_fd, const char *from, int to_fd, const char *to);
+
+static enum err copy_bytes(int from, int to)
+{
+    autofree char *piece = mem_alloc(NEAR_COPY_BYTES);
+    for (;;) {
+        ssize_t got = read(from, piece, NEAR_COPY_BYTES);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? err_from_errno(errno) : ERR_OK;
+        for (ssize_t at = 0, wrote; at < got; at += wrote) {
+            wrote = write(to, piece + at, (size_t)(got - at));
+            if (wrote < 0 && errno == EINTR)
+                wrote = 0;
+            if (wrote < 0)
+                return err_from_errno(errno);
+        }
+    }
+}
+
+/* To another file system: on disk there, under a hidden name first, before it goes here. A run that is killed between leaves it on both. */
+static enum err copy_new(int from_fd, const char *from, int to_fd, const char *to)
+{
+    char hidden[96];
+    struct stat st;
+    near_new_base(hidden + 1);
+    hidden[0] = '.';
+    autoclose int in = openat(from_fd, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (in < 0 || fstat(in, &st) < 0)
+        return err_from_errno(errno);
+    autoclose int out = openat(to_fd, hidden, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return err_from_errno(errno);
+    enum err e = copy_bytes(in, out);
+    struct timespec times[2] = { st.st_atim, st.st_mtim };
+    if (e == ERR_OK && (futimens(out, times) < 0 || fsync(out) < 0))
+        e = err_from_errno(errno);
+    if (e == ERR_OK)
+        e = rename_new(to_fd, hidden, to_fd, to);
+    if (e != ERR_OK) {
+        (void)unlinkat(to_fd, hidden, 0);
+        return e;
+    }
+    return fsync(to_fd) < 0 || unlinkat(from_fd, from, 0) < 0 ? err_from_errno(errno) : ERR_OK;
+}
+
 /* rename that replaces nothing: two messages never become one. */
 static enum err rename_new(int from_fd, const char *from, int to_fd, const char *to)
 {
     if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
         return ERR_OK;
+    if (errno == EXDEV)
+        return copy_new(from_fd, from, to_fd, to);
     if (errno != EINVAL && errno != ENOSYS)
         return err_from_errno(errno);
     if (linkat(from_fd, from, to_fd, to, 0) < 0) /* a file system without it */
@@ -413,8 +496,20 @@ enum err near_move(
 
 enum err near_take_out(struct near_folder *folder, const struct near_file *file, int undo_fd)
 {
-    return rename_new(
-        file->in_new ? folder->new_fd : folder->cur_fd, file->name, undo_fd, file->name);
+    int from_fd = file->in_new ? folder->new_fd : folder->cur_fd;
+    enum err e = rename_new(from_fd, file->name, undo_fd, file->name);
+    if (e != ERR_EXISTS)
+        return e;
+    /* it was taken out before and came back, or a killed run had copied it */
+    char base[80];
+    struct buf name;
+    near_new_base(base);
+    buf_init(&name, 0);
+    buf_addf(&name, "%s%s", base, file->name + file->base.len);
+    buf_addc(&name, '\0');
+    e = rename_new(from_fd, file->name, undo_fd, buf_slice(&name).ptr);
+    buf_done(&name);
+    return e;
 }
 
 enum err near_sync(const struct near_folder *folder)

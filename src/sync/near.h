@@ -28,7 +28,7 @@ struct sync_keywords {
     char *names[SYNC_KEYWORDS_MAX]; /* owned; NULL: free */
 };
 void sync_keywords_done(struct sync_keywords *keywords);
-/* The bit of a keyword; a free one is given to a new keyword. 0 when there is none left. */
+/* The bit of a keyword; a free one is given to a new keyword. 0 when there is none left, and for what is no keyword of RFC 9051 §9. */
 uint32_t sync_keyword_bit(struct sync_keywords *keywords, struct slice name, bool *out_new);
 
 /* ---- folders ---- */
@@ -60,6 +60,7 @@ struct near_folder {
     struct near_file *files;
     size_t count, cap;
     struct map by_base;                      /* base -> index + 1 */
+    bool has_keywords;                       /* there is a dovecot-keywords */
     uint32_t letter_bits[SYNC_KEYWORDS_MAX]; /* what a letter on disk stands for */
 };
 
@@ -75,6 +76,8 @@ struct near_file *near_find(const struct near_folder *folder, struct slice base)
 uint32_t near_flags_in(const struct near_folder *folder, struct slice info);
 /* Removes tmp files that are older than a day and a half: of deliveries that were cut. */
 void near_sweep(struct near_folder *folder);
+/* Whether a keyword has no letter yet, or none that other programs could read. */
+bool near_lacks_keywords(const struct near_folder *folder, const struct sync_keywords *keywords);
 /* Writes dovecot-keywords anew, when a keyword has come. */
 enum err MUST_USE near_write_keywords(
     struct near_folder *folder, const struct sync_keywords *keywords);
@@ -117,7 +120,7 @@ enum err MUST_USE near_set_flags(
 /* To another folder, under its name; flags are bits of that folder. */
 enum err MUST_USE near_move(
     struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags);
-/* Out of the tree, to a folder `undo_fd` (made by the caller), under a name of its own. */
+/* Out of the tree, to a folder `undo_fd` (made by the caller; any file system), under its name, or a new one when that is taken. */
 enum err MUST_USE near_take_out(
     struct near_folder *folder, const struct near_file *file, int undo_fd);
 

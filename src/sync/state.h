@@ -40,6 +40,7 @@ struct sync_row {
     bool far_known; /* far_flags is what the server says now; else it says nothing new */
     uint32_t far_flags;
     bool settled; /* moved, removed or matched: nothing more to do */
+    bool moving;  /* UP: of a sync_move */
 };
 
 struct sync_far_state {

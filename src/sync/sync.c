@@ -62,8 +62,7 @@ static enum err known_folder(void *arg, struct sync_folder_row *row)
         run->cap = run->cap ? run->cap * 2 : 64;
         run->folders = mem_realloc(run->folders, run->cap * sizeof *run->folders);
     }
-    run->folders[run->count++] =
-        (struct sync_folder){ .row = *row, .known = true, .before_uidnext = row->far.uidnext };
+    run->folders[run->count++] = (struct sync_folder){ .row = *row, .known = true };
     return ERR_OK;
 }
 
@@ -162,6 +161,7 @@ static enum err match(struct sync_run *run)
         if (e != ERR_OK)
             sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
     }
+    TRY(sync_resume_moves(run));
     return sync_match_moves(run);
 }
 

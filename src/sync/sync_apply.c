@@ -122,7 +122,7 @@ static enum err keep_set(struct sync_folder *folder, struct slice text)
 /* Whether all that is marked \Deleted there is ours: then EXPUNGE without a set hurts nobody. */
 struct deleted {
     struct uidset uids;
-    enum err e;
+    bool answered, ok;
 };
 
 static enum err deleted_data(struct imapc_task *task, const struct imap_reply *reply)
@@ -130,6 +130,7 @@ static enum err deleted_data(struct imapc_task *task, const struct imap_reply *r
     struct deleted *deleted = task->owner;
     if (!slice_eq_nocase(reply->name, SLICE("SEARCH")))
         return ERR_OK;
+    deleted->answered = true;
     for (const struct imap_value *value = reply->values; value; value = value->next) {
         uint32_t uid;
         if (imap_value_u32(value, &uid) == ERR_OK)
@@ -138,15 +139,22 @@ static enum err deleted_data(struct imapc_task *task, const struct imap_reply *r
     return ERR_OK;
 }
 
+static enum err deleted_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct deleted *deleted = task->owner;
+    deleted->ok = reply->status == IMAP_STATUS_OK;
+    return ERR_OK;
+}
+
 static enum err only_ours(struct sync_folder *folder, const struct uidset *ours, bool *out_only)
 {
-    struct deleted deleted = { .e = ERR_OK };
-    struct imapc_task task = { .data = deleted_data, .owner = &deleted };
+    struct deleted deleted = { .ok = false };
+    struct imapc_task task = { .data = deleted_data, .done = deleted_done, .owner = &deleted };
     uidset_init(&deleted.uids);
     imapc_queue(folder->run->options->imap, &task, SLICE("UID SEARCH DELETED"));
     enum err e = imapc_run(folder->run->options->imap, &task);
     uidset_subtract(&deleted.uids, ours);
-    *out_only = uidset_empty(&deleted.uids);
+    *out_only = deleted.ok && deleted.answered && uidset_empty(&deleted.uids);
     uidset_done(&deleted.uids);
     return e;
 }
@@ -259,9 +267,11 @@ static enum err remove_near(struct sync_folder *folder)
             folder->changed++;
             if (!run->options->dry_run) {
                 enum err e = sync_take_out(folder, row->file);
-                if (e != ERR_OK &&
-                    e != ERR_NOT_FOUND) /* renamed at this moment: the next run finds it */
-                    return e;
+                if (e == ERR_NOT_FOUND) { /* renamed at this moment: the next run finds it */
+                    folder->behind = true;
+                    continue;
+                }
+                TRY(e);
             }
         }
         if (!run->options->dry_run)
@@ -388,8 +398,11 @@ static enum err set_here(struct sync_folder *folder, struct sync_row *row)
         enum err e = run->options->dry_run
                          ? ERR_OK
                          : near_set_flags(&folder->near, row->file, want, &folder->arena);
-        if (e == ERR_NOT_FOUND)
-            return ERR_OK; /* renamed at this moment by another program: the next run sees its flags */
+        if (e ==
+            ERR_NOT_FOUND) { /* renamed at this moment by another program: the next run sees its flags */
+            folder->behind = true;
+            return ERR_OK;
+        }
         TRY(e);
     }
     if (want == row->flags || run->options->dry_run)
@@ -525,7 +538,7 @@ static bool all_settled(const struct sync_folder *folder)
 
 static enum err record(struct sync_folder *folder)
 {
-    if (folder->far_dirty && all_settled(folder))
+    if (folder->far_dirty && !folder->behind && all_settled(folder))
         folder->row.far = folder->status;
     return state_folder_set(folder->run->state, &folder->row);
 }

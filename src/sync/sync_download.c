@@ -31,14 +31,13 @@ struct download {
 
 /* ---- filing a batch ---- */
 
+/* However old it is: bytes that both sides got since the last run, by a move on each for example, are one message. */
 static struct sync_row *find_up(struct sync_folder *folder, const struct arrived *arrived)
 {
     for (size_t i = 0; i < folder->up_count; i++) {
         struct sync_row *row = folder->ups[i];
-        if (row->kind == SYNC_UP && row->file &&
-            row->bound <= arrived->new->uid &&memcmp(
-                              row->facts.hash, arrived->facts.hash, sizeof row->facts.hash) ==
-                0)
+        bool same = memcmp(row->facts.hash, arrived->facts.hash, sizeof row->facts.hash) == 0;
+        if (row->kind == SYNC_UP && row->file && same)
             return row;
     }
     return NULL;
@@ -183,7 +182,7 @@ static enum err fetched(struct imapc_task *task, const struct imap_reply *reply)
     struct sync_new *new = NULL;
     if (imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
         new = wanted(d->folder, uid);
-    if (!d->open || !new ||
+    if (!d->open || !new || d->folder->stopped ||
         in_batch(d, new)) { /* flags of somebody's change, or a message that nobody asked for */
         drop_draft(d);
         return ERR_OK;
@@ -209,6 +208,13 @@ static enum err fetch_done(struct imapc_task *task, const struct imap_reply *rep
     struct download *d = task->owner;
     if (reply->status != IMAP_STATUS_OK)
         sync_stop_folder(d->folder, SYNC_STOP_REFUSED, reply->text);
+    return ERR_OK;
+}
+
+static enum err selecting(struct imapc_task *task, const struct imap_reply *reply)
+{
+    sync_check_uidvalidity(
+        (struct sync_folder *)((char *)task - offsetof(struct sync_folder, task)), reply);
     return ERR_OK;
 }
 
@@ -254,6 +260,16 @@ static enum err queue_sets(
 
 /* ---- what the account does not want here ---- */
 
+/* One that went up from here comes back to be known by its bytes, else it would go up again in every run. */
+static bool may_be_up(const struct sync_folder *folder, const struct sync_new *new)
+{
+    for (size_t i = 0; i < folder->up_count; i++)
+        if (folder->ups[i]->kind == SYNC_UP && folder->ups[i]->file &&
+            folder->ups[i]->facts.bytes == new->facts.bytes)
+            return true;
+    return false;
+}
+
 static bool is_wanted(const struct client_account *account, uint64_t bytes, int64_t received_s)
 {
     int64_t oldest_s = account->days ? clock_wall_s() - account->days * (int64_t)SYNC_DAY_S : 0;
@@ -278,6 +294,7 @@ static enum err leave_one(struct sync_folder *folder, struct sync_new *new)
 static enum err want_again(struct sync_folder *folder)
 {
     const struct client_account *account = folder->run->options->account;
+    bool any = false;
     for (size_t i = 0; i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
         if (row->kind != SYNC_TAKEN || row->far_gone || row->settled ||
@@ -288,8 +305,13 @@ static enum err want_again(struct sync_folder *folder)
             return ERR_LIMIT;
         if (!folder->run->options->dry_run)
             TRY(state_row_remove(folder->run->state, row->id));
+        any = true;
     }
-    return ERR_OK;
+    if (!any || folder->run->options->dry_run)
+        return ERR_OK;
+    folder->row.far.modseq =
+        0; /* the server tells of them no more: should this run be cut, the next one lists all */
+    return state_folder_set(folder->run->state, &folder->row);
 }
 
 static enum err leave_some(struct sync_folder *folder)
@@ -298,7 +320,7 @@ static enum err leave_some(struct sync_folder *folder)
     TRY(want_again(folder));
     for (size_t i = 0; i < folder->new_count; i++) {
         struct sync_new *new = &folder->news[i];
-        if (!new->settled &&new->has_facts &&
+        if (!new->settled && new->has_facts && !may_be_up(folder, new) &&
             !is_wanted(account, new->facts.bytes, new->received_s))
             TRY(leave_one(folder, new));
     }
@@ -347,7 +369,8 @@ static enum err queue_folder(struct download *d, struct sync_folder *folder)
         buf_init(&text, 0);
         buf_adds(&text, "SELECT ");
         sync_add_name(&text, folder);
-        folder->task = (struct imapc_task){ .done = selected, .owner = d };
+        folder->task = (struct imapc_task){ .data = selecting, .done = selected, .owner = d };
+        d->run->selected = NULL; /* it will be, when the answers are taken */
         imapc_queue(d->run->options->imap, &folder->task, buf_slice(&text));
         buf_done(&text);
         e = queue_sets(d, folder, &uids);
@@ -364,7 +387,7 @@ static enum err settle_all(struct sync_run *run)
     TRY(state_begin(run->state));
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < run->count; i++)
-        if (run->folders[i].changed && run->folders[i].row.id)
+        if (run->folders[i].changed && run->folders[i].row.id && !run->folders[i].stopped)
             e = state_settle(run->state, run->folders[i].row.id);
     if (e != ERR_OK) {
         state_rollback(run->state);

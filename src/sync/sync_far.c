@@ -161,6 +161,18 @@ static struct sync_folder *find_far(struct sync_run *run, struct slice name)
     return NULL;
 }
 
+/* INBOX is written in another case than the last time (RFC 9051 §5.1). */
+static struct sync_folder *find_inbox(struct sync_run *run, struct slice name)
+{
+    if (!slice_eq_nocase(name, SLICE("INBOX")))
+        return NULL;
+    for (size_t i = 0; i < run->count; i++)
+        if (!run->folders[i].far_exists &&
+            slice_eq_nocase(slice_of(run->folders[i].row.far_name), name))
+            return &run->folders[i];
+    return NULL;
+}
+
 static bool has_attribute(const struct imap_value *list, struct slice name)
 {
     for (const struct imap_value *value = list->first; value; value = value->next)
@@ -197,6 +209,8 @@ static bool path_taken(const struct sync_run *run, const char *path)
 static enum err add_far(struct sync_run *run, struct slice name, char delimiter, bool noselect)
 {
     struct sync_folder *known = find_far(run, name);
+    if (!known)
+        known = find_inbox(run, name);
     if (known) {
         known->far_exists = true;
         known->noselect = noselect;
@@ -624,26 +638,66 @@ enum err sync_gather_far(struct sync_run *run)
         judge(folder);
         if (folder->stopped)
             continue;
+        enum err e = ERR_OK;
         if (folder->new_uids)
-            TRY(list_anew(folder));
+            e = list_anew(folder);
         else if (folder->again)
-            TRY(search_all(folder));
+            e = search_all(folder);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_refused(folder);
         mark_gone(folder);
     }
+    return ERR_OK;
+}
+
+void sync_check_uidvalidity(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    uint32_t now;
+    if (folder->status.uidvalidity && slice_eq_nocase(reply->code, SLICE("UIDVALIDITY")) &&
+        imap_value_u32(reply->code_values, &now) == ERR_OK && now != folder->status.uidvalidity)
+        sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
+}
+
+struct selection {
+    struct sync_folder *folder;
+    enum err result;
+};
+
+static enum err selection_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct selection *selection = task->owner;
+    sync_check_uidvalidity(selection->folder, reply);
+    return ERR_OK;
+}
+
+static enum err selection_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct selection *selection = task->owner;
+    selection->result = imapc_reply_err(reply);
     return ERR_OK;
 }
 
 enum err sync_select(struct sync_folder *folder)
 {
     struct imapc *imap = folder->run->options->imap;
+    struct selection selection = { .folder = folder };
+    struct imapc_task task = {
+        .data = selection_data, .done = selection_done, .owner = &selection
+    };
+    bool stopped = folder->stopped;
     if (folder->run->selected == folder)
         return ERR_OK;
     struct buf text;
     buf_init(&text, 0);
     buf_adds(&text, "SELECT ");
     sync_add_name(&text, folder);
-    enum err e = imapc_command(imap, buf_slice(&text));
+    imapc_queue(imap, &task, buf_slice(&text));
     buf_done(&text);
+    enum err e = imapc_run(imap, &task);
+    if (e == ERR_OK)
+        e = folder->stopped && !stopped ? ERR_BUSY : selection.result;
     folder->run->selected = e == ERR_OK ? folder : NULL;
     return e;
 }

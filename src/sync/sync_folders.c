@@ -47,7 +47,7 @@ static enum err run_named(struct sync_run *run, const char *verb, const struct s
 /* The far name of a folder that was made here. False: it cannot have one. */
 static bool name_there(struct sync_run *run, struct sync_folder *folder)
 {
-    struct buf name, wire, quoted;
+    struct buf name, wire, quoted, path;
     buf_init(&name, 0);
     buf_init(&wire, 0);
     buf_init(&quoted, 0);
@@ -58,8 +58,16 @@ static bool name_there(struct sync_run *run, struct sync_folder *folder)
         e = imap_utf7_encode(buf_slice(&name), &wire);
     if (e == ERR_OK)
         e = imapc_add_string(&quoted, buf_slice(&wire));
+    /* a name that comes back as another folder is that folder's: "Inbox" is INBOX, "%41" is "A" */
+    buf_init(&path, 0);
+    if (e == ERR_OK)
+        e = near_path_of(
+            buf_slice(&name), false, run->far_delimiter, run->options->account->layout, &path);
+    if (e == ERR_OK && !slice_eq(buf_slice(&path), slice_of(folder->row.path)))
+        e = ERR_EXISTS;
     if (e == ERR_OK)
         folder->row.far_name = mem_strndup(buf_slice(&wire).ptr, buf_len(&wire));
+    buf_done(&path);
     buf_done(&name);
     buf_done(&wire);
     buf_done(&quoted);
@@ -172,6 +180,15 @@ static bool clean_there(const struct sync_folder *folder)
            last->messages == now->messages;
 }
 
+/* It holds a message that never came here because of its size: nobody who deletes the folder here has seen it. */
+static bool has_taken(const struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++)
+        if (folder->rows[i].kind == SYNC_TAKEN)
+            return true;
+    return false;
+}
+
 static enum err delete_far(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
@@ -194,10 +211,16 @@ static enum err delete_far(struct sync_folder *folder)
     return forget(folder);
 }
 
+static const struct sync_row *row_of(const struct near_file *file)
+{
+    return file->row;
+}
+
+/* What never was there: not announced yet, or announced and not gone up. */
 static bool has_news_here(const struct sync_folder *folder)
 {
     for (size_t i = 0; i < folder->near.count; i++)
-        if (!folder->near.files[i].row)
+        if (!row_of(&folder->near.files[i]) || row_of(&folder->near.files[i])->kind == SYNC_UP)
             return true;
     return false;
 }
@@ -278,6 +301,53 @@ static enum err make_parents(int root_fd, const char *path)
     return ERR_OK;
 }
 
+/* "a/b" when "a" became "c": "c/b". NULL: it is not below. */
+static char *name_below(const char *name, const char *old, char delimiter, const char *new)
+{
+    size_t len = strlen(old);
+    char *out = NULL;
+    if (!delimiter || strncmp(name, old, len) != 0 || name[len] != delimiter)
+        return NULL;
+    if (asprintf(&out, "%s%s", new, name + len) < 0)
+        abort();
+    return out;
+}
+
+/* Nested folders go with the one that they are in. */
+static enum err paths_below(struct sync_run *run, const char *old, const char *new)
+{
+    if (run->options->account->layout == CLIENT_MAILDIR_PLUS)
+        return ERR_OK;
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        char *path = folder->near_exists ? name_below(folder->row.path, old, '/', new) : NULL;
+        if (!path)
+            continue;
+        free(folder->row.path);
+        folder->row.path = path;
+        if (folder->known)
+            TRY(save(folder));
+    }
+    return ERR_OK;
+}
+
+/* RENAME takes the folders below along (RFC 9051 §6.3.6). */
+static enum err names_below(struct sync_run *run, const char *old, char delimiter, const char *new)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        char *name =
+            folder->far_exists ? name_below(folder->row.far_name, old, delimiter, new) : NULL;
+        if (!name)
+            continue;
+        free(folder->row.far_name);
+        folder->row.far_name = name;
+        if (folder->known)
+            TRY(save(folder));
+    }
+    return ERR_OK;
+}
+
 static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
 {
     struct sync_run *run = old->run;
@@ -287,10 +357,14 @@ static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
         return ERR_OK;
     }
     TRY(make_parents(run->root_fd, new->row.path));
-    if (renameat2(run->root_fd, old->row.path, run->root_fd, new->row.path, RENAME_NOREPLACE) < 0) {
+    bool moved = strcmp(old->row.path, new->row.path) == 0; /* with the folder that it is in */
+    if (!moved &&
+        renameat2(run->root_fd, old->row.path, run->root_fd, new->row.path, RENAME_NOREPLACE) < 0) {
         sync_stop_folder(old, SYNC_STOP_DISK, slice_of(strerror(errno)));
         return ERR_OK;
     }
+    if (!moved)
+        TRY(paths_below(run, old->row.path, new->row.path));
     free(old->row.far_name);
     free(old->row.path);
     old->row.far_name = new->row.far_name;
@@ -303,6 +377,7 @@ static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
     old->delimiter = new->delimiter;
     old->status = new->status;
     old->has_status = new->has_status;
+    old->row.far.modseq = 0; /* only a few were looked at: all of it is listed */
     run->selected = NULL;
     return save(old);
 }
@@ -354,7 +429,9 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
         old->excluded = new->excluded = true;
         return ERR_OK;
     }
-    enum err e = run_named(run, "RENAME", old, new);
+    bool renamed =
+        strcmp(old->row.far_name, new->row.far_name) == 0; /* with the one that it is in */
+    enum err e = renamed ? ERR_OK : run_named(run, "RENAME", old, new);
     if (e != ERR_OK && imapc_is_broken(run->options->imap))
         return e;
     if (e != ERR_OK) {
@@ -363,6 +440,8 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
         return ERR_OK; /* then one is made and the other removed */
     }
     char *path = old->row.path, *far_name = old->row.far_name;
+    if (!renamed)
+        TRY(names_below(run, far_name, old->delimiter, new->row.far_name));
     old->row.path = new->row.path;
     old->row.far_name = new->row.far_name;
     new->row.path = path;
@@ -401,8 +480,11 @@ static enum err settle_one(struct sync_folder *folder)
         return ERR_OK;
     if (folder->far_exists && folder->near_exists)
         return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
-    if (folder->far_exists && folder->known && !is_inbox(folder) && clean_there(folder))
-        return delete_far(folder);
+    if (folder->far_exists && folder->known && !is_inbox(folder) && clean_there(folder)) {
+        TRY(count_rows(folder, &(size_t){ 0 }));
+        if (!has_taken(folder))
+            return delete_far(folder);
+    }
     if (folder->far_exists) {
         if (folder->known && !folder->run->options->dry_run)
             TRY(forget(folder));

@@ -42,8 +42,9 @@ struct sync_folder {
     bool again;                   /* UIDVALIDITY is another: list it all */
     bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
     bool stopped;
+    bool
+        behind; /* something was not done here: what the server said is not recorded, and said again */
     uint32_t exists;
-    uint32_t before_uidnext; /* of the state, before this run */
 
     struct arena arena;
     struct near_folder near;
@@ -95,7 +96,10 @@ void sync_choose(struct sync_run *run);
 enum err MUST_USE sync_gather_far(struct sync_run *run);
 /* Size, Message-ID and date of the news that have none yet, with a UID of at least `from`. */
 enum err MUST_USE sync_identify(struct sync_folder *folder, uint32_t from);
+/* ERR_BUSY, and the folder is stopped: its UIDs mean something else than when it was gathered. */
 enum err MUST_USE sync_select(struct sync_folder *folder);
+/* An imapc_task.data for every SELECT after that of the gathering: stops the folder then. owner of the task aside. */
+void sync_check_uidvalidity(struct sync_folder *folder, const struct imap_reply *reply);
 /* Binds what went up to a server that does not say which UID it gave. */
 enum err MUST_USE sync_find_new(struct sync_folder *folder);
 /* Takes the name of the folder as a command has it. */
@@ -121,6 +125,8 @@ enum err MUST_USE sync_add_up(struct sync_folder *folder, struct near_file *file
 enum err MUST_USE sync_match_ups(struct sync_folder *folder);
 enum err MUST_USE sync_match_moves(struct sync_run *run);
 
+/* Moves that a cut run had announced; what is left of them is done, and counts as no removal. After sync_match_ups. */
+enum err MUST_USE sync_resume_moves(struct sync_run *run);
 /* Files without a row become UP rows, those that were moved from another folder among them. */
 enum err MUST_USE sync_announce_ups(struct sync_run *run);
 

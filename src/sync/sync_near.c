@@ -106,12 +106,14 @@ enum err sync_load(struct sync_folder *folder)
         return ERR_OK;
     }
     folder->near_open = true;
-    near_sweep(&folder->near);
+    if (!run->options->dry_run)
+        near_sweep(&folder->near);
     e = near_scan(&folder->near, &folder->arena, &folder->row.keywords, run->note);
     if (e != ERR_OK) {
         sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(run->note->text));
         return ERR_OK;
     }
+    folder->keywords_changed |= near_lacks_keywords(&folder->near, &folder->row.keywords);
     if (folder->row.id)
         TRY(state_rows(run->state, folder->row.id, &folder->arena, &folder->rows, &folder->count));
     return pair_rows(folder);
@@ -207,12 +209,13 @@ enum err sync_gather_near(struct sync_run *run)
             continue;
         TRY(state_begin(run->state));
         enum err e = complete(folder);
+        if (e == ERR_OK)
+            e = near_sync_names(&folder->near);
         if (e != ERR_OK) {
             state_rollback(run->state);
             return err_noted(run->note, e, "%s: %s", folder->row.path, err_name(e));
         }
         TRY(state_commit(run->state));
-        TRY(near_sync_names(&folder->near));
         TRY(reload(folder));
     }
     return ERR_OK;

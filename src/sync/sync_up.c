@@ -98,7 +98,7 @@ static enum err keep_keywords(struct lost *lost, struct sync_folder *to, struct 
     return near_set_flags(&to->near, file, here, &to->arena);
 }
 
-static enum err add_move(struct sync_folder *to, struct lost *lost)
+static enum err add_move(struct sync_folder *to, struct lost *lost, struct sync_row *up)
 {
     if (to->move_count == to->move_cap) {
         struct sync_move *grown =
@@ -108,9 +108,9 @@ static enum err add_move(struct sync_folder *to, struct lost *lost)
         to->moves = grown;
     }
     lost->row->settled = true;
-    to->moves[to->move_count++] = (struct sync_move){
-        .from = lost->folder, .old = lost->row, .up = to->ups[to->up_count - 1]
-    };
+    up->moving = true;
+    to->moves[to->move_count++] =
+        (struct sync_move){ .from = lost->folder, .old = lost->row, .up = up };
     return ERR_OK;
 }
 
@@ -140,7 +140,7 @@ static enum err announce(struct sync_folder *folder, struct near_file *file, str
     TRY(keep_keywords(lost, folder, file));
     TRY(sync_add_up(
         folder, file, &facts, translate(lost->folder, folder, lost->row->flags), bound));
-    return add_move(folder, lost);
+    return add_move(folder, lost, folder->ups[folder->up_count - 1]);
 }
 
 static enum err announce_all(struct sync_run *run, struct lost_list *list)
@@ -172,6 +172,28 @@ enum err sync_announce_ups(struct sync_run *run)
     return e;
 }
 
+enum err sync_resume_moves(struct sync_run *run)
+{
+    struct lost_list list;
+    enum err e = ERR_OK;
+    collect_lost(run, &list);
+    for (size_t i = 0; i < run->count && list.count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        for (size_t k = 0; e == ERR_OK && k < folder->up_count && !folder->stopped; k++) {
+            struct sync_row *up = folder->ups[k];
+            struct lost *lost = up->moving || !up->file
+                                    ? NULL
+                                    : find_lost(&list, folder, slice_of(up->base), &up->facts);
+            if (!lost)
+                continue;
+            run->counts->far_moved += run->options->dry_run && up->kind == SYNC_UP;
+            e = add_move(folder, lost, up);
+        }
+    }
+    lost_done(&list);
+    return e;
+}
+
 /* ---- moves, done there ---- */
 
 /* UIDs that MOVE or COPY gave: [COPYUID uidvalidity from to] (RFC 4315 §3), two sets of the same length or nothing. */
@@ -179,7 +201,28 @@ struct copied {
     struct uidset from, to;
     uint32_t uidvalidity;
     enum err e;
+    bool gone; /* from where it was */
 };
+
+/* Both sets are in the order of the messages; one that does not ascend would be read as another pairing. */
+static bool ascends(struct slice text)
+{
+    uint64_t before = 0, first, last;
+    struct slice part;
+    while (slice_cut(&text, ',', &part)) {
+        size_t colon = slice_index(part, ':');
+        if (slice_to_u64(slice_sub(part, 0, colon), UINT32_MAX, &first) != ERR_OK)
+            return false;
+        last = first;
+        if (colon < part.len &&
+            slice_to_u64(slice_from_index(part, colon + 1), UINT32_MAX, &last) != ERR_OK)
+            return false;
+        if (first <= before || last < first)
+            return false;
+        before = last;
+    }
+    return true;
+}
 
 static void take_copyuid(struct copied *copied, const struct imap_reply *reply)
 {
@@ -187,9 +230,10 @@ static void take_copyuid(struct copied *copied, const struct imap_reply *reply)
     if (!slice_eq_nocase(reply->code, SLICE("COPYUID")) || !value || !value->next ||
         !value->next->next)
         return;
-    if (imap_value_u32(value, &copied->uidvalidity) != ERR_OK ||
-        uidset_read(&copied->from, value->next->text, IMAP_REPLY_BYTES_MAX) != ERR_OK ||
-        uidset_read(&copied->to, value->next->next->text, IMAP_REPLY_BYTES_MAX) != ERR_OK ||
+    struct slice from = value->next->text, to = value->next->next->text;
+    if (imap_value_u32(value, &copied->uidvalidity) != ERR_OK || !ascends(from) || !ascends(to) ||
+        uidset_read(&copied->from, from, IMAP_REPLY_BYTES_MAX) != ERR_OK ||
+        uidset_read(&copied->to, to, IMAP_REPLY_BYTES_MAX) != ERR_OK ||
         uidset_members(&copied->from) != uidset_members(&copied->to)) {
         uidset_clear(&copied->from);
         uidset_clear(&copied->to);
@@ -227,8 +271,8 @@ static enum err move_one_set(struct sync_folder *from, struct sync_folder *to,
     buf_done(&text);
     TRY(imapc_run(imap, &task));
     TRY(copied->e);
-    bool gone = true;
-    return moves ? ERR_OK : sync_expunge(from, uids, &gone);
+    copied->gone = true;
+    return moves ? ERR_OK : sync_expunge(from, uids, &copied->gone);
 }
 
 static enum err record_moved(
@@ -248,38 +292,78 @@ static enum err record_moved(
     }
     move->up->settled =
         move->up->kind == SYNC_UP; /* found by what it holds, in this run or the next */
-    return state_row_remove(run->state, move->old->id);
+    /* only marked \Deleted, because the server cannot remove it alone: without its row it would come here as new */
+    return copied->gone ? state_row_remove(run->state, move->old->id) : ERR_OK;
 }
 
-/* All that goes from one folder to another. */
-static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
+static enum err record_set(struct sync_folder *from, struct sync_folder *to,
+    const struct uidset *uids, struct copied *copied)
+{
+    struct state *state = to->run->state;
+    TRY(state_begin(state));
+    enum err e = ERR_OK;
+    for (size_t i = 0; e == ERR_OK && i < to->move_count; i++)
+        if (to->moves[i].from == from && to->moves[i].up->kind == SYNC_UP &&
+            uidset_has(uids, to->moves[i].old->uid))
+            e = record_moved(from, to, &to->moves[i], copied);
+    if (e != ERR_OK) {
+        state_rollback(state);
+        return e;
+    }
+    return state_commit(state);
+}
+
+static enum err move_set(
+    struct sync_folder *from, struct sync_folder *to, const struct uidset *uids)
 {
     struct copied copied = { .e = ERR_OK };
-    struct uidset uids;
-    uidset_init(&uids);
     uidset_init(&copied.from);
     uidset_init(&copied.to);
-    for (size_t i = 0; i < to->move_count; i++)
-        if (to->moves[i].from == from)
-            uidset_add(&uids, to->moves[i].old->uid);
-    enum err e = move_one_set(from, to, &uids, &copied);
+    enum err e = move_one_set(from, to, uids, &copied);
     if (e == ERR_OK)
-        e = state_begin(to->run->state);
-    if (e == ERR_OK) {
-        for (size_t i = 0; e == ERR_OK && i < to->move_count; i++)
-            if (to->moves[i].from == from)
-                e = record_moved(from, to, &to->moves[i], &copied);
-        if (e == ERR_OK)
-            e = state_commit(to->run->state);
-        else
-            state_rollback(to->run->state);
+        e = record_set(from, to, uids, &copied);
+    uidset_done(&copied.from);
+    uidset_done(&copied.to);
+    return e;
+}
+
+/* What is to be moved; what is there already (a run was cut, or the other side had copied it) only goes where it was. */
+static void collect_moves(
+    const struct sync_folder *from, struct sync_folder *to, struct uidset *out_uids)
+{
+    for (size_t i = 0; i < to->move_count; i++) {
+        struct sync_move *move = &to->moves[i];
+        if (move->from == from && move->up->kind == SYNC_UP && from->stopped)
+            move->up->settled = true; /* the next run moves it: it is not sent */
+        else if (move->from == from && move->up->kind == SYNC_UP)
+            uidset_add(out_uids, move->old->uid);
+        else if (move->from == from)
+            move->old->settled = false;
+    }
+}
+
+/* All that goes from one folder to another, in sets that fit a line. */
+static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
+{
+    enum {
+        RUN_BYTES = 22
+    }; /* "4294967295:4294967295," */
+    struct uidset uids, part;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    uidset_init(&part);
+    collect_moves(from, to, &uids);
+    for (size_t at = 0; e == ERR_OK && at < uids.count;) {
+        uidset_clear(&part);
+        for (size_t bytes = 0; at < uids.count && bytes < SYNC_SET_BYTES_MAX; at++)
+            bytes += RUN_BYTES, uidset_add_run(&part, uids.runs[at].first, uids.runs[at].last);
+        e = move_set(from, to, &part);
     }
     for (size_t i = 0; i < to->move_count; i++)
         if (to->moves[i].from == from)
             to->moves[i].from = NULL;
     uidset_done(&uids);
-    uidset_done(&copied.from);
-    uidset_done(&copied.to);
+    uidset_done(&part);
     return e;
 }
 

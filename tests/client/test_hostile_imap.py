@@ -288,3 +288,128 @@ def test_appenduid(tmp_path, answer):
         done = client.run("sync")
         assert done.returncode >= 0, done
     assert set(near.files("INBOX")) == {1, 2, 50}
+
+
+def words_of(liar):
+    """The commands that came, without their tags."""
+    return [w for w in re.findall(rb"^b\d+ ([^\r\n]*)", liar.heard, re.M)]
+
+
+def test_full_quota_there(tmp_path):
+    """A refused message is one message: what was removed here still goes there, which is how a quota gets free again."""
+    near = filled(tmp_path)
+    near.add("INBOX", 50)
+    near.remove("INBOX", [1])
+    with Liar(Script({**GOOD, "APPEND": b"{tag} NO [OVERQUOTA] full\r\n"})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    assert done.returncode == 75 and "full" in done.stderr, done
+    assert b"UID EXPUNGE 1:1" in words_of(liar), liar.heard
+    assert set(near.files("INBOX")) == {2, 50}
+
+
+def test_search_refused(tmp_path):
+    """Without UIDPLUS nothing is expunged while nobody knows what else is marked."""
+    near = filled(tmp_path)
+    near.remove("INBOX", [1])
+    with Liar(Script({**GOOD, "UID SEARCH": b"{tag} NO not now\r\n"}, "IMAP4rev1 SASL-IR AUTH=PLAIN")) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert done.returncode == 0, done
+    assert b"EXPUNGE" not in words_of(liar), liar.heard
+
+
+class Hooked(Script):
+    """`hook(script, line)` sees each command before its answer is looked up."""
+
+    def __init__(self, answers, hook, *caps):
+        super().__init__(answers, *caps)
+        self.hook = hook
+
+    def __call__(self, liar, connection):
+        plain = liar.line
+
+        def line(from_):
+            got = plain(from_)
+            self.hook(self, got)
+            return got
+        liar.line = line
+        super().__call__(liar, connection)
+
+
+def test_another_folder_in_the_middle(tmp_path):
+    """Between the listing and the removal the folder was replaced: the UIDs that we know are other people's mail."""
+    near = filled(tmp_path)
+    near.remove("INBOX", [1])
+    selects = []
+
+    def hook(script, line):
+        found = re.search(rb'SELECT "(\w+)"', line)
+        if found:
+            selects.append(found.group(1))
+            other = found.group(1) != b"INBOX"
+            script.answers["UID FETCH 1:* (FLAGS)"] = b"" if other else FLAGS
+            script.answers["SELECT"] = SELECT.replace(b"UIDVALIDITY 7", b"UIDVALIDITY %d" % (
+                9 if other else 7 if selects.count(b"INBOX") == 1 else 8))
+    answers = {**GOOD, "LIST": LIST + b'* LIST () "/" Other\r\n'}
+    with Liar(Hooked(answers, hook)) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert selects.count(b"INBOX") > 1, "it was selected again"
+    assert not [w for w in words_of(liar) if b"STORE" in w or b"EXPUNGE" in w], liar.heard
+    assert done.returncode == 75, done
+
+
+def test_copyuid_out_of_order(tmp_path):
+    """[COPYUID 9 1:2 11,10]: 1 became 11. A flag on one of them later must not reach the other."""
+    near = filled(tmp_path)
+    near.make("Archive")
+    moved = []
+
+    def hook(script, line):
+        found = re.search(rb'SELECT "(\w+)"', line)
+        if b"UID MOVE" in line:
+            moved.append(line)
+        if found:
+            there = (found.group(1) == b"Archive") == bool(moved)
+            flags, bodies = FLAGS, BODIES
+            if moved:
+                flags = b"* 1 FETCH (UID 10 FLAGS ())\r\n* 2 FETCH (UID 11 FLAGS (\\Seen))\r\n"
+                bodies = b"".join(
+                    b"* %d FETCH (UID %d RFC822.SIZE %d INTERNALDATE \"26-Nov-2026 10:00:00 +0000\" "
+                    b"BODY[HEADER.FIELDS (MESSAGE-ID)] \"Message-ID: <%d@example.org>\")\r\n"
+                    % (at, uid, len(message(n)), n) for at, uid, n in ((1, 10, 2), (2, 11, 1)))
+            script.answers.update({"SELECT": SELECT.replace(b"UIDNEXT 3", b"UIDNEXT 12" if moved else b"UIDNEXT 3"),
+                                   "UID FETCH 1:* (FLAGS)": flags if there else b"", "UID FETCH 3:* (FLAGS)": flags if there else b"",
+                                   "UID FETCH 10": bodies if there else b"", "UID FETCH 1:2": BODIES})
+    for number in (1, 2):
+        near.move("INBOX", number, "Archive")
+    caps = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS MOVE"
+    answers = {"LIST": LIST + b'* LIST () "/" Archive\r\n', "UID MOVE": b"* OK [COPYUID 7 1:2 11,10] x\r\n"}
+    with Liar(Hooked(answers, hook, caps)) as liar:
+        client_for(tmp_path, liar.port).run("sync")
+        assert moved
+        near.set_flags("Archive", 2, ["\\Flagged"])
+        client_for(tmp_path, liar.port).run("sync")
+    stored = [w for w in words_of(liar) if b"STORE" in w and b"Flagged" in w]
+    assert stored and all(w.startswith(b"UID STORE 10:10 ") for w in stored), liar.heard
+
+
+def test_renamed_at_that_moment(tmp_path):
+    """A file gets a flag here between the reading and the writing: the flag that the server set is not forgotten."""
+    caps = "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS CONDSTORE"
+    modseq = b"* OK [HIGHESTMODSEQ %d] x\r\n"
+    with Liar(Script({**GOOD, "SELECT": SELECT + modseq % 5}, caps)) as liar:
+        client = client_for(tmp_path, liar.port)
+        client.sync()
+    near = Near(client.maildir)
+
+    def hook(script, line):
+        if b"CHANGEDSINCE 5" in line and near.flags("INBOX", near.files("INBOX")[2]) == frozenset():
+            near.set_flags("INBOX", 2, ["\\Flagged"])
+    changed = {"UID FETCH 1:* (FLAGS) (CHANGEDSINCE 5)": b"* 2 FETCH (UID 2 FLAGS (\\Answered) MODSEQ (9))\r\n",
+               "UID SEARCH": b"* SEARCH 1 2\r\n"}
+    for _ in range(2):
+        with Liar(Hooked({**changed, **GOOD, "SELECT": SELECT + modseq % 9}, hook, caps)) as liar:
+            client = client_for(tmp_path, liar.port)
+            done = client.run("sync")
+            assert done.returncode == 0, done
+    assert near.flags("INBOX", near.files("INBOX")[2]) == {"\\Flagged", "\\Answered"}

@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -438,3 +439,207 @@ def test_kill_anywhere(server, tmp_path):
         got = world.equal()
         assert got == want, f"turn {turn}, is | should be: {difference(got, want)}"
         shutil.rmtree(home)
+
+
+# ---- both sides at once, and what a server may refuse ----
+
+def test_undo_on_another_file_system(server, tmp_path):
+    """What is removed here goes to the undo store although no rename leads there; a name that is there already does not stop it."""
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs a second file system")
+    state = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        world = World(server, tmp_path)
+        env = {"XDG_STATE_HOME": state}
+        world.far.add_many("INBOX", range(1, 4))
+        world.client.sync(env=env)
+        undo = os.path.join(state, "barid", "salma", "undo")
+        taken = os.path.basename(world.near.files("INBOX")[1])
+        with open(world.near.files("INBOX")[1], "rb") as f:
+            body = f.read()
+        with open(os.path.join(undo, taken), "wb") as f:
+            f.write(b"an older one")
+        world.far.remove("INBOX", [1])
+        world.client.sync(env=env)
+        assert set(world.equal()["INBOX"]) == {2, 3}
+        kept = sorted(open(os.path.join(undo, n), "rb").read() for n in os.listdir(undo))
+        assert kept == sorted([b"an older one", body])
+    finally:
+        shutil.rmtree(state)
+
+
+def test_same_move_on_both_sides(server, tmp_path):
+    """A message that both sides moved to the same folder is there once, with or without a Message-ID."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 2, 7])
+    world.client.sync()
+    for number in (1, 7):
+        world.near.move("INBOX", number, "Archive")
+        world.far.move("INBOX", number, "Archive")
+    world.client.sync()
+    assert world.equal() == {**world.equal(), "INBOX": {2: frozenset()}, "Archive": {1: frozenset(), 7: frozenset()}}
+    world.client.sync()
+    assert set(world.equal()["Archive"]) == {1, 7}
+
+
+def test_moved_here_and_copied_there(server, tmp_path):
+    """Moved here to where the server has a copy already: one copy, and it is gone where it was."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 7])
+    world.client.sync()
+    for number in (1, 7):
+        world.near.move("INBOX", number, "Archive")
+        world.far.copy("INBOX", number, "Archive")
+    world.client.sync()
+    world.client.sync()
+    table = world.equal()
+    assert set(table["Archive"]) == {1, 7} and not table["INBOX"]
+
+
+@pytest.mark.parametrize("without", [set(), TIERS["old"]], ids=["all", "old"])
+def test_cut_moves_are_no_removals(server, tmp_path, without):
+    """A run that was cut after it had announced many moves: the next one does them, and the brake is for removals."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 41))
+    world.client.sync()
+    for number in range(1, 40):
+        world.near.move("INBOX", number, "Archive")
+    for word in (b"UID MOVE", b"UID STORE"):
+        with Proxy(server.port("imap"), without=without, cut_up_at=word) as proxy:
+            Client(world.client.home, proxy.port, world.user).run("sync")
+    with Proxy(server.port("imap"), without=without) as proxy:
+        Client(world.client.home, proxy.port, world.user).sync()
+        Client(world.client.home, proxy.port, world.user).sync()
+    table = world.equal()
+    assert set(table["Archive"]) == set(range(1, 40)) and set(table["INBOX"]) == {40}
+
+
+def test_marks_of_others_on_an_old_server(server, tmp_path):
+    """Without UIDPLUS an EXPUNGE would take what somebody else marked: a message moved here is not expunged there, and does not come back."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 2, 3])
+    world.client.sync()
+    world.far.set_flags("INBOX", 3, ["\\Deleted"])
+    world.near.move("INBOX", 1, "Archive")
+    with Proxy(server.port("imap"), without=TIERS["old"]) as proxy:
+        through = Client(world.client.home, proxy.port, world.user)
+        for _ in range(3):
+            through.sync()
+        assert set(world.near.table()["INBOX"]) == {2, 3}
+        assert set(world.near.table()["Archive"]) == {1}
+        assert world.far.table()["INBOX"][1] == {"\\Deleted"}, "only marked: nothing of others' is expunged"
+        world.far.set_flags("INBOX", 3, [])
+        through.sync()
+    table = world.equal()
+    assert set(table["INBOX"]) == {2, 3} and set(table["Archive"]) == {1}
+
+
+def test_far_folder_gone_before_an_upload(server, tmp_path):
+    """A message that never got there is not removed with the folder that is gone there."""
+    world = World(server, tmp_path)
+    world.far.make("Project")
+    world.far.add("Project", 1)
+    world.client.sync()
+    world.near.add("Project", 2)
+    with Proxy(server.port("imap"), cut_up_at=b"APPEND") as proxy:
+        assert Client(world.client.home, proxy.port, world.user).run("sync").returncode != 0
+    world.far.delete("Project")
+    client = Client(world.client.home, server.port("imap"), world.user)
+    client.sync()
+    client.sync()
+    assert 2 in world.equal()["Project"]
+
+
+def test_folder_with_what_never_came(server, tmp_path):
+    """A folder that is deleted here is not deleted there while it holds a message that was too large to come."""
+    world = World(server, tmp_path, extra="  message-size-max 10000\n")
+    world.far.make("Scans")
+    world.far.add("Scans", 1)
+    world.far.add("Scans", 2, size=30000)
+    world.client.sync()
+    shutil.rmtree(os.path.join(world.near.root, "Scans"))
+    world.client.sync()
+    assert 2 in world.far.table()["Scans"]
+
+
+def test_folder_that_is_another_ones(server, tmp_path):
+    """"Inbox" here is no second INBOX."""
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    world.client.sync()
+    world.near.make("Inbox")
+    world.near.add("Inbox", 2)
+    told = world.client.sync(code=75)
+    assert "Inbox" in told
+    assert set(world.far.table()["INBOX"]) == {1}
+    assert set(world.near.table()["Inbox"]) == {2} and set(world.near.table()["INBOX"]) == {1}
+
+
+@pytest.mark.parametrize("tier", ["all", "plain"])
+def test_rename_with_folders_below(server, tmp_path, tier):
+    """A folder is renamed with those in it, on either side: nothing is sent again, nothing of the old name is left."""
+    world = World(server, tmp_path)
+    for name in ("Work", "Work/2025", "Work/2025/May", "Play", "Play/Chess"):
+        world.far.make(name)
+    for number, name in enumerate(("Work", "Work/2025", "Work/2025/May", "Play", "Play/Chess"), 1):
+        world.far.add(name, number, size=20000)
+    with Proxy(server.port("imap"), without=TIERS[tier]) as proxy:
+        through = Client(world.client.home, proxy.port, world.user)
+        through.sync()
+        through.sync()
+        os.rename(os.path.join(world.near.root, "Work"), os.path.join(world.near.root, "Job"))
+        through.sync()
+        names = set(world.equal())
+        assert {"Job", "Job/2025", "Job/2025/May"} <= names and not any(n.startswith("Work") for n in names), names
+        world.far.rename("Play", "Games")
+        through.sync()
+        names = set(world.equal())
+        assert {"Games", "Games/Chess"} <= names and not any(n.startswith("Play") for n in names), names
+        assert proxy.passed_up < 20000, "messages went up again"
+
+
+def test_keywords_of_a_folder_that_comes_again(server, tmp_path):
+    """Its letters are named on disk as well."""
+    world = World(server, tmp_path)
+    world.far.make("List")
+    world.far.add("List", 1, ["Work"])
+    world.client.sync()
+    world.far.add("List", 2, ["Work", "$Label1"])
+    shutil.rmtree(os.path.join(world.near.root, "List"))
+    world.client.sync()
+    assert world.equal()["List"] == {1: {"Work"}, 2: {"Work", "$Label1"}}
+    os.unlink(os.path.join(world.near.root, "List", "dovecot-keywords"))
+    world.client.sync()
+    world.far.set_flags("List", 1, ["Work", "\\Seen"])
+    world.client.sync()
+    assert world.equal()["List"] == {1: {"Work", "\\Seen"}, 2: {"Work", "$Label1"}}
+
+
+def test_dry_run_leaves_tmp_alone(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    world.client.sync()
+    old = os.path.join(world.near.root, "INBOX", "tmp", "1.old.here")
+    with open(old, "w", encoding="ascii") as f:
+        f.write("half")
+    done = subprocess.run(["faketime", "+3 days", barid_program(), "sync", "--dry-run"], check=False,
+                          env=world.client.env | {"ASAN_OPTIONS": "verify_asan_link_order=0"},
+                          capture_output=True, text=True) if shutil.which("faketime") else None
+    if not done:
+        pytest.skip("faketime is not installed (tools/deps check)")
+    assert done.returncode == 0, done
+    assert os.path.exists(old)
+
+
+def test_cut_while_a_mirror_grows(server, tmp_path):
+    """The limit is higher now, and the run that would bring what was left there is cut: the next one brings it."""
+    world = World(server, tmp_path, extra="  message-size-max 10000\n")
+    world.far.add("INBOX", 1)
+    world.far.add("INBOX", 2, size=30000)
+    world.client.sync()
+    world.client.sync()
+    assert set(world.near.table()["INBOX"]) == {1}
+    with Proxy(server.port("imap"), cut_up_at=b"BODY.PEEK[])") as proxy:
+        assert Client(world.client.home, proxy.port, world.user).run("sync").returncode != 0
+    Client(world.client.home, server.port("imap"), world.user).sync()
+    assert set(world.equal()["INBOX"]) == {1, 2}

@@ -2,6 +2,7 @@
 
     with Proxy(port, without={"QRESYNC", "MOVE"}) as p:  p.port
     with Proxy(port, cut_after=1234) as p:               both directions end after that many bytes to the client
+    with Proxy(port, cut_up_at=b"APPEND") as p:          both end before the client's bytes that these words are in
     with Proxy(port, delay=0.025) as p:                  each way, so that a round trip takes 50 ms
 """
 import re
@@ -11,10 +12,11 @@ import time
 
 
 class Proxy:
-    def __init__(self, port, without=(), cut_after=None, cut_up_after=None, delay=0):
+    def __init__(self, port, without=(), cut_after=None, cut_up_after=None, cut_up_at=None, delay=0):
         self.target = port
         self.without = {w.upper() for w in without}
         self.cut_after, self.cut_up_after, self.delay = cut_after, cut_up_after, delay
+        self.cut_up_at = cut_up_at
         self.passed = self.passed_up = 0
         self.turns = 0  # times the client spoke after the server had
         self._last = None
@@ -83,6 +85,8 @@ class Proxy:
                 done = self.passed_up if up else self.passed
                 if cut is not None and data and done + len(data) >= cut:
                     data, ended = data[:cut - done], True
+                if up and self.cut_up_at and self.cut_up_at in data:
+                    data, ended = b"", True
                 if up:
                     self.passed_up += len(data)
                 else:

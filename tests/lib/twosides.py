@@ -125,6 +125,12 @@ class Far:
             self._ok(c.expunge())
         self.do(work)
 
+    def copy(self, folder, number, to):
+        def work(c):
+            uid = self.uids(c, folder)[number]
+            self._ok(c.uid("COPY", uid, f'"{to}"'))
+        self.do(work)
+
     def make(self, folder):
         self.do(lambda c: self._ok(c.create(f'"{folder}"')))
 

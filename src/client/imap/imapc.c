@@ -296,7 +296,7 @@ enum err imapc_reply_err(const struct imap_reply *reply)
         { SLICE_CONST("NONEXISTENT"), ERR_NOT_FOUND },
         { SLICE_CONST("TRYCREATE"), ERR_NOT_FOUND },
         { SLICE_CONST("ALREADYEXISTS"), ERR_EXISTS },
-        { SLICE_CONST("OVERQUOTA"), ERR_NO_SPACE },
+        { SLICE_CONST("OVERQUOTA"), ERR_LIMIT }, /* ERR_NO_SPACE is our own disk */
         { SLICE_CONST("LIMIT"), ERR_LIMIT },
         { SLICE_CONST("TOOBIG"), ERR_LIMIT },
         { SLICE_CONST("NOPERM"), ERR_DENIED },
@@ -411,6 +411,8 @@ enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flag
     if (go) {
         TRY(send_source(imap, bytes, source, arg));
         TRY(imapc_run(imap, &task));
+    } else if (append.result == ERR_OK) {
+        return imapc_break(imap, ERR_SYNTAX); /* it took what it has not got */
     }
     if (append.result != ERR_OK)
         return append.result;

@@ -86,7 +86,7 @@ enum err imapc_failed(const struct imapc *imap, struct client_failure *failure);
 /* How many commands wait for their answer. */
 size_t imapc_waiting(const struct imapc *imap);
 
-/* One command that is worth waiting for: ERR_OK for OK; ERR_NOT_FOUND, ERR_EXISTS, ERR_NO_SPACE, ERR_DENIED, ERR_BUSY, ERR_SYNTAX by
+/* One command that is worth waiting for: ERR_OK for OK; ERR_NOT_FOUND, ERR_EXISTS, ERR_LIMIT, ERR_DENIED, ERR_BUSY, ERR_SYNTAX by
  * the response code (RFC 5530) of a NO or BAD. The connection stays good. Its untagged answers are thrown away. */
 enum err MUST_USE imapc_command(struct imapc *imap, struct slice text);
 /* What a NO or BAD means. ERR_OK for OK. */
