@@ -387,8 +387,6 @@ void near_sweep(struct near_folder *folder)
 
 /* ---- moving ---- */
 
-static enum err rename_new(int from_fd, const char *from, int to_fd, const char *to);
-
 static enum err copy_bytes(int from, int to)
 {
     autofree char *piece = mem_alloc(NEAR_COPY_BYTES);
@@ -426,7 +424,7 @@ static enum err copy_new(int from_fd, const char *from, int to_fd, const char *t
     if (e == ERR_OK && (futimens(out, times) < 0 || fsync(out) < 0))
         e = err_from_errno(errno);
     if (e == ERR_OK)
-        e = rename_new(to_fd, hidden, to_fd, to);
+        e = near_rename(to_fd, hidden, to_fd, to);
     if (e != ERR_OK) {
         (void)unlinkat(to_fd, hidden, 0);
         return e;
@@ -435,7 +433,7 @@ static enum err copy_new(int from_fd, const char *from, int to_fd, const char *t
 }
 
 /* rename that replaces nothing: two messages never become one. */
-static enum err rename_new(int from_fd, const char *from, int to_fd, const char *to)
+enum err near_rename(int from_fd, const char *from, int to_fd, const char *to)
 {
     if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
         return ERR_OK;
@@ -452,10 +450,10 @@ enum err near_file_draft(struct near_folder *folder, const char *base, uint32_t 
 {
     struct buf name;
     if (flags == 0)
-        return rename_new(folder->tmp_fd, base, folder->new_fd, base);
+        return near_rename(folder->tmp_fd, base, folder->new_fd, base);
     buf_init(&name, 0);
     name_with_flags(folder, slice_of(base), flags, &name);
-    enum err e = rename_new(folder->tmp_fd, base, folder->cur_fd, buf_slice(&name).ptr);
+    enum err e = near_rename(folder->tmp_fd, base, folder->cur_fd, buf_slice(&name).ptr);
     buf_done(&name);
     return e;
 }
@@ -470,7 +468,7 @@ enum err near_set_flags(
     buf_done(&name);
     if (!kept)
         return ERR_LIMIT;
-    TRY(rename_new(
+    TRY(near_rename(
         file->in_new ? folder->new_fd : folder->cur_fd, file->name, folder->cur_fd, kept));
     file->name = kept;
     file->base = slice_sub(slice_of(kept), 0, file->base.len);
@@ -485,11 +483,11 @@ enum err near_move(
 {
     int from_fd = file->in_new ? from->new_fd : from->cur_fd;
     if (file->in_new && flags == 0)
-        return rename_new(from_fd, file->name, to->new_fd, file->name);
+        return near_rename(from_fd, file->name, to->new_fd, file->name);
     struct buf name;
     buf_init(&name, 0);
     name_with_flags(to, file->base, flags, &name);
-    enum err e = rename_new(from_fd, file->name, to->cur_fd, buf_slice(&name).ptr);
+    enum err e = near_rename(from_fd, file->name, to->cur_fd, buf_slice(&name).ptr);
     buf_done(&name);
     return e;
 }
@@ -497,7 +495,7 @@ enum err near_move(
 enum err near_take_out(struct near_folder *folder, const struct near_file *file, int undo_fd)
 {
     int from_fd = file->in_new ? folder->new_fd : folder->cur_fd;
-    enum err e = rename_new(from_fd, file->name, undo_fd, file->name);
+    enum err e = near_rename(from_fd, file->name, undo_fd, file->name);
     if (e != ERR_EXISTS)
         return e;
     /* it was taken out before and came back, or a killed run had copied it */
@@ -507,7 +505,7 @@ enum err near_take_out(struct near_folder *folder, const struct near_file *file,
     buf_init(&name, 0);
     buf_addf(&name, "%s%s", base, file->name + file->base.len);
     buf_addc(&name, '\0');
-    e = rename_new(from_fd, file->name, undo_fd, buf_slice(&name).ptr);
+    e = near_rename(from_fd, file->name, undo_fd, buf_slice(&name).ptr);
     buf_done(&name);
     return e;
 }

@@ -120,6 +120,8 @@ enum err MUST_USE near_set_flags(
 /* To another folder, under its name; flags are bits of that folder. */
 enum err MUST_USE near_move(
     struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags);
+/* Replaces nothing (ERR_EXISTS); from another file system it copies. */
+enum err MUST_USE near_rename(int from_fd, const char *from, int to_fd, const char *to);
 /* Out of the tree, to a folder `undo_fd` (made by the caller; any file system), under its name, or a new one when that is taken. */
 enum err MUST_USE near_take_out(
     struct near_folder *folder, const struct near_file *file, int undo_fd);

@@ -145,6 +145,7 @@ static void set_up_folders(struct sync_run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
         run->folders[i].run = run;
+        run->folders[i].permanent = UINT32_MAX; /* until it says so */
         arena_init(&run->folders[i].arena, SYNC_ARENA_BYTES_MAX);
     }
 }

@@ -288,9 +288,15 @@ struct flag_change {
     struct sync_row *row;
 };
 
-static uint32_t merged(const struct sync_row *row)
+/* What is not kept there is not gone there. */
+static uint32_t far_flags(const struct sync_folder *folder, const struct sync_row *row)
 {
-    uint32_t far = row->far_known ? row->far_flags : row->flags;
+    return row->far_known ? row->far_flags | (row->flags & ~folder->permanent) : row->flags;
+}
+
+static uint32_t merged(const struct sync_folder *folder, const struct sync_row *row)
+{
+    uint32_t far = far_flags(folder, row);
     return row->flags ^ ((row->file->flags ^ row->flags) | (far ^ row->flags));
 }
 
@@ -365,22 +371,18 @@ static enum err store_changes(struct sync_folder *folder, struct flag_change *ch
     return ERR_OK;
 }
 
-static uint32_t far_flags(const struct sync_row *row)
-{
-    return row->far_known ? row->far_flags : row->flags;
-}
-
 static enum err flags_there(struct sync_folder *folder)
 {
     size_t all = folder->count + folder->up_count, count = 0;
     struct flag_change *changes = mem_alloc((all + 1) * sizeof *changes);
     for (size_t i = 0; i < all; i++) {
         struct sync_row *row = row_at(folder, i);
-        if (!has_flags(row) || merged(row) == far_flags(row))
+        if (!has_flags(row) ||
+            ((merged(folder, row) ^ far_flags(folder, row)) & folder->permanent) == 0)
             continue;
         changes[count++] = (struct flag_change){ .uid = row->uid,
-            .add = merged(row) & ~far_flags(row),
-            .remove = far_flags(row) & ~merged(row),
+            .add = merged(folder, row) & ~far_flags(folder, row) & folder->permanent,
+            .remove = far_flags(folder, row) & ~merged(folder, row) & folder->permanent,
             .row = row };
     }
     enum err e = store_changes(folder, changes, count);
@@ -391,7 +393,7 @@ static enum err flags_there(struct sync_folder *folder)
 static enum err set_here(struct sync_folder *folder, struct sync_row *row)
 {
     struct sync_run *run = folder->run;
-    uint32_t want = merged(row);
+    uint32_t want = merged(folder, row);
     if (want != row->file->flags) {
         run->counts->near_flags++;
         folder->changed++;

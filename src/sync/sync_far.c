@@ -408,6 +408,17 @@ static enum err take_search(struct sync_folder *folder, const struct imap_reply 
     return e;
 }
 
+/* A keyword that is not kept there is ours alone. "\\*": any new one is kept. */
+static void take_permanent(struct sync_folder *folder, const struct imap_value *list)
+{
+    if (!list || list->kind != IMAP_VALUE_LIST)
+        return;
+    folder->permanent = sync_far_flags(folder, list);
+    for (const struct imap_value *value = list->first; value; value = value->next)
+        if (imap_value_is(value, SLICE("\\*")))
+            folder->permanent = UINT32_MAX;
+}
+
 static void take_code(struct sync_folder *folder, const struct imap_reply *reply)
 {
     uint32_t number;
@@ -423,6 +434,8 @@ static void take_code(struct sync_folder *folder, const struct imap_reply *reply
         folder->status.modseq = modseq;
     else if (slice_eq_nocase(reply->code, SLICE("NOMODSEQ")))
         folder->status.modseq = 0;
+    else if (slice_eq_nocase(reply->code, SLICE("PERMANENTFLAGS")))
+        take_permanent(folder, reply->code_values);
     else if (slice_eq_nocase(reply->code, SLICE("CLOSED")))
         folder->run->selected =
             folder; /* what came before was of the folder that was selected until now */

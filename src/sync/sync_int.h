@@ -41,6 +41,7 @@ struct sync_folder {
     bool listed_all;              /* every message there was listed: what was not seen is gone */
     bool again;                   /* UIDVALIDITY is another: list it all */
     bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
+    uint32_t permanent;           /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1) */
     bool stopped;
     bool
         behind; /* something was not done here: what the server said is not recorded, and said again */

@@ -193,10 +193,9 @@ static enum err put_one(void *arg, int folder_fd, const char *path, const char *
     struct near_folder folder;
     TRY(near_open(p->root_fd, path, true, &folder, p->note));
     bool in_new = strchr(name, ':') == NULL;
-    enum err e = ERR_OK;
-    if (renameat2(folder_fd, name, in_new ? folder.new_fd : folder.cur_fd, name, RENAME_NOREPLACE) <
-        0)
-        e = err_noted(p->note, err_from_errno(errno), "%s/%s: %s", path, name, strerror(errno));
+    enum err e = near_rename(folder_fd, name, in_new ? folder.new_fd : folder.cur_fd, name);
+    if (e != ERR_OK)
+        e = err_noted(p->note, e, "%s/%s: %s", path, name, err_name(e));
     near_close(&folder);
     p->messages += e == ERR_OK;
     return e;

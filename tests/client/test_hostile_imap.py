@@ -413,3 +413,15 @@ def test_renamed_at_that_moment(tmp_path):
             done = client.run("sync")
             assert done.returncode == 0, done
     assert near.flags("INBOX", near.files("INBOX")[2]) == {"\\Flagged", "\\Answered"}
+
+
+def test_flags_that_are_not_kept_there(tmp_path):
+    """A server that keeps no $Forwarded does not take it away here, run after run, and is not asked for it."""
+    near = filled(tmp_path)
+    near.set_flags("INBOX", 1, ["\\Seen", "$Forwarded"])
+    select = SELECT + b"* OK [PERMANENTFLAGS (\\Seen \\Flagged \\Deleted)] x\r\n"
+    for _ in range(2):
+        with Liar(Script({**GOOD, "SELECT": select})) as liar:
+            assert client_for(tmp_path, liar.port).run("sync").returncode == 0
+        assert not [w for w in words_of(liar) if b"STORE" in w], liar.heard
+    assert near.flags("INBOX", near.files("INBOX")[1]) == {"\\Seen", "$Forwarded"}

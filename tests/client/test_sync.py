@@ -444,7 +444,7 @@ def test_kill_anywhere(server, tmp_path):
 # ---- both sides at once, and what a server may refuse ----
 
 def test_undo_on_another_file_system(server, tmp_path):
-    """What is removed here goes to the undo store although no rename leads there; a name that is there already does not stop it."""
+    """What is removed here goes to the undo store although no rename leads there, and comes back."""
     if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
         pytest.skip("needs a second file system")
     state = tempfile.mkdtemp(dir="/dev/shm")
@@ -453,17 +453,15 @@ def test_undo_on_another_file_system(server, tmp_path):
         env = {"XDG_STATE_HOME": state}
         world.far.add_many("INBOX", range(1, 4))
         world.client.sync(env=env)
-        undo = os.path.join(state, "barid", "salma", "undo")
-        taken = os.path.basename(world.near.files("INBOX")[1])
         with open(world.near.files("INBOX")[1], "rb") as f:
             body = f.read()
-        with open(os.path.join(undo, taken), "wb") as f:
-            f.write(b"an older one")
         world.far.remove("INBOX", [1])
         world.client.sync(env=env)
         assert set(world.equal()["INBOX"]) == {2, 3}
-        kept = sorted(open(os.path.join(undo, n), "rb").read() for n in os.listdir(undo))
-        assert kept == sorted([b"an older one", body])
+        kept = [os.path.join(at, n) for at, _, names in os.walk(os.path.join(state, "barid", "salma", "undo")) for n in names]
+        assert [open(path, "rb").read() for path in kept] == [body]
+        done = world.client.run("undo", env=env)
+        assert done.returncode == 0 and set(world.near.table()["INBOX"]) == {1, 2, 3}, done
     finally:
         shutil.rmtree(state)
 
