@@ -50,6 +50,7 @@
 #define KEYWORDS_MAX               55u               /* in one account: bits 8 to 62 of entry.flags */
 
 #define RESERVE_BYTES_MAX          (64u << 20)       /* free room that new mail leaves, or a twentieth of a small disk */
+#define RESERVE_BYTES_MIN          (6u << 20)        /* but this, or a third of a tiny disk: a log of 500 pages that the database is still to take in, and room for flags */
 #define RESERVE_FILES_MAX          1000u             /* the same for inodes */
 #define DELIVERED_DAYS             30                /* how long an account remembers which deliveries it had */
 #define FILED_SAME_S               (5 * 60)          /* a copy of a sent message that a client files within it is the one that is there */

@@ -147,7 +147,9 @@ bool store_has_room(struct store *store, uint64_t bytes, bool file)
     if (fstatvfs(store->root_fd, &disk) != 0)
         return true; /* the write will tell */
     uint64_t total = disk.f_blocks * disk.f_frsize, room = disk.f_bavail * disk.f_frsize;
+    uint64_t least = total / 3 < RESERVE_BYTES_MIN ? total / 3 : RESERVE_BYTES_MIN;
     uint64_t reserve = total / 20 < RESERVE_BYTES_MAX ? total / 20 : RESERVE_BYTES_MAX;
+    reserve = reserve > least ? reserve : least;
     uint64_t files = disk.f_files / 20 < RESERVE_FILES_MAX ? disk.f_files / 20 : RESERVE_FILES_MAX;
     return room >= reserve + bytes && (!file || disk.f_files == 0 || disk.f_favail > files);
 }
