@@ -39,8 +39,12 @@ def control(server, line):
     """What the server answers on its control socket."""
     path = os.path.join(server.data, "control.sock")
     until = time.monotonic() + lib.START_S
-    while not os.path.exists(path) and time.monotonic() < until:
-        time.sleep(0.005)  # it listens for mail a moment before
+    while True:  # it listens for mail a moment before; until then the socket is not there, or is that of a server that was killed
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
+            break
+        assert time.monotonic() < until, "no control socket"
+        time.sleep(0.005)
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(20)
         s.connect(path)
