@@ -9,7 +9,7 @@
 #include "base/slice.h"
 
 /* Raised whenever text is extracted or folded in another way: filters of other versions say nothing and are made anew. */
-#define MSG_FILTER_VERSION 1
+#define MSG_FILTER_VERSION 2
 
 /* False: no text of that message holds the folded needle. True also for a filter that is empty, damaged or of another version, and for
  * needles too short to tell. */

@@ -14,8 +14,8 @@
 
 static bool is_mark(uint32_t c)
 {
-    return (c >= 0x0300 && c <= 0x036f) || (c >= 0x0591 && c <= 0x05bd) || c == 0x05bf || c == 0x05c1 ||
-           c == 0x05c2 || c == 0x05c4 || c == 0x05c5 || c == 0x05c7 ||
+    return (c >= 0x0300 && c <= 0x036f) || (c >= 0x0591 && c <= 0x05bd) || c == 0x05bf ||
+           c == 0x05c1 || c == 0x05c2 || c == 0x05c4 || c == 0x05c5 || c == 0x05c7 ||
            (c >= 0x0610 && c <= 0x061a) || (c >= 0x064b && c <= 0x065f) || c == 0x0670 ||
            (c >= 0x06d6 && c <= 0x06dc) || (c >= 0x06df && c <= 0x06e8) ||
            (c >= 0x06ea && c <= 0x06ed) || (c >= 0x08d3 && c <= 0x08ff) ||
@@ -273,8 +273,11 @@ void text_fold(struct slice utf8, struct buf *out)
             at++;
             continue;
         }
-        size_t end = at; /* the run ends where a simple character or no character begins */
-        while (len && !fold_simple(c, &folded) && end - at < RUN_BYTES_MAX) {
+        /* The run ends where a simple character or no character begins. What is dropped does not end it: the marks on both sides of it come together, and have
+         * an order of their own. */
+        size_t end = at;
+        while (
+            len && (!fold_simple(c, &folded) || folded == CHAR_NONE) && end - at < RUN_BYTES_MAX) {
             end += len;
             len = utf8_decode(utf8, end, &c);
         }

@@ -12,7 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         return 0;
     struct slice text = slice_from(bytes + 3, len - 3);
     struct slice needle = slice_sub(text, bytes[0] % text.len, bytes[1]);
-    size_t cut = bytes[2] % text.len, again = cut > 8 ? cut - 8 : 0;
+    size_t cut = bytes[2] % text.len,
+           again =
+               cut > 12 ? cut - 12 : 0; /* two characters, and what is left of one that is cut */
     struct msg_filter_maker *maker = msg_filter_maker_new();
     struct buf filter;
     buf_init(&filter, 0);
