@@ -1,5 +1,6 @@
 """Servers that lie to barid sync: no secret and no mail in the clear, nothing removed here, nothing outside the Maildirs, no hang, no crash."""
 import base64
+import contextlib
 import os
 import re
 import socket
@@ -26,7 +27,8 @@ class Liar:
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(8)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
+        self.accepting = threading.Thread(target=self._run, daemon=True)
+        self.accepting.start()
 
     def _run(self):
         while True:
@@ -59,6 +61,10 @@ class Liar:
         return self
 
     def __exit__(self, *_):
+        # a thread that waits in accept must not come back to the descriptor when it belongs to the next listener
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join(35)  # it may be in a conversation
         self.listener.close()
 
 

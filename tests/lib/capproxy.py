@@ -5,6 +5,7 @@
     with Proxy(port, cut_up_at=b"APPEND") as p:          both end before the client's bytes that these words are in
     with Proxy(port, delay=0.025) as p:                  each way, so that a round trip takes 50 ms
 """
+import contextlib
 import re
 import socket
 import threading
@@ -26,7 +27,8 @@ class Proxy:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self):
         while True:
@@ -116,4 +118,8 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
+        # a thread that waits in accept must not come back to the descriptor when it belongs to the next listener
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(10)
         self._listener.close()

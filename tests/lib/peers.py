@@ -2,6 +2,7 @@
 
     with dovecot(folder, "maildir:~/Maildir") as peer:  peer.port
 """
+import contextlib
 import os
 import pwd
 import shutil
@@ -20,7 +21,8 @@ class Peer:
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(64)
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def _accept(self):
         while True:
@@ -37,6 +39,10 @@ class Peer:
         return self
 
     def __exit__(self, *_):
+        # a thread that waits in accept must not come back to the descriptor when it belongs to the next listener
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join(10)
         self._listener.close()
         for program in self.programs:
             if program.poll() is None:
