@@ -27,7 +27,7 @@ static bool is_settled(const struct popc_run *run, const struct popc_plan *plan)
 {
     if (plan->known == POPC_UNKNOWN || run->options->all)
         return false;
-    return plan->known != POPC_STUB || is_large(run, plan);
+    return plan->known != POPC_NOTED || is_large(run, plan);
 }
 
 /* From what is recorded. */
@@ -106,7 +106,7 @@ static enum err leave_note(struct popc_run *run, struct popc_plan *plan, struct 
     struct buf note;
     bool refused = false;
     plan->action = POPC_LEAVE;
-    if (plan->known == POPC_STUB) /* there is one */
+    if (plan->known == POPC_NOTED) /* there is one */
         return ERR_OK;
     run->result->notes++;
     if (run->options->dry_run)
@@ -114,14 +114,14 @@ static enum err leave_note(struct popc_run *run, struct popc_plan *plan, struct 
     buf_init(&note, 0);
     popc_note_write(header, plan->message->bytes, run->now_s, run->options->note_text,
         run->options->note_arg, &note);
-    enum err e = popc_drop_begin(run->drop, popc_key(plan), POPC_STUB, run->failure);
+    enum err e = popc_drop_begin(run->drop, popc_key(plan), POPC_NOTED, run->failure);
     if (!e)
         e = popc_drop_put(run->drop, buf_slice(&note), run->failure);
     if (!e)
         e = popc_drop_end(run->drop, &refused, run->failure);
     buf_done(&note);
     if (!e)
-        plan->known = POPC_STUB;
+        plan->known = POPC_NOTED;
     return e;
 }
 

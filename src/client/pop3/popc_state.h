@@ -1,7 +1,7 @@
 /* What we know of the messages of a POP3 mailbox: pop3.db in the state folder of the account (SQLite). Blocking; one thread.
  *
  *     (unknown) ─► arriving ─► fetched ─► deleting ─► deleted ─► (forgotten)
- *         └──────────────────► skipped, stub ─► arriving ...
+ *         └──────────────────► skipped, noted ─► arriving ...
  *
  * F-1: `arriving` is committed after the bytes of the message are synced under their temporary name, and before they get their final one. So after a
  *      crash an arriving message is whole, here once, and only its name is to be seen to.
@@ -23,7 +23,7 @@ enum popc_known {
     POPC_UNKNOWN,
     POPC_ARRIVING,
     POPC_FETCHED,
-    POPC_STUB,    /* too big: a note is here, the message is on the server */
+    POPC_NOTED,   /* too big: a note is here, the message is on the server */
     POPC_SKIPPED, /* by skip-header */
     POPC_DELETING,
     POPC_DELETED,

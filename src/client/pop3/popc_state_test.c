@@ -97,7 +97,7 @@ static void test_arriving(void **test_state)
     struct popc_state *state = open_state("h", "u");
     int count = 0;
     assert_ok(popc_state_set(state, SLICE("ua"), POPC_ARRIVING, 1, "/mail/tmp/x", POPC_FETCHED));
-    assert_ok(popc_state_set(state, SLICE("ub"), POPC_ARRIVING, 1, "/mail/tmp/x", POPC_STUB));
+    assert_ok(popc_state_set(state, SLICE("ub"), POPC_ARRIVING, 1, "/mail/tmp/x", POPC_NOTED));
     assert_ok(popc_state_commit(state));
     popc_state_close(state);
     state = open_state("h", "other"); /* the mailbox that was fetched may be another one now */
@@ -108,7 +108,7 @@ static void test_arriving(void **test_state)
     popc_state_close(state);
     state = open_state("h", "u");
     assert_int_equal(known(state, "ua"), POPC_FETCHED);
-    assert_int_equal(known(state, "ub"), POPC_STUB);
+    assert_int_equal(known(state, "ub"), POPC_NOTED);
     count = 0;
     assert_ok(popc_state_arriving(state, count_file, &count));
     assert_int_equal(count, 0);
