@@ -196,6 +196,37 @@ class Script:
             connection.sendall(said + f"{tag} OK{code} done\r\n".encode())
 
 
+def test_a_refused_token_is_no_impostor(tmp_path):
+    """The server's story of a refused token is answered (RFC 7628 §3.2.3), and the person hears that the login was refused."""
+    def play(liar, connection):
+        connection.sendall(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=OAUTHBEARER] hi\r\n")
+        tag, _, rest = liar.line(connection).partition(b" ")
+        assert rest.startswith(b"AUTHENTICATE OAUTHBEARER ") and b"auth=Bearer tok" in base64.b64decode(rest.split()[2])
+        connection.sendall(b"+ " + base64.b64encode(b'{"status":"invalid_token"}') + b"\r\n")
+        assert liar.line(connection) == b"AQ==\r\n"
+        connection.sendall(tag + b" NO [AUTHENTICATIONFAILED] expired\r\n")
+        liar.line(connection)
+    with Liar(play) as liar:
+        client = client_for(tmp_path, liar.port)
+        conf = os.path.join(str(tmp_path), ".config/barid/accounts.conf")
+        with open(conf, encoding="utf-8") as f:
+            lines = [line for line in f if "password-file" not in line]
+        with open(conf, "w", encoding="utf-8") as f:
+            f.write("".join(lines) + "  token-command echo tok\n")
+        done = client.run("sync")
+        assert done.returncode == 77 and "refuses user or password" in done.stderr, done
+
+
+@pytest.mark.parametrize("answer, code", [(b"NO [UNAVAILABLE] later\r\n", 75), (b"NO [AUTHENTICATIONFAILED] no\r\n", 77)])
+def test_a_login_refused_for_now(tmp_path, answer, code):
+    def play(liar, connection):
+        connection.sendall(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n")
+        while True:
+            connection.sendall(liar.line(connection).split(b" ")[0] + b" " + answer)
+    with Liar(play) as liar:
+        assert client_for(tmp_path, liar.port).run("sync").returncode == code
+
+
 LIST = b'* LIST (\\HasNoChildren) "/" INBOX\r\n'
 SELECT = b"* 2 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 3] x\r\n"
 FLAGS = b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 FETCH (UID 2 FLAGS ())\r\n"

@@ -1,4 +1,5 @@
 """barid sync: whatever both sides did, they are equal afterwards, nothing lost, nothing doubled."""
+import json
 import os
 import random
 import shutil
@@ -136,6 +137,52 @@ def test_dovecot(tmp_path, location):
         world.client.sync()
         table = world.equal()
         assert "Made/below" in table and "Work/2027" in table and "Work/2026" not in table
+
+
+@pytest.mark.parametrize("listener, security", [("imaps", "tls"), ("imap", "starttls")])
+def test_with_tls(server, tmp_path, listener, security):
+    world = World(server, tmp_path)
+    conf = os.path.join(str(tmp_path), ".config/barid/accounts.conf")
+    with open(conf, encoding="utf-8") as f:
+        text = f.read().replace(f"imap 127.0.0.1 {server.port('imap')} none", f"imap localhost {server.port(listener)} {security}")
+    with open(conf, "w", encoding="utf-8") as f:
+        f.write(text + f"  ca-file {server.ca}\n")
+    world.far.add("INBOX", 1, ["\\Seen"])
+    world.near.add("INBOX", 2)
+    world.client.sync()
+    assert set(world.equal()["INBOX"]) == {1, 2}
+    with open(os.path.join(world.client.state, "logins"), encoding="utf-8") as f:
+        assert "SCRAM-SHA-256-PLUS" in f.read(), "bound to the channel"
+
+
+def test_maildir_plus_plus(server, tmp_path):
+    """The other layout: INBOX is the root, folders lie beside each other and begin with a dot."""
+    world = World(server, tmp_path, extra="  layout maildir++\n")
+    root = world.near.root
+    world.far.make("Work/a.b")
+    world.far.add("INBOX", 1)
+    world.far.add("Work/a.b", 2)
+    world.client.sync()
+    assert len(os.listdir(os.path.join(root, "new"))) == 1
+    assert len(os.listdir(os.path.join(root, ".Work.a%2Eb", "new"))) == 1
+    for part in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(root, ".Here.below", part))
+    with open(os.path.join(root, ".Here.below", "new", "1.x.y"), "wb") as f:
+        f.write(message(3).replace(b"\r\n", b"\n"))
+    os.unlink(os.path.join(root, "new", os.listdir(os.path.join(root, "new"))[0]))
+    world.client.sync()
+    there = world.far.table()
+    assert set(there["Here/below"]) == {3} and set(there["INBOX"]) == set() and set(there["Work/a.b"]) == {2}
+
+
+def test_words_for_programs(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    told = json.loads(world.client.run("sync", "--json").stdout)
+    assert told["account"] == "salma" and told["down"] == 1 and told["failure"] is None and told["dry_run"] is False
+    assert world.client.run("sync", "--quiet").stdout == ""
+    assert world.client.run("sync", "nobody").returncode == 64
+    assert world.client.run("sync", "--fast").returncode == 64
 
 
 def test_moves_are_moves(server, tmp_path):

@@ -209,6 +209,31 @@ enum err client_login_step(struct client_login *login, struct slice challenge, s
     return e == ERR_SYNTAX || e == ERR_LIMIT ? ERR_AUTH : e;
 }
 
+enum err client_login_answer(
+    struct client_login *login, struct slice challenge, struct buf *out_line)
+{
+    struct buf decoded, answer;
+    buf_init(&decoded, SASL_TOKEN_BYTES_MAX);
+    buf_init(&answer, 0);
+    enum err e = base64_decode(&decoded, challenge);
+    if (e == ERR_OK)
+        e = buf_err(&decoded);
+    if (e == ERR_OK)
+        e = client_login_step(login, buf_slice(&decoded), &answer);
+    if (e == ERR_AUTH && login->options.token) {
+        buf_clear(&answer);
+        buf_addc(&answer, '\1');
+        e = ERR_OK;
+    }
+    if (e == ERR_OK)
+        base64_encode(out_line, buf_slice(&answer));
+    else
+        buf_addc(out_line, '*');
+    sasl_buf_wipe(&decoded);
+    sasl_buf_wipe(&answer);
+    return e;
+}
+
 enum err client_login_finish(struct client_login *login)
 {
     return login->done ? ERR_OK : ERR_AUTH;

@@ -57,6 +57,11 @@ enum err MUST_USE client_login_initial(struct client_login *login, struct buf *o
  * go. ERR_LIMIT over CLIENT_LOGIN_STEPS_MAX. */
 enum err MUST_USE client_login_step(
     struct client_login *login, struct slice challenge, struct buf *out);
+/* The same with the challenge as it came and the answer as it goes: in base64, without line ends; appended to out_line, which the caller wipes. The story of a
+ * refused token is answered as RFC 7628 §3.2.3 wants: ERR_OK, and then the server refuses. On an error this server is not to be told more: out_line is
+ * "*". */
+enum err MUST_USE client_login_answer(
+    struct client_login *login, struct slice challenge, struct buf *out_line);
 /* Whether the server's success may be believed: SCRAM must have verified it. Call with the success's data (SMTP 235, IMAP OK have none). */
 enum err MUST_USE client_login_finish(struct client_login *login);
 /* Wipes. */

@@ -130,19 +130,8 @@ static void add_base64(struct imapc *imap, struct buf *message)
 /* One challenge answered. */
 static enum err answer(struct imapc *imap, struct client_login *login, struct slice text)
 {
-    struct buf challenge, response;
-    buf_init(&challenge, 0);
-    buf_init(&response, 0);
-    enum err e = base64_decode(&challenge, slice_trim(text));
-    if (e == ERR_OK)
-        e = client_login_step(login, buf_slice(&challenge), &response);
-    if (e == ERR_OK)
-        base64_encode(&imap->out, buf_slice(&response));
-    else
-        buf_addc(&imap->out, '*'); /* RFC 9051 §6.2.2: gives up */
+    enum err e = client_login_answer(login, slice_trim(text), &imap->out);
     buf_adds(&imap->out, "\r\n");
-    sasl_buf_wipe(&response);
-    buf_done(&challenge);
     enum err sent = imapc_flush(imap);
     return e == ERR_OK ? sent : e;
 }
@@ -228,7 +217,7 @@ static enum err login_sasl(
     } while (again);
     if (e == ERR_OK)
         return ERR_OK;
-    enum client_why why = CLIENT_WHY_REFUSED;
+    enum client_why why = e == ERR_BUSY ? CLIENT_WHY_SYS_TEMP : CLIENT_WHY_REFUSED;
     if (e == ERR_AUTH)
         why = imap->refused ? CLIENT_WHY_PASSWORD : CLIENT_WHY_NOT_SERVER;
     return refused(imap, failure, why, e);

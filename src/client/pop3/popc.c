@@ -245,46 +245,27 @@ static enum err say_auth(struct popc *popc, const struct client_login *login, st
     return say_base64(popc, "", first);
 }
 
-/* The server does not know the password it asks for, or talks nonsense: nothing more is said to it but "*". */
-static enum err distrust(struct popc *popc)
-{
-    (void)say(popc, "*");
-    return client_failed(popc->failure, CLIENT_WHY_NOT_SERVER, ERR_DENIED);
-}
-
 /* One challenge; the answer is sent. */
-static enum err answer_challenge(
-    struct popc *popc, struct client_login *login, struct slice text, struct buf *challenge)
+static enum err answer_challenge(struct popc *popc, struct client_login *login, struct slice text)
 {
-    struct buf answer;
-    buf_clear(challenge);
-    if (base64_decode(challenge, text) || buf_err(challenge))
-        return distrust(popc);
-    buf_init(&answer, 0);
-    enum err e = client_login_step(login, buf_slice(challenge), &answer);
-    if (e == ERR_AUTH && login->options.token) {
-        /* the story of a refused token: this ends it, then the server says -ERR (RFC 7628 §3.2.3) */
-        buf_clear(&answer);
-        buf_addc(&answer, '\1');
-        e = ERR_OK;
-    }
-    e = e ? distrust(popc) : say_base64(popc, "", buf_slice(&answer));
-    sasl_buf_wipe(&answer);
-    return e;
+    struct buf line;
+    buf_init(&line, 0);
+    enum err e = client_login_answer(login, text, &line);
+    buf_adds(&line, "\r\n");
+    enum err sent = popc_send(popc, buf_slice(&line));
+    sasl_buf_wipe(&line);
+    return e ? client_failed(popc->failure, CLIENT_WHY_NOT_SERVER, ERR_DENIED) : sent;
 }
 
 static enum err answer_challenges(struct popc *popc, struct client_login *login)
 {
     struct pop_reply reply;
-    struct buf challenge;
     enum err e = ERR_OK;
-    buf_init(&challenge, SASL_TOKEN_BYTES_MAX);
     while ((e = read_reply(popc, &reply)) == ERR_OK && reply.status == POP_STATUS_CONTINUE) {
-        e = answer_challenge(popc, login, reply.text, &challenge);
+        e = answer_challenge(popc, login, reply.text);
         if (e)
             break;
     }
-    sasl_buf_wipe(&challenge);
     if (e)
         return e;
     if (reply.status == POP_STATUS_ERR)

@@ -151,31 +151,15 @@ static enum err password_refused(struct smtpc *smtpc, const struct smtpc_reply *
     return smtpc_failed(smtpc, reply, CLIENT_WHY_PASSWORD);
 }
 
-/* Nothing more is said to this server but "*". */
-static enum err distrust(struct smtpc *smtpc)
+static enum err answer_challenge(struct smtpc *smtpc, struct client_login *login, struct slice text)
 {
-    if (smtpc_say(smtpc, SLICE("*\r\n")))
-        smtpc->failure->err = ERR_DENIED; /* it went away; that is as well */
-    return client_failed(smtpc->failure, CLIENT_WHY_NOT_SERVER, ERR_DENIED);
-}
-
-static enum err answer_challenge(
-    struct smtpc *smtpc, struct client_login *login, struct slice text, struct buf *challenge)
-{
-    struct buf answer;
-    buf_clear(challenge);
-    if (base64_decode(challenge, text) || buf_err(challenge))
-        return distrust(smtpc);
-    buf_init(&answer, 0);
-    enum err e = client_login_step(login, buf_slice(challenge), &answer);
-    if (e == ERR_AUTH && login->options.token) {
-        buf_clear(&answer); /* the story of a refused token (RFC 7628 §3.2.3) */
-        buf_addc(&answer, '\1');
-        e = ERR_OK;
-    }
-    e = e ? distrust(smtpc) : say_base64(smtpc, "", buf_slice(&answer));
-    sasl_buf_wipe(&answer);
-    return e;
+    struct buf line;
+    buf_init(&line, 0);
+    enum err e = client_login_answer(login, text, &line);
+    buf_adds(&line, "\r\n");
+    enum err sent = smtpc_say(smtpc, buf_slice(&line));
+    sasl_buf_wipe(&line);
+    return e ? client_failed(smtpc->failure, CLIENT_WHY_NOT_SERVER, ERR_DENIED) : sent;
 }
 
 /* A challenge may be longer than what is kept of other replies. */
@@ -199,19 +183,17 @@ static enum err read_challenge(struct smtpc *smtpc, int *out_code, struct buf *t
 
 static enum err talk(struct smtpc *smtpc, struct client_login *login)
 {
-    struct buf text, challenge;
+    struct buf text;
     struct smtpc_reply reply = { .code = 0 };
     enum err e = ERR_OK;
     buf_init(&text, 0);
-    buf_init(&challenge, SASL_TOKEN_BYTES_MAX);
     while ((e = read_challenge(smtpc, &reply.code, &text)) == ERR_OK && reply.code == 334) {
-        e = answer_challenge(smtpc, login, buf_slice(&text), &challenge);
+        e = answer_challenge(smtpc, login, buf_slice(&text));
         if (e)
             break;
     }
     (void)snprintf(reply.text, sizeof reply.text, "%.*s", SLICE_FMT(buf_slice(&text)));
     sasl_buf_wipe(&text);
-    sasl_buf_wipe(&challenge);
     if (e)
         return e;
     if (reply.code != 235)
