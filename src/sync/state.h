@@ -39,6 +39,7 @@ struct sync_row {
     bool far_seen, far_gone;
     bool far_known; /* far_flags is what the server says now; else it says nothing new */
     uint32_t far_flags;
+    bool listed;  /* among the ups of its folder */
     bool settled; /* moved, removed or matched: nothing more to do */
     bool moving;  /* UP: of a sync_move */
 };

@@ -98,12 +98,6 @@ static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
     return ERR_OK;
 }
 
-static void write_fetch(struct buf *text, struct slice set, void *arg)
-{
-    (void)arg;
-    buf_addf(text, "UID FETCH %.*s (UID BODY.PEEK[])", SLICE_FMT(set));
-}
-
 static enum err keep_set(struct sync_folder *folder, struct slice text)
 {
     struct keeping k = { .folder = folder };
@@ -169,9 +163,7 @@ static enum err each_set(
         struct buf set, text;
         buf_init(&set, 0);
         buf_init(&text, 0);
-        for (bool first = true; at < uids->count && buf_len(&set) < SYNC_SET_BYTES_MAX;
-             at++, first = false)
-            buf_addf(&set, "%s%u:%u", first ? "" : ",", uids->runs[at].first, uids->runs[at].last);
+        sync_add_set(&set, uids, &at);
         write(&text, buf_slice(&set), arg);
         enum err e = imapc_command(folder->run->options->imap, buf_slice(&text));
         buf_done(&set);
@@ -209,15 +201,12 @@ static enum err keep_copies(struct sync_folder *folder, const struct uidset *uid
     TRY(open_undo(folder));
     TRY(sync_select(folder));
     for (size_t at = 0; at < uids->count;) {
-        struct buf set, text;
-        buf_init(&set, 0);
+        struct buf text;
         buf_init(&text, 0);
-        for (bool first = true; at < uids->count && buf_len(&set) < SYNC_SET_BYTES_MAX;
-             at++, first = false)
-            buf_addf(&set, "%s%u:%u", first ? "" : ",", uids->runs[at].first, uids->runs[at].last);
-        write_fetch(&text, buf_slice(&set), NULL);
+        buf_adds(&text, "UID FETCH ");
+        sync_add_set(&text, uids, &at);
+        buf_adds(&text, " (UID BODY.PEEK[])");
         enum err e = keep_set(folder, buf_slice(&text));
-        buf_done(&set);
         buf_done(&text);
         TRY(e);
     }
@@ -431,11 +420,6 @@ static void write_received(int64_t received_s, struct buf *out)
     imap_datetime_write(out, received_s, 0);
     buf_addc(out, '\0');
 }
-
-struct upload {
-    struct sync_row *row;
-    int64_t received_s;
-};
 
 static enum err append(struct sync_folder *folder, struct sync_row *row)
 {

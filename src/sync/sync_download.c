@@ -248,9 +248,7 @@ static enum err queue_sets(
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        for (bool first = true; at < uids->count && buf_len(&text) < SYNC_SET_BYTES_MAX;
-             at++, first = false)
-            buf_addf(&text, "%s%u:%u", first ? "" : ",", uids->runs[at].first, uids->runs[at].last);
+        sync_add_set(&text, uids, &at);
         buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
         imapc_queue(imap, task, buf_slice(&text));
         buf_done(&text);
@@ -320,7 +318,7 @@ static enum err leave_some(struct sync_folder *folder)
     TRY(want_again(folder));
     for (size_t i = 0; i < folder->new_count; i++) {
         struct sync_new *new = &folder->news[i];
-        if (!new->settled && new->has_facts && !may_be_up(folder, new) &&
+        if (!new->settled &&new->has_facts && !may_be_up(folder, new) &&
             !is_wanted(account, new->facts.bytes, new->received_s))
             TRY(leave_one(folder, new));
     }

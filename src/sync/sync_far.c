@@ -23,6 +23,16 @@ void sync_add_name(struct buf *out, const struct sync_folder *folder)
         buf_adds(out, "\"\"");
 }
 
+void sync_add_set(struct buf *out, const struct uidset *uids, size_t *at)
+{
+    const char *comma = "";
+    for (size_t start = buf_len(out);
+         *at < uids->count && buf_len(out) - start < SYNC_SET_BYTES_MAX; ++*at) {
+        buf_addf(out, "%s%u:%u", comma, uids->runs[*at].first, uids->runs[*at].last);
+        comma = ",";
+    }
+}
+
 static const struct {
     struct slice name;
     uint32_t flag;
@@ -173,14 +183,6 @@ static struct sync_folder *find_inbox(struct sync_run *run, struct slice name)
     return NULL;
 }
 
-static bool has_attribute(const struct imap_value *list, struct slice name)
-{
-    for (const struct imap_value *value = list->first; value; value = value->next)
-        if (imap_value_is(value, name))
-            return true;
-    return false;
-}
-
 /* The path of a listed folder; ERR_SYNTAX, ERR_LIMIT: it has none. */
 static enum err path_of(struct sync_run *run, struct sync_folder *folder, char **out_path)
 {
@@ -259,14 +261,14 @@ static enum err take_list(struct sync_run *run, const struct imap_reply *reply)
     const struct imap_value *name = delimiter ? delimiter->next : NULL;
     if (!name || attributes->kind != IMAP_VALUE_LIST || name->kind == IMAP_VALUE_LIST)
         return ERR_SYNTAX;
-    if (has_attribute(attributes, SLICE("\\NonExistent")))
+    if (imap_value_has(attributes, SLICE("\\NonExistent")))
         return ERR_OK;
     char cut = delimiter->kind == IMAP_VALUE_STRING && delimiter->text.len == 1
                    ? delimiter->text.ptr[0]
                    : '\0';
     if (cut)
         run->far_delimiter = cut;
-    return add_far(run, name->text, cut, has_attribute(attributes, SLICE("\\Noselect")));
+    return add_far(run, name->text, cut, imap_value_has(attributes, SLICE("\\Noselect")));
 }
 
 static void take_status(struct sync_run *run, const struct imap_reply *reply)
@@ -534,7 +536,7 @@ static void judge(struct sync_folder *folder)
     folder->new_uids = folder->known && last->uidvalidity && (other || back);
 }
 
-static bool is_clean(const struct sync_folder *folder)
+bool sync_is_clean(const struct sync_folder *folder)
 {
     const struct sync_far_state *last = &folder->row.far, *now = &folder->status;
     return folder->known && folder->has_status && last->modseq &&
@@ -607,20 +609,8 @@ static enum err list_anew(struct sync_folder *folder)
     folder->listed_all = false; /* no row has a UID that could be missing */
     for (size_t i = 0; i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
-        if (row->kind != SYNC_UP || !row->file)
-            continue;
-        if (folder->up_count == folder->up_cap) {
-            struct sync_row **grown = arena_grow(
-                &folder->arena, folder->ups, &folder->up_cap, folder->up_count + 1, sizeof *grown);
-            if (!grown)
-                return ERR_LIMIT;
-            folder->ups = grown;
-        }
-        bool listed = false;
-        for (size_t k = 0; k < folder->up_count && !listed; k++)
-            listed = folder->ups[k] == row;
-        if (!listed)
-            folder->ups[folder->up_count++] = row;
+        if (row->kind == SYNC_UP && row->file)
+            TRY(sync_remember_up(folder, row));
     }
     return ERR_OK;
 }
@@ -639,7 +629,7 @@ enum err sync_gather_far(struct sync_run *run)
     struct imapc *imap = run->options->imap;
     for (size_t i = 0; i < run->count; i++) {
         struct sync_folder *folder = &run->folders[i];
-        folder->far_dirty = takes_part(folder) && !is_clean(folder);
+        folder->far_dirty = takes_part(folder) && !sync_is_clean(folder);
         if (folder->far_dirty)
             queue_gather(folder, false);
     }
@@ -762,9 +752,7 @@ enum err sync_identify(struct sync_folder *folder, uint32_t from)
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        for (bool first = true; at < uids.count && buf_len(&text) < SYNC_SET_BYTES_MAX;
-             at++, first = false)
-            buf_addf(&text, "%s%u:%u", first ? "" : ",", uids.runs[at].first, uids.runs[at].last);
+        sync_add_set(&text, &uids, &at);
         buf_adds(&text, " (UID RFC822.SIZE INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
         imapc_queue(imap, &task, buf_slice(&text));
         buf_done(&text);

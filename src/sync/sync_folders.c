@@ -172,14 +172,6 @@ static enum err make_far(struct sync_folder *folder)
 
 /* ---- removed on the other side ---- */
 
-static bool clean_there(const struct sync_folder *folder)
-{
-    const struct sync_far_state *last = &folder->row.far, *now = &folder->status;
-    return folder->has_status && last->uidvalidity == now->uidvalidity &&
-           last->uidnext == now->uidnext && last->modseq == now->modseq &&
-           last->messages == now->messages;
-}
-
 /* It holds a message that never came here because of its size: nobody who deletes the folder here has seen it. */
 static bool has_taken(const struct sync_folder *folder)
 {
@@ -480,7 +472,7 @@ static enum err settle_one(struct sync_folder *folder)
         return ERR_OK;
     if (folder->far_exists && folder->near_exists)
         return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
-    if (folder->far_exists && folder->known && !is_inbox(folder) && clean_there(folder)) {
+    if (folder->far_exists && folder->known && !is_inbox(folder) && sync_is_clean(folder)) {
         TRY(count_rows(folder, &(size_t){ 0 }));
         if (!has_taken(folder))
             return delete_far(folder);

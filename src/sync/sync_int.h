@@ -103,6 +103,10 @@ enum err MUST_USE sync_select(struct sync_folder *folder);
 void sync_check_uidvalidity(struct sync_folder *folder, const struct imap_reply *reply);
 /* Binds what went up to a server that does not say which UID it gave. */
 enum err MUST_USE sync_find_new(struct sync_folder *folder);
+/* Nothing changed there since the last run, as far as STATUS can tell. */
+bool sync_is_clean(const struct sync_folder *folder);
+/* Appends runs of the set from *at on, as many as fit a line; *at is the first that did not. */
+void sync_add_set(struct buf *out, const struct uidset *uids, size_t *at);
 /* Takes the name of the folder as a command has it. */
 void sync_add_name(struct buf *out, const struct sync_folder *folder);
 /* Mask of a FLAGS list. */
@@ -118,6 +122,8 @@ struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t
 enum err MUST_USE sync_list_near(struct sync_run *run);
 /* Rows, files, and which belong together; completes what a cut run left. */
 enum err MUST_USE sync_gather_near(struct sync_run *run);
+/* Puts a row on the list of those to be found there or sent; once. */
+enum err MUST_USE sync_remember_up(struct sync_folder *folder, struct sync_row *row);
 enum err MUST_USE sync_add_up(struct sync_folder *folder, struct near_file *file,
     const struct sync_facts *facts, uint32_t flags, uint32_t bound);
 

@@ -51,8 +51,10 @@ static bool has_step(const struct sync_row *row)
     return row->kind == SYNC_DOWN || row->kind == SYNC_UP;
 }
 
-static enum err remember_up(struct sync_folder *folder, struct sync_row *row)
+enum err sync_remember_up(struct sync_folder *folder, struct sync_row *row)
 {
+    if (row->listed)
+        return ERR_OK;
     if (folder->up_count == folder->up_cap) {
         struct sync_row **grown = arena_grow(
             &folder->arena, folder->ups, &folder->up_cap, folder->up_count + 1, sizeof *grown);
@@ -60,6 +62,7 @@ static enum err remember_up(struct sync_folder *folder, struct sync_row *row)
             return ERR_LIMIT;
         folder->ups = grown;
     }
+    row->listed = true;
     folder->ups[folder->up_count++] = row;
     return ERR_OK;
 }
@@ -79,7 +82,7 @@ enum err sync_add_up(struct sync_folder *folder, struct near_file *file,
         .file = file };
     file->row = row;
     TRY(state_row_add(folder->run->state, folder->row.id, row));
-    return remember_up(folder, row);
+    return sync_remember_up(folder, row);
 }
 
 static enum err pair_rows(struct sync_folder *folder)
@@ -92,7 +95,7 @@ static enum err pair_rows(struct sync_folder *folder)
         if (row->file)
             row->file->row = row;
         if (row->kind == SYNC_UP && row->file)
-            TRY(remember_up(folder, row));
+            TRY(sync_remember_up(folder, row));
     }
     return ERR_OK;
 }

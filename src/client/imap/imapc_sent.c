@@ -28,14 +28,6 @@ static bool is_sent_name(struct slice name, char delimiter)
     return false;
 }
 
-static bool has_attribute(const struct imap_value *list, struct slice name)
-{
-    for (const struct imap_value *value = list->first; value; value = value->next)
-        if (imap_value_is(value, name))
-            return true;
-    return false;
-}
-
 static enum err list_data(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct sent_folder *sent = task->owner;
@@ -49,9 +41,9 @@ static enum err list_data(struct imapc_task *task, const struct imap_reply *repl
     char cut = delimiter->kind == IMAP_VALUE_STRING && delimiter->text.len == 1
                    ? delimiter->text.ptr[0]
                    : '\0';
-    bool marked = has_attribute(attributes, SLICE("\\Sent"));
-    bool usable = !has_attribute(attributes, SLICE("\\Noselect")) &&
-                  !has_attribute(attributes, SLICE("\\NonExistent"));
+    bool marked = imap_value_has(attributes, SLICE("\\Sent"));
+    bool usable = !imap_value_has(attributes, SLICE("\\Noselect")) &&
+                  !imap_value_has(attributes, SLICE("\\NonExistent"));
     if (!usable || sent->marked || !(marked || (is_sent_name(name->text, cut) && !sent->name[0])))
         return ERR_OK;
     memcpy(sent->name, name->text.ptr, name->text.len);

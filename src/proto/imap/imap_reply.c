@@ -392,6 +392,14 @@ bool imap_value_is(const struct imap_value *value, struct slice word)
     return value && value->kind == IMAP_VALUE_ATOM && slice_eq_nocase(value->text, word);
 }
 
+bool imap_value_has(const struct imap_value *list, struct slice word)
+{
+    for (const struct imap_value *value = list ? list->first : NULL; value; value = value->next)
+        if (imap_value_is(value, word))
+            return true;
+    return false;
+}
+
 bool imap_value_is_nil(const struct imap_value *value)
 {
     return imap_value_is(value, SLICE("NIL"));

@@ -79,6 +79,8 @@ enum err MUST_USE imap_reply_parse(
 
 bool imap_value_is(
     const struct imap_value *value, struct slice word); /* an atom, case ignored; false for NULL */
+/* Whether the atom is in the list; false when it is no list. */
+bool imap_value_has(const struct imap_value *list, struct slice word);
 bool imap_value_is_nil(const struct imap_value *value);
 /* ERR_SYNTAX when it is no such number, or NULL. */
 enum err MUST_USE imap_value_u64(const struct imap_value *value, uint64_t *out_number);
