@@ -81,7 +81,8 @@
 #define THREAD_IDS_MAX             200u              /* of References; of more the oldest one and the newest */
 #define THREAD_ID_BYTES_MAX        1000u             /* longer message ids do not thread */
 #define SORT_TEXT_BYTES_MAX        512u              /* of a subject or name; of longer ones, in capitals, the rest does not order. 250,000 of them fit into a table */
-#define SORT_TABLE_BYTES_MAX       (128u << 20)      /* what SORT and THREAD keep of one mailbox: some 500,000 messages */
+#define SORT_FIELD_BYTES_MAX       2048u             /* of a field's text that is kept for SEARCH: 40 recipients; messages with longer ones are asked themselves */
+#define SORT_TABLE_BYTES_MAX       (128u << 20)      /* what SORT, THREAD and SEARCH keep of one mailbox: some 500,000 messages */
 #define SORT_CACHE_BYTES_MAX       (64u << 20)       /* of all mailboxes while nobody asks: a quarter of a million messages */
 #define SORT_CACHE_TABLES_MAX      1000u             /* mailboxes */
 #define SUMMARY_STRINGS_BYTES_MAX  (3u << 20)        /* what BODYSTRUCTURE says; past it parts are opaque. With ENVELOPE at most 8 MiB */

@@ -1,8 +1,9 @@
 /* Bytes as a message. Oracles: cut anywhere, the summary is the same; every range lies inside; what the writers give is
- * balanced IMAP (RFC 3501 §9); part numbers found by walking the tree are found by msg_find_section. */
+ * balanced IMAP (RFC 3501 §9); part numbers found by walking the tree are found by msg_find_section; a table finds in header fields what the message itself does. */
 #include "message/text.h"
 
 #include "base/limits.h"
+#include "message/sort.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -77,6 +78,47 @@ static void check_sections(const struct msg_summary *summary, size_t message_len
     }
 }
 
+/* What the table of a mailbox finds is what the message itself says, for needles out of its own fields and others. */
+static void check_fields(const struct msg_summary *summary, const struct msg_source *source)
+{
+    static const char *const names[] = { "subject", "from", "to", "cc", "message-id" };
+    struct sort_table *table = sort_table_new(64u << 20);
+    const unsigned facts = ((1u << SORT_FIELDS) - 1) * SORT_FACT_FIELD;
+    enum err e = sort_table_add(
+        table, facts, &(struct sort_message){ .uid = 7, .summary = summary, .source = source });
+    assert(e == ERR_OK);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct buf text;
+        size_t fields;
+        enum sort_field field;
+        buf_init(&text, 0);
+        e = msg_field_text(summary, source, slice_of(names[i]), &text, &fields);
+        assert(e == ERR_OK && sort_field_of(slice_of(names[i]), &field));
+        struct slice all = buf_slice(&text);
+        for (size_t at = 0; at < 4; at++) {
+            struct slice needle = slice_sub(all, all.len / 4 * at, at * 3 + 1);
+            struct uidset uids, found, unsure;
+            bool contains;
+            if (!needle.len)
+                needle = SLICE("e");
+            uidset_init(&uids);
+            uidset_init(&found);
+            uidset_init(&unsure);
+            uidset_add(&uids, 7);
+            e = msg_field_contains(summary, source, slice_of(names[i]), needle, &contains);
+            assert(e == ERR_OK);
+            sort_table_find(table, field, needle, &uids, &found, &unsure);
+            assert(uidset_has(&unsure, 7) == (all.len > SORT_FIELD_BYTES_MAX));
+            assert(uidset_has(&found, 7) == (contains && uidset_empty(&unsure)));
+            uidset_done(&uids);
+            uidset_done(&found);
+            uidset_done(&unsure);
+        }
+        buf_done(&text);
+    }
+    sort_table_free(table);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct slice message = slice_from(bytes, len);
@@ -116,6 +158,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     assert(e == ERR_OK);
     e = msg_field_contains(&summary, &source, SLICE("x-any"), SLICE("y"), &found);
     assert(e == ERR_OK);
+    check_fields(&summary, &source);
     buf_done(&whole);
     buf_done(&pieces);
     buf_done(&out);

@@ -14,9 +14,10 @@
 /* Folded text, piece by piece, and the needle. What could be the start of the needle is carried over. */
 struct finder {
     struct slice needle;
-    struct msg_filter_maker *maker; /* borrowed; NULL: the first place where the needle stands ends it */
-    struct buf text;                /* UTF-8 not yet folded */
-    struct buf folded;              /* tail of what was searched, and the new piece */
+    struct msg_filter_maker
+        *maker;        /* borrowed; NULL: the first place where the needle stands ends it */
+    struct buf text;   /* UTF-8 not yet folded */
+    struct buf folded; /* tail of what was searched, and the new piece */
     bool found;
     bool done; /* nothing more needs to be read */
 };
@@ -224,12 +225,14 @@ enum err msg_text_contains(const struct msg_summary *summary, const struct msg_s
     return ERR_OK;
 }
 
-enum err msg_field_contains(const struct msg_summary *summary, const struct msg_source *source,
-    struct slice name, struct slice folded_needle, bool *out_found)
+enum err msg_field_text(const struct msg_summary *summary, const struct msg_source *source,
+    struct slice name, struct buf *out_text, size_t *out_fields)
 {
-    struct buf header;
+    struct buf header, decoded;
     buf_init(&header, 0);
+    buf_init(&decoded, 0);
     enum err e = ERR_OK;
+    size_t fields = 0;
     if (!msg_summary_fields(summary, &name, 1, &header)) {
         size_t cursor = 0;
         struct msg_part message;
@@ -238,21 +241,33 @@ enum err msg_field_contains(const struct msg_summary *summary, const struct msg_
         else
             e = ERR_CORRUPT;
     }
-    struct finder finder;
-    finder_init(&finder, folded_needle, NULL);
     struct slice rest = buf_slice(&header);
     struct msg_field field;
-    while (e == ERR_OK && !finder.found && msg_field_next(&rest, &field)) {
+    while (e == ERR_OK && msg_field_next(&rest, &field)) {
         if (!slice_eq_nocase(field.name, name))
             continue;
-        if (folded_needle.len)
-            field_search(&finder, field.value);
-        else
-            finder.found = true;
+        if (fields++)
+            buf_addc(out_text, 0);
+        buf_clear(&decoded);
+        msg_decode_words(field.value, &decoded);
+        text_fold(buf_slice(&decoded), out_text);
     }
-    finder_done(&finder);
     buf_done(&header);
-    TRY(e);
-    *out_found = finder.found;
-    return ERR_OK;
+    buf_done(&decoded);
+    *out_fields = fields;
+    return e;
+}
+
+enum err msg_field_contains(const struct msg_summary *summary, const struct msg_source *source,
+    struct slice name, struct slice folded_needle, bool *out_found)
+{
+    struct buf text;
+    size_t fields;
+    buf_init(&text, 0);
+    enum err e = msg_field_text(summary, source, name, &text, &fields);
+    if (e == ERR_OK)
+        *out_found = folded_needle.len ? slice_find(buf_slice(&text), folded_needle) != SIZE_MAX
+                                       : fields > 0;
+    buf_done(&text);
+    return e;
 }

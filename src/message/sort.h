@@ -1,4 +1,5 @@
-/* Ordering and threading of the messages of one mailbox: SORT and THREAD (RFC 5256), DISPLAYFROM and DISPLAYTO (RFC 5957).
+/* Ordering and threading of the messages of one mailbox: SORT and THREAD (RFC 5256), DISPLAYFROM and DISPLAYTO (RFC 5957); and which of them have a
+ * text in one of the header fields that people search.
  *
  * A table holds of each message what the orders compare, made once from its summary: numbers, and texts as numbers into a pool in which each text
  * stands once, ready for bytewise comparison (text_casemap), as far as SORT_TEXT_BYTES_MAX. Facts come in kinds, and only those that somebody asked for are made. The table
@@ -40,9 +41,23 @@ enum {
     SORT_FACT_DATE = 1 << 1,    /* sent date */
     SORT_FACT_SUBJECT = 1 << 2,
     SORT_FACT_ADDRESSES = 1 << 3,
-    SORT_FACT_IDS = 1 << 4, /* message ids */
+    SORT_FACT_IDS = 1 << 4,   /* message ids */
+    SORT_FACT_FIELD = 1 << 5, /* the text of a field, shifted by enum sort_field */
 };
+
 unsigned sort_facts_of(const struct sort_criterion *criteria, size_t count);
+
+/* Fields whose texts are searched. */
+enum sort_field {
+    SORT_FIELD_SUBJECT,
+    SORT_FIELD_FROM,
+    SORT_FIELD_TO,
+    SORT_FIELD_CC,
+    SORT_FIELD_MESSAGE_ID,
+    SORT_FIELDS,
+};
+/* False: not one of them. */
+bool sort_field_of(struct slice name, enum sort_field *out_field);
 
 enum thread_algorithm {
     THREAD_ORDEREDSUBJECT,
@@ -56,6 +71,8 @@ struct sort_message {
     int64_t received_s;
     uint64_t size;
     const struct msg_summary *summary; /* NULL: cannot be read, all of its texts are empty */
+    const struct msg_source
+        *source;         /* for SORT_FACT_FIELD: read when the summary does not keep the field */
     struct slice header; /* for SORT_FACT_IDS: holds at least the fields of msg_thread_ids */
 };
 
@@ -82,6 +99,11 @@ void sort_table_filled(struct sort_table *table, unsigned facts, uint32_t uidnex
 /* Those of uids that are there, in the order of the criteria, then of their uids. The list is the caller's, to be freed. */
 void sort_table_order(struct sort_table *table, const struct sort_criterion *criteria, size_t count,
     const struct uidset *uids, uint32_t **out_uids, size_t *out_count);
+
+/* Those of uids whose field has the folded needle, which is not empty, as msg_field_contains finds it; and those that must be asked themselves, because the
+ * text is too long to be kept or could not be read. Both sets are initialised. */
+void sort_table_find(const struct sort_table *table, enum sort_field field, struct slice needle,
+    const struct uidset *uids, struct uidset *out_found, struct uidset *out_unsure);
 
 /* Threads as they are written: uids, and between them where a list begins and ends. No uid has these values. */
 #define THREAD_OPEN  0u

@@ -6,7 +6,7 @@
 #include "message/pool.h"
 #include "message/sort.h"
 
-#define SORT_KINDS       5
+#define SORT_KINDS       (5 + SORT_FIELDS)
 #define SORT_ORDERS_KEPT 4
 #define SORT_THREADS     2 /* algorithms */
 
@@ -34,6 +34,8 @@ struct sort_ids {
     uint32_t count;
 };
 
+#define SORT_UNSURE UINT32_MAX /* no text has this number */
+
 /* Rows 0 to rows - 1. (T-4) What has not got its facts yet is in none: an order ends where they may be missing, and goes when a row inside it gets them
  * all the same. The same holds for threads and the uids they are of. */
 struct sort_kept_order {
@@ -53,20 +55,21 @@ struct sort_kept_thread {
 struct sort_table {
     size_t bytes_max;
     /* columns; each owned, and NULL as long as nobody asked for its kind */
-    uint32_t *uids;      /* T-1 */
-    unsigned char *have; /* kinds of facts that are there */
+    uint32_t *uids; /* T-1 */
+    uint16_t *have; /* kinds of facts that are there */
     struct sort_arrival *arrival;
     int64_t *date;
     uint32_t *subject; /* into subjects */
     unsigned char *is_reply;
     struct sort_addresses *addresses;
     struct sort_ids *ids;
+    uint32_t *fields[SORT_FIELDS]; /* into field_texts; or SORT_UNSURE */
     size_t rows, cap;
     unsigned kinds;              /* whose columns are there */
     uint32_t filled[SORT_KINDS]; /* T-3; 1 at first */
     size_t cursor;               /* where the last uid that was added stands */
 
-    struct pool subjects, texts, id_names;
+    struct pool subjects, texts, id_names, field_texts[SORT_FIELDS];
     uint32_t *references; /* owned; numbers of ids */
     size_t reference_count, reference_cap;
     struct buf scratch, decoded, folded; /* of the fact in question */
@@ -76,6 +79,9 @@ struct sort_table {
     uint64_t uses;
 };
 
+/* Makes the texts of the fields among the facts for a row that has its columns. */
+enum err MUST_USE sort_table_add_fields(
+    struct sort_table *table, unsigned facts, const struct sort_message *message, size_t row);
 /* Row of the first uid that is not lower. */
 size_t sort_table_row_at(const struct sort_table *table, uint32_t uid);
 /* Forgets what is kept and was made without the facts that a row, or a uid, has got now (T-4). */

@@ -46,6 +46,8 @@ static void init(struct sort_table *table, size_t bytes_max)
     pool_init(&table->subjects);
     pool_init(&table->texts);
     pool_init(&table->id_names);
+    for (size_t i = 0; i < SORT_FIELDS; i++)
+        pool_init(&table->field_texts[i]);
     buf_init(&table->scratch, 0);
     buf_init(&table->decoded, 0);
     buf_init(&table->folded, 0);
@@ -65,6 +67,10 @@ static void done(struct sort_table *table)
     pool_done(&table->subjects);
     pool_done(&table->texts);
     pool_done(&table->id_names);
+    for (size_t i = 0; i < SORT_FIELDS; i++) {
+        free(table->fields[i]);
+        pool_done(&table->field_texts[i]);
+    }
     buf_done(&table->scratch);
     buf_done(&table->decoded);
     buf_done(&table->folded);
@@ -102,7 +108,9 @@ void sort_table_clear(struct sort_table *table)
 
 static size_t row_bytes(unsigned kinds)
 {
-    return sizeof(uint32_t) + 1 + (kinds & SORT_FACT_ARRIVAL ? sizeof(struct sort_arrival) : 0) +
+    return sizeof(uint32_t) + sizeof(uint16_t) +
+           (size_t)__builtin_popcount(kinds / SORT_FACT_FIELD) * sizeof(uint32_t) +
+           (kinds & SORT_FACT_ARRIVAL ? sizeof(struct sort_arrival) : 0) +
            (kinds & SORT_FACT_DATE ? sizeof(int64_t) : 0) +
            (kinds & SORT_FACT_SUBJECT ? sizeof(uint32_t) + 1 : 0) +
            (kinds & SORT_FACT_ADDRESSES ? sizeof(struct sort_addresses) : 0) +
@@ -115,6 +123,8 @@ size_t sort_table_bytes(const struct sort_table *table)
                    table->reference_cap * sizeof *table->references + pool_bytes(&table->subjects) +
                    pool_bytes(&table->texts) + pool_bytes(&table->id_names) + table->scratch.cap +
                    table->folded.cap;
+    for (size_t i = 0; i < SORT_FIELDS; i++)
+        bytes += pool_bytes(&table->field_texts[i]);
     for (size_t i = 0; i < SORT_ORDERS_KEPT; i++)
         bytes += table->orders[i].rows * sizeof *table->orders[i].order;
     for (size_t i = 0; i < SORT_THREADS; i++)
@@ -153,6 +163,9 @@ static void columns(struct sort_table *table, unsigned add, size_t old_cap, size
         table->addresses = column(table->addresses, old_cap, cap, sizeof *table->addresses);
     if (add & SORT_FACT_IDS)
         table->ids = column(table->ids, old_cap, cap, sizeof *table->ids);
+    for (size_t i = 0; i < SORT_FIELDS; i++)
+        if (add & (unsigned)SORT_FACT_FIELD << i)
+            table->fields[i] = column(table->fields[i], old_cap, cap, sizeof *table->fields[i]);
 }
 
 /* Room for another row, with columns for the facts. */
@@ -361,7 +374,8 @@ static enum err add_facts(
         TRY(add_addresses(table, message->summary, &table->addresses[row]));
     if (facts & SORT_FACT_IDS)
         TRY(add_ids(table, message->header, &table->ids[row]));
-    table->have[row] |= (unsigned char)facts;
+    TRY(sort_table_add_fields(table, facts, message, row));
+    table->have[row] |= (uint16_t)facts;
     return ERR_OK;
 }
 
@@ -392,7 +406,7 @@ uint32_t sort_table_lacks_from(const struct sort_table *table, unsigned facts)
 
 unsigned sort_table_along(const struct sort_table *table, unsigned facts)
 {
-    bool reads_summaries = facts & ~(unsigned)SORT_FACT_ARRIVAL;
+    bool reads_summaries = facts & (SORT_FACT_FIELD - 1u) & ~(unsigned)SORT_FACT_ARRIVAL;
     uint32_t lacks_from = sort_table_lacks_from(table, facts);
     return reads_summaries && sort_table_lacks_from(table, WITH_SUMMARY) >= lacks_from
                ? facts | WITH_SUMMARY

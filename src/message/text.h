@@ -47,5 +47,8 @@ enum err MUST_USE msg_text_contains(const struct msg_summary *summary, const str
  * an empty needle matches when the field is there. Uses the summary's kept fields, else reads the header. */
 enum err MUST_USE msg_field_contains(const struct msg_summary *summary, const struct msg_source *source,
         struct slice name, struct slice folded_needle, bool *out_found);
+/* What it looks into: the values of all fields of that name, decoded and folded, a NUL between two. *out_fields: how many there are. */
+enum err MUST_USE msg_field_text(const struct msg_summary *summary, const struct msg_source *source,
+        struct slice name, struct buf *out_text, size_t *out_fields);
 
 #endif

@@ -6,6 +6,7 @@
 static unsigned need_of(enum search_cost cost)
 {
     switch (cost) {
+    case COST_UID:
     case COST_ROW:
         return 0;
     case COST_EMAIL:
@@ -29,12 +30,26 @@ static enum err match_row(struct imapd_search *q, const struct store_row *row, b
     return e;
 }
 
-/* All that is asked is whether they are there. */
+/* All that is asked of a message is whether it is there, and what is known of its uid. */
 static enum err search_there(struct imapd_search *q, struct uidset *found)
 {
-    TRY(account_uids(q->s->account, q->s->view.mailbox, found));
-    uidset_intersect(found, &q->candidates);
-    return ERR_OK;
+    struct uidset there;
+    uidset_init(&there);
+    enum err e = account_uids(q->s->account, q->s->view.mailbox, &there);
+    uidset_intersect(&there, &q->candidates);
+    if (!q->root->list)
+        uidset_swap(found, &there);
+    struct store_row row = { 0 };
+    for (size_t i = 0; q->root->list && i < there.count && e == ERR_OK; i++)
+        for (uint64_t uid = there.runs[i].first; uid <= there.runs[i].last && e == ERR_OK; uid++) {
+            bool matches = false;
+            row.uid = (uint32_t)uid;
+            e = match_row(q, &row, &matches);
+            if (matches)
+                uidset_add(found, row.uid);
+        }
+    uidset_done(&there);
+    return e;
 }
 
 static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64_t *out_modseq)
@@ -42,7 +57,7 @@ static enum err search_rows(struct imapd_search *q, struct uidset *found, uint64
     struct imapd_session *s = q->s;
     if (q->nothing || uidset_empty(&q->candidates))
         return ERR_OK;
-    if (!q->root->list && !q->flags_all && !q->flags_none && !q->wants_modseq)
+    if (q->root->cost == COST_UID && !q->flags_all && !q->flags_none && !q->wants_modseq)
         return search_there(q, found);
     struct store_read_args read = {
         .mailbox = s->view.mailbox,
@@ -130,6 +145,8 @@ enum err imapd_search_find(struct imapd_session *s, struct imapd_cmd *cmd,
     if (q.bad_charset)
         e = imapd_no(s, cmd, "[BADCHARSET (US-ASCII UTF-8)]", "Unknown charset");
     else if (e == ERR_OK)
+        e = imapd_search_ask_table(&q);
+    if (e == ERR_OK && !cmd->answered)
         e = search_rows(&q, found, &modseq);
     imapd_search_done(&q);
     *out_modseq = args->has_modseq && !uidset_empty(found) ? modseq : 0;

@@ -10,6 +10,7 @@
 
 /* What a key costs to ask of one message: cheap ones are asked first. */
 enum search_cost {
+    COST_UID,     /* nothing is read */
     COST_ROW,     /* uid, flags, modseq */
     COST_EMAIL,   /* size, date of arrival */
     COST_SUMMARY, /* header fields */
@@ -21,8 +22,11 @@ struct search_key {
     enum imap_search_kind kind;
     enum search_cost cost;
     struct search_key *list, *next;
-    struct uidset *uids; /* owned by the search; of SEQ and UID */
-    uint64_t bits;       /* of FLAG, UNFLAG, KEYWORD, UNKEYWORD; 0 = no message has it */
+    struct uidset *
+        uids; /* owned by the search; of SEQ, UID, and of HEADER once the mailbox's table was asked: those that match */
+    struct uidset
+        *unsure;   /* the same; of HEADER: those that must be asked themselves. NULL: none */
+    uint64_t bits; /* of FLAG, UNFLAG, KEYWORD, UNKEYWORD; 0 = no message has it */
     uint64_t number;
     int64_t day;
     struct slice field, text; /* text is folded */
@@ -54,6 +58,12 @@ struct imapd_search {
 
 /* Makes the keys ready and takes out of the top level what rows can be chosen by. */
 enum err MUST_USE imapd_search_prepare(struct imapd_search *q, const struct imap_search_args *args);
+/* Asks the mailbox's table (message/sort.h) about header fields that it knows, and makes sets of uids of those keys. Waits for the disk. */
+enum err MUST_USE imapd_search_ask_table(struct imapd_search *q);
+/* What keys cost now; those of the top level that rows can be chosen by are taken out. */
+void imapd_search_choose(struct imapd_search *q);
+/* A set that lives as long as the search. */
+enum err MUST_USE imapd_search_set(struct imapd_search *q, struct uidset **out_set);
 /* Whether the row matches. */
 enum err MUST_USE imapd_search_matches(
     struct imapd_search *q, const struct search_key *key, bool *out_matches);

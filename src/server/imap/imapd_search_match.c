@@ -23,6 +23,9 @@ static enum err lazy_read(void *source_arg, uint64_t offset, size_t len, struct 
 
 static enum err match_header(struct imapd_search *q, const struct search_key *key, bool *out)
 {
+    *out = key->uids && uidset_has(key->uids, q->row->uid);
+    if (*out || (key->uids && !(key->unsure && uidset_has(key->unsure, q->row->uid))))
+        return ERR_OK;
     TRY(open_summary(q));
     struct msg_source lazy = { .size = q->row->size, .read = lazy_read, .source_arg = q };
     return msg_field_contains(&q->summary, &lazy, key->field, key->text, out);

@@ -8,6 +8,15 @@ static enum err make_key(
 static enum search_cost cost_of(enum imap_search_kind kind)
 {
     switch (kind) {
+    case IMAP_SEARCH_AND:
+    case IMAP_SEARCH_OR:
+    case IMAP_SEARCH_NOT:
+    case IMAP_SEARCH_ALL:
+    case IMAP_SEARCH_SEQ:
+    case IMAP_SEARCH_UID:
+    case IMAP_SEARCH_OLD:
+    case IMAP_SEARCH_RECENT:
+        return COST_UID;
     case IMAP_SEARCH_BEFORE:
     case IMAP_SEARCH_ON:
     case IMAP_SEARCH_SINCE:
@@ -45,8 +54,7 @@ static enum err make_list(
     return ERR_OK;
 }
 
-static enum err make_set(
-    struct imapd_search *q, const struct imap_search_key *from, struct search_key *key)
+enum err imapd_search_set(struct imapd_search *q, struct uidset **out_set)
 {
     struct search_set *set = arena_zalloc(&q->s->arena, 1, sizeof *set);
     if (!set)
@@ -54,8 +62,15 @@ static enum err make_set(
     uidset_init(&set->uids);
     set->next = q->sets;
     q->sets = set;
-    key->uids = &set->uids;
-    return imapd_resolve(q->s, &from->set, from->kind == IMAP_SEARCH_UID, &set->uids);
+    *out_set = &set->uids;
+    return ERR_OK;
+}
+
+static enum err make_set(
+    struct imapd_search *q, const struct imap_search_key *from, struct search_key *key)
+{
+    TRY(imapd_search_set(q, &key->uids));
+    return imapd_resolve(q->s, &from->set, from->kind == IMAP_SEARCH_UID, key->uids);
 }
 
 /* To UTF-8, then folded. Without CHARSET the text is US-ASCII; what is 8-bit all the same is taken for UTF-8. */
@@ -150,12 +165,31 @@ static bool take(struct imapd_search *q, const struct search_key *key)
     case IMAP_SEARCH_UNKEYWORD:
         q->flags_none |= key->bits;
         return true;
+    case IMAP_SEARCH_HEADER: /* once the table was asked */
+        if (!key->uids || key->unsure)
+            return false;
+        uidset_intersect(&q->candidates, key->uids);
+        return true;
     case IMAP_SEARCH_MODSEQ: /* "MODSEQ n" is n and above */
         if (key->number && key->number - 1 > q->modseq_above)
             q->modseq_above = key->number - 1;
         return true;
     default:
         return false;
+    }
+}
+
+void imapd_search_choose(struct imapd_search *q)
+{
+    q->root->cost = COST_UID;
+    for (struct search_key **at = &q->root->list; *at;) {
+        if (take(q, *at)) {
+            *at = (*at)->next;
+            continue;
+        }
+        if ((*at)->cost > q->root->cost)
+            q->root->cost = (*at)->cost;
+        at = &(*at)->next;
     }
 }
 
@@ -169,16 +203,7 @@ enum err imapd_search_prepare(struct imapd_search *q, const struct imap_search_a
     }
     TRY(make_key(q, args->root, &q->root));
     uidset_copy(&q->candidates, &q->s->view.uids);
-    q->root->cost = COST_ROW;
-    for (struct search_key **at = &q->root->list; *at;) {
-        if (take(q, *at)) {
-            *at = (*at)->next;
-            continue;
-        }
-        if ((*at)->cost > q->root->cost)
-            q->root->cost = (*at)->cost;
-        at = &(*at)->next;
-    }
+    imapd_search_choose(q);
     return ERR_OK;
 }
 

@@ -1,4 +1,4 @@
-/* Filling tables for SORT and THREAD from the store. The mailbox's own table is kept (server/core/sort_cache.h), so each message is read for it once,
+/* Filling tables for SORT, THREAD and SEARCH from the store. The mailbox's own table is kept (server/core/sort_cache.h), so each message is read for it once,
  * whoever asks. */
 #include "base/log.h"
 #include "message/header.h"
@@ -15,8 +15,9 @@ struct filling {
     struct sort_table *table;
     unsigned facts;
     struct imapd_made made;
-    struct store_body *body; /* of the row in question */
-    struct buf header;       /* of the row in question, when the summary does not keep all of it */
+    const struct store_row *row; /* the one in question */
+    struct store_body *body;     /* of it */
+    struct buf header; /* of the row in question, when the summary does not keep all of it */
     uint32_t uidnext;
 };
 
@@ -45,11 +46,24 @@ static enum err thread_header(struct filling *f, const struct store_row *row,
     return ERR_OK;
 }
 
-static enum err add_row(struct filling *f, const struct store_row *row)
+/* A source that opens the body only when somebody reads: most fields are in the summary. */
+static enum err lazy_read(void *source_arg, uint64_t offset, size_t len, struct buf *out)
 {
-    struct sort_message message = {
-        .uid = row->uid, .received_s = row->received_s, .size = row->size, .header = SLICE_EMPTY
-    };
+    struct filling *f = source_arg;
+    struct msg_source source;
+    TRY(imapd_source(f->s, f->row, &f->body, &source));
+    return msg_source_read(&source, offset, len, out);
+}
+
+static enum err read_row(struct filling *f, const struct store_row *row)
+{
+    struct msg_source lazy = { .size = row->size, .read = lazy_read, .source_arg = f };
+    struct sort_message message = { .uid = row->uid,
+        .received_s = row->received_s,
+        .size = row->size,
+        .source = &lazy,
+        .header = SLICE_EMPTY };
+    f->row = row;
     struct msg_summary summary;
     enum err e = ERR_OK;
     if (needs_summary(f->facts)) {
@@ -59,8 +73,6 @@ static enum err add_row(struct filling *f, const struct store_row *row)
         if (e == ERR_OK)
             message.summary = &summary;
     }
-    store_body_close(f->body);
-    f->body = NULL;
     if (e == ERR_NOT_FOUND) /* expunged while we looked */
         return ERR_OK;
     if (e == ERR_CORRUPT) { /* it is in the answer all the same, as a message without a header */
@@ -72,6 +84,14 @@ static enum err add_row(struct filling *f, const struct store_row *row)
     }
     TRY(e);
     return sort_table_add(f->table, f->facts, &message);
+}
+
+static enum err add_row(struct filling *f, const struct store_row *row)
+{
+    enum err e = read_row(f, row);
+    store_body_close(f->body);
+    f->body = NULL;
+    return e;
 }
 
 static enum err read_all(struct filling *f, const struct uidset *uids)
