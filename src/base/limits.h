@@ -27,6 +27,7 @@
 #define IMAP_LITERAL_BYTES_MAX     (64u << 10)       /* literal of any command but APPEND */
 #define IMAP_LITERALS_MAX          1100u             /* literals in one command; MULTIAPPEND of 1,000 fits */
 #define IMAP_FRAME_BYTES_MAX       (1u << 20)        /* all literals of one command but the messages of APPEND */
+#define FLAGS_KEPT_BYTES           (64u << 20)       /* of flags, in memory, of all mailboxes: 2.7 million messages */
 #define ENTRIES_KEPT_BYTES         (64u << 20)       /* of what POP3 logins ask for, in memory, of all mailboxes */
 #define IMAP_TAG_BYTES_MAX         256u
 #define IMAP_DEADLINE_IDLE_MS      (30 * 60 * 1000)  /* RFC 3501 §5.4: at least 30 minutes after login */

@@ -22,10 +22,20 @@ enum account_state {
     ACCOUNT_CLOSING,
 };
 
-struct entry_list { /* entries.c */
+struct entry_list {         /* entries.c */
     struct store_entry *at; /* owned */
     size_t count, cap;
     uint32_t next_uid; /* the first that is not looked for yet */
+};
+
+struct flag_row {
+    uint64_t flags, modseq; /* modseq 0: it is gone */
+    uint32_t uid;
+};
+struct flag_list {       /* flag_list.c */
+    struct flag_row *at; /* owned */
+    size_t count, cap, gone;
+    uint32_t next_uid; /* the first that is not looked for yet; 0: nobody asked */
 };
 
 /* What is remembered of a mailbox that somebody looked at: committed state only (S-1). */
@@ -38,6 +48,7 @@ struct mailbox_state {
     uint32_t seen_below; /* every message with a lower UID is \Seen */
     struct uidset uids;
     struct entry_list entries; /* empty until somebody asks */
+    struct flag_list flags;    /* the same */
 };
 
 /* Flag changes lately, so that a view that is nearly up to date needs no scan of the mailbox. */
@@ -75,11 +86,11 @@ struct account {
     sqlite3_stmt *statements[SQL_COUNT];
     bool upgrade_waits; /* for room on the disk; the account is read meanwhile */
     int schema_version; /* older than today's only where nothing may be written */
-    int log_pages;   /* pages in the WAL after the last commit */
-    uint64_t modseq; /* last given out */
+    int log_pages;      /* pages in the WAL after the last commit */
+    uint64_t modseq;    /* last given out */
     int64_t last_email,
         last_outgoing; /* last ids given out; never again while the account is open */
-    bool quota_warned;                    /* as committed */
+    bool quota_warned; /* as committed */
     uint64_t usage_bytes, usage_messages; /* with what the open transaction adds */
     struct slice keywords[KEYWORDS_MAX];  /* owned; committed and those of the open transaction */
     size_t keyword_count;
@@ -105,6 +116,8 @@ struct account {
 struct store_tx {
     struct account *account;
     int64_t now_s;
+    bool
+        first; /* no other request came before it in this transaction: what is remembered is what is there */
     uint64_t modseq;              /* of this request; 0 until tx_modseq gave one */
     struct store_change *changes; /* owned */
     size_t change_count, change_cap;
@@ -142,6 +155,19 @@ bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages);
 enum err MUST_USE account_entries(struct account *account, int64_t mailbox,
     const struct entry_list **out_list, bool *out_damaged);
 void account_entries_release(struct account *account, int64_t mailbox, bool damaged);
+/* What is kept of the flags of a mailbox, brought up to date; made when so many as uids (NULL: all) are asked for that it costs the same. NULL *out_list: nothing is
+ * kept. Not inside a transaction. */
+enum err MUST_USE account_flag_list(struct account *account, int64_t mailbox,
+    const struct uidset *uids, const struct flag_list **out_list);
+/* The same as it is, inside a transaction before its first change: NULL when it is not up to date. */
+const struct flag_list *account_flag_list_known(struct account *account, int64_t mailbox);
+/* The first row of those in the range from *at on that is there; NULL: none. *at is the index behind it. Begin with flag_list_at. */
+const struct flag_row *flag_list_next(
+    const struct flag_list *list, struct uid_run range, size_t *at);
+/* Index of the first row with that uid or a higher one. */
+size_t flag_list_at(const struct flag_list *list, uint32_t uid);
+void flag_list_apply(struct flag_list *list, const struct store_change *change);
+void flag_list_drop(struct account *account, struct flag_list *list);
 /* account_read. */
 enum err MUST_USE account_read_held(struct account *account, const struct store_read_args *args,
     struct arena *arena, struct store_rows *out_rows);
@@ -153,6 +179,8 @@ void account_drop_keywords(struct account *account);
 /* NULL *out_state: there is no such mailbox (or it is \Noselect). */
 enum err MUST_USE account_mailbox_state(
     struct account *account, int64_t mailbox, struct mailbox_state **out_state);
+/* Only if it is remembered already; NULL: it is not. Good inside a transaction. */
+const struct mailbox_state *account_mailbox_known(struct account *account, int64_t mailbox);
 void account_forget_mailboxes(struct account *account);
 void entry_list_drop(struct account *account, struct entry_list *list);
 /* Lets the caches follow what was committed. */
@@ -230,7 +258,8 @@ struct account *account_new(struct store *store, struct slice id);
 enum err MUST_USE account_db_open_at(struct account *account, enum account_opening how);
 enum err MUST_USE account_db_open(struct account *account, enum account_opening how);
 void account_db_close(struct account *account, bool checkpoint);
-int64_t account_pragma(struct account *account, const char *pragma); /* a number; 0 when it cannot be had */
+int64_t account_pragma(
+    struct account *account, const char *pragma); /* a number; 0 when it cannot be had */
 /* New UIDVALIDITYs and a modseq above these and all that the account knows, one epoch more, and whose it is. Inside a transaction of the caller's. */
 enum err MUST_USE account_raise(
     struct account *account, struct slice id, int64_t uidvalidity, int64_t modseq);

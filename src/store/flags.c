@@ -8,6 +8,24 @@ struct flags_run {
     struct tx_counts counts;
 };
 
+/* Whether it is refused or changed. */
+static void look_at(struct flags_run *run, uint32_t uid, uint64_t flags, uint64_t modseq,
+    struct store_flags_result *result)
+{
+    if (modseq > run->modseq_max) {
+        uidset_add(&result->modified, uid);
+        return;
+    }
+    uidset_add(&result->done, uid);
+    uint64_t now = (flags & ~run->clear) | run->set;
+    if (now == flags)
+        return;
+    uidset_add(&run->changed, uid);
+    run->counts.unseen += (int)(flags & STORE_SEEN) - (int)(now & STORE_SEEN);
+    run->counts.deleted +=
+        ((int)(now & STORE_DELETED) - (int)(flags & STORE_DELETED)) / STORE_DELETED;
+}
+
 /* Which rows of a run are there, refused, changed. */
 static enum err look(struct account *account, struct flags_run *run, struct uid_run range,
     struct store_flags_result *result)
@@ -22,21 +40,18 @@ static enum err look(struct account *account, struct flags_run *run, struct uid_
         TRY(sql_step(account, statement, &row));
         if (!row)
             return ERR_OK;
-        uint32_t uid = (uint32_t)sqlite3_column_int64(statement, 0);
-        uint64_t flags = (uint64_t)sqlite3_column_int64(statement, 1);
-        if ((uint64_t)sqlite3_column_int64(statement, 2) > run->modseq_max) {
-            uidset_add(&result->modified, uid);
-            continue;
-        }
-        uidset_add(&result->done, uid);
-        uint64_t now = (flags & ~run->clear) | run->set;
-        if (now == flags)
-            continue;
-        uidset_add(&run->changed, uid);
-        run->counts.unseen += (int)(flags & STORE_SEEN) - (int)(now & STORE_SEEN);
-        run->counts.deleted +=
-            ((int)(now & STORE_DELETED) - (int)(flags & STORE_DELETED)) / STORE_DELETED;
+        look_at(run, (uint32_t)sqlite3_column_int64(statement, 0),
+            (uint64_t)sqlite3_column_int64(statement, 1),
+            (uint64_t)sqlite3_column_int64(statement, 2), result);
     }
+}
+
+static void look_known(const struct flag_list *list, struct flags_run *run, struct uid_run range,
+    struct store_flags_result *result)
+{
+    size_t at = flag_list_at(list, range.first);
+    for (const struct flag_row *row; (row = flag_list_next(list, range, &at));)
+        look_at(run, row->uid, row->flags, row->modseq, result);
 }
 
 static enum err change(struct store_tx *tx, const struct flags_run *run, struct uid_run range)
@@ -56,20 +71,28 @@ static enum err change(struct store_tx *tx, const struct flags_run *run, struct 
 static enum err work(struct store_tx *tx, const struct uidset *uids, struct flags_run *run,
     struct store_flags_result *result)
 {
+    const struct flag_list *known =
+        tx->first && !tx->change_count ? account_flag_list_known(tx->account, run->mailbox) : NULL;
     for (size_t i = 0; i < uids->count; i++)
-        TRY(look(tx->account, run, uids->runs[i], result));
+        if (known)
+            look_known(known, run, uids->runs[i], result);
+        else
+            TRY(look(tx->account, run, uids->runs[i], result));
     if (uidset_empty(&run->changed))
         return ERR_OK;
     for (size_t i = 0; i < uids->count; i++)
         TRY(change(tx, run, uids->runs[i]));
     result->modseq = tx_modseq(tx);
     TRY(tx_mailbox_changed(tx, run->mailbox, 0, &run->counts));
-    uidset_swap(&tx_change(tx, STORE_CHANGE_FLAGS, run->mailbox)->uids, &run->changed);
+    struct store_change *change_made = tx_change(tx, STORE_CHANGE_FLAGS, run->mailbox);
+    change_made->clear = run->clear;
+    change_made->set = run->set;
+    uidset_swap(&change_made->uids, &run->changed);
     return ERR_OK;
 }
 
-enum err tx_flags(struct store_tx *tx, const struct store_flags_args *args,
-    struct store_flags_result *result)
+enum err tx_flags(
+    struct store_tx *tx, const struct store_flags_args *args, struct store_flags_result *result)
 {
     struct mailbox_row row;
     TRY(mailbox_row_selectable(tx->account, args->mailbox, &row));

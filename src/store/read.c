@@ -42,20 +42,28 @@ static enum err keep(struct reading *r, sqlite3_stmt *statement, int column, str
     return out->ptr ? ERR_OK : ERR_LIMIT;
 }
 
+/* Room for one more; NULL: over the limit. */
+static struct store_row *next_row(struct reading *r)
+{
+    if (r->rows.count == r->cap) {
+        void *grown =
+            arena_grow(r->arena, r->rows.at, &r->cap, r->rows.count + 1, sizeof *r->rows.at);
+        if (!grown)
+            return NULL;
+        r->rows.at = grown;
+    }
+    return &r->rows.at[r->rows.count];
+}
+
 static enum err read_row(struct reading *r, sqlite3_stmt *statement)
 {
     uint64_t flags = (uint64_t)sqlite3_column_int64(statement, 1);
     uint64_t modseq = (uint64_t)sqlite3_column_int64(statement, 2);
     if (!wanted(r->args, flags, modseq))
         return ERR_OK;
-    if (r->rows.count == r->cap) {
-        void *grown =
-            arena_grow(r->arena, r->rows.at, &r->cap, r->rows.count + 1, sizeof *r->rows.at);
-        if (!grown)
-            return ERR_LIMIT;
-        r->rows.at = grown;
-    }
-    struct store_row *row = &r->rows.at[r->rows.count];
+    struct store_row *row = next_row(r);
+    if (!row)
+        return ERR_LIMIT;
     *row = (struct store_row){
         .uid = (uint32_t)sqlite3_column_int64(statement, 0), .flags = flags, .modseq = modseq
     };
@@ -209,11 +217,56 @@ enum err account_read_held(struct account *account, const struct store_read_args
     return ERR_OK;
 }
 
+/* Rows out of what is kept, when nothing but flags is asked for. */
+static enum err read_kept(struct reading *r, const struct flag_list *list)
+{
+    static const struct uid_run everything = { 1, UINT32_MAX };
+    const struct uidset *uids = r->args->uids;
+    const struct uid_run *runs = uids ? uids->runs : &everything;
+    size_t count = uids ? uids->count : 1;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t first = runs[i].first > r->args->from_uid ? runs[i].first : r->args->from_uid;
+        size_t at = flag_list_at(list, first);
+        for (const struct flag_row *kept; (kept = flag_list_next(list, runs[i], &at));) {
+            if (!wanted(r->args, kept->flags, kept->modseq))
+                continue;
+            if (r->rows.count >= r->rows_max) {
+                r->rows.next_uid = kept->uid;
+                return ERR_OK;
+            }
+            struct store_row *row = next_row(r);
+            if (!row)
+                return ERR_LIMIT;
+            *row = (struct store_row){
+                .uid = kept->uid, .flags = kept->flags, .modseq = kept->modseq
+            };
+            r->rows.count++;
+        }
+    }
+    return ERR_OK;
+}
+
+static enum err read_flags(struct account *account, const struct store_read_args *args,
+    struct arena *arena, struct store_rows *out_rows)
+{
+    const struct flag_list *list;
+    struct reading r = {
+        .args = args, .arena = arena, .rows_max = args->rows_max ? args->rows_max : READ_ROWS_MAX
+    };
+    TRY(account_flag_list(account, args->mailbox, args->uids, &list));
+    if (!list)
+        return account_read_held(account, args, arena, out_rows);
+    TRY(read_kept(&r, list));
+    *out_rows = r.rows;
+    return ERR_OK;
+}
+
 enum err account_read(struct account *account, const struct store_read_args *args,
     struct arena *arena, struct store_rows *out_rows)
 {
     pthread_mutex_lock(&account->lock);
-    enum err e = account_read_held(account, args, arena, out_rows);
+    enum err e = args->need ? account_read_held(account, args, arena, out_rows)
+                            : read_flags(account, args, arena, out_rows);
     pthread_mutex_unlock(&account->lock);
     return e;
 }

@@ -16,6 +16,7 @@ static void state_free(struct account *account, struct mailbox_state *state)
     if (!state)
         return;
     entry_list_drop(account, &state->entries);
+    flag_list_drop(account, &state->flags);
     uidset_done(&state->uids);
     free(state);
 }
@@ -77,6 +78,11 @@ enum err account_mailbox_state(
     return ERR_OK;
 }
 
+const struct mailbox_state *account_mailbox_known(struct account *account, int64_t mailbox)
+{
+    return map_get(&account->mailboxes, id_key(&mailbox));
+}
+
 static void remember_flags(struct account *account, const struct store_change *change)
 {
     struct flag_change *slot = &account->changes[account->change_next];
@@ -101,6 +107,8 @@ void account_apply(struct account *account, const struct store_tx *tx)
         struct mailbox_state *state = map_get(&account->mailboxes, id_key(&change->mailbox));
         if (!state)
             continue;
+        if (change->kind == STORE_CHANGE_FLAGS || change->kind == STORE_CHANGE_EXPUNGE)
+            flag_list_apply(&state->flags, change);
         if (change->kind == STORE_CHANGE_FLAGS && uidset_min(&change->uids) < state->seen_below)
             state->seen_below = uidset_min(&change->uids);
         if (change->kind == STORE_CHANGE_ADD) {

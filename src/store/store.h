@@ -458,6 +458,7 @@ struct store_change {
     enum store_change_kind kind;
     int64_t mailbox;
     uint64_t modseq;
+    uint64_t clear, set; /* of FLAGS: what happened to each of them */
     struct uidset uids; /* owned by the list */
 };
 

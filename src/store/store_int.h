@@ -19,6 +19,7 @@ struct store {
     unsigned checkpoint_pages;
     atomic_ullong commits, requests, checkpoints;
     atomic_size_t entries_kept_bytes; /* entries.c */
+    atomic_size_t flags_kept_bytes;   /* flag_list.c */
 
     pthread_mutex_t lock;
     pthread_cond_t

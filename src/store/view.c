@@ -104,7 +104,7 @@ struct changed_rows {
     size_t count, cap;
 };
 
-static enum err keep_row(struct changed_rows *rows, sqlite3_stmt *statement)
+static enum err keep_row(struct changed_rows *rows, const struct store_row *row)
 {
     if (rows->count == rows->cap) {
         void *grown =
@@ -113,10 +113,7 @@ static enum err keep_row(struct changed_rows *rows, sqlite3_stmt *statement)
             return ERR_LIMIT;
         rows->at = grown;
     }
-    rows->at[rows->count++] =
-        (struct store_row){ .uid = (uint32_t)sqlite3_column_int64(statement, 0),
-            .flags = (uint64_t)sqlite3_column_int64(statement, 1),
-            .modseq = (uint64_t)sqlite3_column_int64(statement, 2) };
+    rows->at[rows->count++] = *row;
     return ERR_OK;
 }
 
@@ -132,7 +129,10 @@ static enum err read_changed(struct account *account, sqlite3_stmt *statement,
         if ((uint64_t)sqlite3_column_int64(statement, 2) <= modseq ||
             !uidset_has(known, (uint32_t)sqlite3_column_int64(statement, 0)))
             continue;
-        enum err e = keep_row(rows, statement);
+        enum err e =
+            keep_row(rows, &(struct store_row){ .uid = (uint32_t)sqlite3_column_int64(statement, 0),
+                               .flags = (uint64_t)sqlite3_column_int64(statement, 1),
+                               .modseq = (uint64_t)sqlite3_column_int64(statement, 2) });
         if (e != ERR_OK) {
             (void)sqlite3_reset(statement);
             return e;
@@ -150,6 +150,39 @@ static enum err scan_changed(struct account *account, const struct store_view *v
     return read_changed(account, statement, known, view->modseq, rows);
 }
 
+/* Those of the uids that changed after modseq, out of what is kept. */
+static enum err kept_changed(const struct flag_list *list, const struct uidset *uids,
+    uint64_t modseq, struct changed_rows *rows)
+{
+    for (size_t i = 0; i < uids->count; i++) {
+        size_t at = flag_list_at(list, uids->runs[i].first);
+        for (const struct flag_row *row; (row = flag_list_next(list, uids->runs[i], &at));)
+            if (row->modseq > modseq)
+                TRY(keep_row(
+                    rows, &(struct store_row){
+                              .uid = row->uid, .flags = row->flags, .modseq = row->modseq }));
+    }
+    return ERR_OK;
+}
+
+static enum err read_these(struct account *account, const struct store_view *view,
+    const struct uidset *uids, struct changed_rows *rows)
+{
+    const struct flag_list *list;
+    TRY(account_flag_list(account, view->mailbox, uids, &list));
+    if (list)
+        return kept_changed(list, uids, view->modseq, rows);
+    for (size_t i = 0; i < uids->count; i++) {
+        sqlite3_stmt *statement;
+        TRY(sql_get(account, SQL_ENTRIES, &statement));
+        (void)sqlite3_bind_int64(statement, 1, view->mailbox);
+        (void)sqlite3_bind_int64(statement, 2, uids->runs[i].first);
+        (void)sqlite3_bind_int64(statement, 3, uids->runs[i].last);
+        TRY(read_changed(account, statement, uids, view->modseq, rows));
+    }
+    return ERR_OK;
+}
+
 static enum err find_changed(struct account *account, const struct store_view *view,
     const struct uidset *known, struct changed_rows *rows)
 {
@@ -162,17 +195,7 @@ static enum err find_changed(struct account *account, const struct store_view *v
             account->changes[i].modseq > view->modseq)
             uidset_union(&uids, &account->changes[i].uids);
     uidset_intersect(&uids, known);
-    enum err e = ERR_OK;
-    for (size_t i = 0; i < uids.count && e == ERR_OK; i++) {
-        sqlite3_stmt *statement;
-        e = sql_get(account, SQL_ENTRIES, &statement);
-        if (e != ERR_OK)
-            break;
-        (void)sqlite3_bind_int64(statement, 1, view->mailbox);
-        (void)sqlite3_bind_int64(statement, 2, uids.runs[i].first);
-        (void)sqlite3_bind_int64(statement, 3, uids.runs[i].last);
-        e = read_changed(account, statement, known, view->modseq, rows);
-    }
+    enum err e = uidset_empty(&uids) ? ERR_OK : read_these(account, view, &uids, rows);
     uidset_done(&uids);
     return e;
 }

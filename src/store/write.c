@@ -219,6 +219,7 @@ static void commit_batch(struct account *account, struct write_request *batch)
     enum err lost = ERR_OK; /* why the whole transaction is gone */
     for (struct write_request *r = batch; r && lost == ERR_OK; r = r->next) {
         r->tx.now_s = now_s;
+        r->tx.first = r == batch;
         r->error = run_one(account, r, several);
         if (r->error == ERR_OK)
             good++;
