@@ -37,11 +37,6 @@ void buf_shrink(struct buf *buf)
     }
 }
 
-struct slice buf_slice(const struct buf *buf)
-{
-    return slice_from(buf->mem ? buf->mem + buf->start : NULL, buf->end - buf->start);
-}
-
 enum err buf_err(const struct buf *buf)
 {
     return buf->over ? ERR_LIMIT : ERR_OK;
@@ -78,31 +73,6 @@ void buf_wrote(struct buf *buf, size_t bytes)
 {
     assert(bytes <= buf->cap - buf->end);
     buf->end += bytes;
-}
-
-void buf_add(struct buf *buf, struct slice s)
-{
-    if (s.len == 0)
-        return;
-    char *room = buf_room(buf, s.len);
-    if (!room)
-        return;
-    memcpy(room, s.ptr, s.len);
-    buf->end += s.len;
-}
-
-void buf_addc(struct buf *buf, char c)
-{
-    char *room = buf_room(buf, 1);
-    if (!room)
-        return;
-    *room = c;
-    buf->end++;
-}
-
-void buf_adds(struct buf *buf, const char *cstr)
-{
-    buf_add(buf, slice_of(cstr));
 }
 
 void buf_addf(struct buf *buf, const char *format, ...)

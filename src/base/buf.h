@@ -27,18 +27,48 @@ static inline size_t buf_len(const struct buf *buf)
     return buf->end - buf->start;
 }
 /* Borrowed until the next append, consume or clear. */
-struct slice buf_slice(const struct buf *buf);
+static inline struct slice buf_slice(const struct buf *buf)
+{
+    return slice_from(buf->mem ? buf->mem + buf->start : NULL, buf->end - buf->start);
+}
 enum err MUST_USE buf_err(const struct buf *buf);
-
-void buf_add(struct buf *buf, struct slice s);
-void buf_addc(struct buf *buf, char c);
-void buf_adds(struct buf *buf, const char *cstr);
-void buf_addf(struct buf *buf, const char *format, ...) PRINTF(2, 3);
-void buf_addu(struct buf *buf, uint64_t number); /* decimal */
 
 /* Room for `bytes` more at the returned place; commit with buf_wrote. NULL when over the limit. */
 char *buf_room(struct buf *buf, size_t bytes);
 void buf_wrote(struct buf *buf, size_t bytes);
+
+/* The same, inline where there is room and no limit: most answers are written by many short appends. */
+static inline char *buf_room_soon(struct buf *buf, size_t bytes)
+{
+    bool there = bytes <= buf->cap - buf->end && !buf->limit && !buf->over;
+    return there ? buf->mem + buf->end : buf_room(buf, bytes);
+}
+
+static inline void buf_add(struct buf *buf, struct slice s)
+{
+    char *room = s.len ? buf_room_soon(buf, s.len) : NULL;
+    if (!room)
+        return;
+    memcpy(room, s.ptr, s.len);
+    buf->end += s.len;
+}
+
+static inline void buf_addc(struct buf *buf, char c)
+{
+    char *room = buf_room_soon(buf, 1);
+    if (!room)
+        return;
+    *room = c;
+    buf->end++;
+}
+
+static inline void buf_adds(struct buf *buf, const char *cstr)
+{
+    buf_add(buf, slice_of(cstr));
+}
+
+void buf_addf(struct buf *buf, const char *format, ...) PRINTF(2, 3);
+void buf_addu(struct buf *buf, uint64_t number); /* decimal */
 
 /* Drops bytes at the front. */
 void buf_consume(struct buf *buf, size_t bytes);

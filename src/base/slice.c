@@ -5,23 +5,6 @@
 
 #include <string.h>
 
-struct slice slice_of(const char *cstr)
-{
-    if (!cstr)
-        return SLICE_EMPTY;
-    return (struct slice){ cstr, strlen(cstr) };
-}
-
-struct slice slice_from(const void *ptr, size_t len)
-{
-    return (struct slice){ ptr ? ptr : "", ptr ? len : 0 };
-}
-
-bool slice_eq(struct slice a, struct slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
     return a.len == b.len && slice_cmp_nocase(a, b) == 0;
@@ -90,20 +73,6 @@ size_t slice_find_nocase(struct slice s, struct slice needle)
     return SIZE_MAX;
 }
 
-struct slice slice_sub(struct slice s, size_t from, size_t len)
-{
-    if (from > s.len)
-        from = s.len;
-    if (len > s.len - from)
-        len = s.len - from;
-    return (struct slice){ s.ptr + from, len };
-}
-
-struct slice slice_from_index(struct slice s, size_t from)
-{
-    return slice_sub(s, from, SIZE_MAX);
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
@@ -139,7 +108,7 @@ enum err slice_to_u64(struct slice s, uint64_t max, uint64_t *out_number)
             return ERR_SYNTAX;
         uint64_t digit = (uint64_t)(s.ptr[i] - '0');
         if (over || __builtin_mul_overflow(n, (uint64_t)10, &n) ||
-                __builtin_add_overflow(n, digit, &n))
+            __builtin_add_overflow(n, digit, &n))
             over = true;
     }
     if (over || n > max || s.len > 20)

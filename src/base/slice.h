@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct arena;
 
@@ -17,15 +18,30 @@ struct slice {
     size_t len;
 };
 
-#define SLICE(literal)       ((struct slice){ (literal), sizeof(literal) - 1 })
-#define SLICE_CONST(literal) { (literal), sizeof(literal) - 1 } /* for static initialisers */
-#define SLICE_EMPTY          ((struct slice){ "", 0 })
-#define SLICE_FMT(s)         (int)(s).len, (s).ptr /* for "%.*s" */
+#define SLICE(literal) ((struct slice){ (literal), sizeof(literal) - 1 })
+#define SLICE_CONST(literal)                                                                       \
+    {                                                                                              \
+        (literal), sizeof(literal) - 1                                                             \
+    } /* for static initialisers */
+#define SLICE_EMPTY  ((struct slice){ "", 0 })
+#define SLICE_FMT(s) (int)(s).len, (s).ptr /* for "%.*s" */
 
-struct slice slice_of(const char *cstr); /* NULL gives the empty slice */
-struct slice slice_from(const void *ptr, size_t len);
+/* The short ones are inline: parsers call little else. */
+static inline struct slice slice_from(const void *ptr, size_t len)
+{
+    return (struct slice){ ptr ? (const char *)ptr : "", ptr ? len : 0 };
+}
 
-bool slice_eq(struct slice a, struct slice b);
+static inline struct slice slice_of(const char *cstr) /* NULL gives the empty slice */
+{
+    return slice_from(cstr, cstr ? strlen(cstr) : 0);
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
 bool slice_eq_nocase(struct slice a, struct slice b);
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_starts_nocase(struct slice s, struct slice prefix);
@@ -40,8 +56,20 @@ size_t slice_find(struct slice s, struct slice needle);
 size_t slice_find_nocase(struct slice s, struct slice needle);
 
 /* Part of s; both ends are clipped to it. */
-struct slice slice_sub(struct slice s, size_t from, size_t len);
-struct slice slice_from_index(struct slice s, size_t from);
+static inline struct slice slice_sub(struct slice s, size_t from, size_t len)
+{
+    if (from > s.len)
+        from = s.len;
+    if (len > s.len - from)
+        len = s.len - from;
+    return (struct slice){ s.ptr + from, len };
+}
+
+static inline struct slice slice_from_index(struct slice s, size_t from)
+{
+    return slice_sub(s, from, SIZE_MAX);
+}
+
 /* Without blanks (space, tab, CR, LF) at both ends. */
 struct slice slice_trim(struct slice s);
 /* Cuts s at the first c: *out_head is what stood before, *s what stands after. False when s is empty. Without a c

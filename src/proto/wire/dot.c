@@ -94,59 +94,58 @@ enum wire wire_dot_next(struct wire_dot_in *dots, struct slice *in, struct slice
     return WIRE_MORE;
 }
 
-void wire_dot_add(struct wire_dot_out *dots, struct slice piece, struct buf *out)
-{
-    size_t from = 0, at = 0;
-    if (!piece.len)
-        return;
-    if (dots->state == CR && piece.ptr[0] == '\n') {
-        at = 1;
-        dots->state = BOL;
-    }
-    bool is_start = dots->state == BOL;
-    while (at < piece.len) {
-        if (is_start && piece.ptr[at] == '.') {
-            buf_add(out, slice_sub(piece, from, at - from));
-            buf_addc(out, '.');
-            from = at;
-        }
-        const char *lf = memchr(piece.ptr + at, '\n', piece.len - at);
-        if (!lf) {
-            is_start = false;
-            break;
-        }
-        size_t i = (size_t)(lf - piece.ptr);
-        is_start = i > at && piece.ptr[i - 1] == '\r';
-        at = i + 1;
-    }
-    buf_add(out, slice_from_index(piece, from));
-    dots->state = is_start ? BOL : piece.ptr[piece.len - 1] == '\r' ? CR : MID;
-}
-
 /* Blocks of one length: the compiler makes vectors of them. */
 #define BLOCK_BYTES 64
-static bool has_dotted_line(struct slice bytes)
+
+/* Index of the first dot from `from` on that stands behind an LF, or the length. */
+static size_t find_dot(struct slice bytes, size_t from)
 {
-    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
+    const char *at = bytes.ptr + from, *end = bytes.ptr + bytes.len;
     for (; end - at > BLOCK_BYTES; at += BLOCK_BYTES) {
         unsigned char found = 0;
         for (int i = 0; i < BLOCK_BYTES; i++)
             found |= (unsigned char)(at[i] == '\n') & (unsigned char)(at[i + 1] == '.');
         if (found)
-            return true;
+            break;
     }
-    for (; at + 1 < end; at++)
+    for (; end - at > 1; at++)
         if (at[0] == '\n' && at[1] == '.')
-            return true;
-    return false;
+            return (size_t)(at + 1 - bytes.ptr);
+    return bytes.len;
+}
+
+/* Where lines stand after the piece, which is not empty. */
+static unsigned char state_behind(unsigned char before, struct slice piece)
+{
+    char last = piece.ptr[piece.len - 1];
+    bool after_cr = piece.len > 1 ? piece.ptr[piece.len - 2] == '\r' : before == CR;
+    return last == '\n' && after_cr ? BOL : last == '\r' ? CR : MID;
+}
+
+void wire_dot_add(struct wire_dot_out *dots, struct slice piece, struct buf *out)
+{
+    if (!piece.len)
+        return;
+    bool after_cr = dots->state == CR && piece.ptr[0] == '\n';
+    if (dots->state == BOL && piece.ptr[0] == '.')
+        buf_addc(out, '.');
+    size_t from = 0;
+    for (size_t at = 0; (at = find_dot(piece, at)) < piece.len;) {
+        if (at > 1 ? piece.ptr[at - 2] == '\r' : after_cr) {
+            buf_add(out, slice_sub(piece, from, at - from));
+            buf_addc(out, '.');
+            from = at;
+        }
+    }
+    buf_add(out, slice_from_index(piece, from));
+    dots->state = state_behind(dots->state, piece);
 }
 
 bool wire_dot_skip(struct wire_dot_out *dots, struct slice piece)
 {
-    if (!piece.len || dots->state != BOL || piece.ptr[0] == '.' || has_dotted_line(piece))
+    if (!piece.len || dots->state != BOL || piece.ptr[0] == '.' || find_dot(piece, 0) < piece.len)
         return false;
-    bool ends = piece.len > 1 && piece.ptr[piece.len - 2] == '\r' && piece.ptr[piece.len - 1] == '\n';
-    dots->state = ends ? BOL : piece.ptr[piece.len - 1] == '\r' ? CR : MID;
+    dots->state = state_behind(BOL, piece);
     return true;
 }
 
