@@ -14,7 +14,7 @@ static size_t varint_put(char *out, uint64_t number)
     return len;
 }
 
-static bool varint_get(struct slice *bytes, uint64_t *out_number)
+static bool long_varint_get(struct slice *bytes, uint64_t *out_number)
 {
     uint64_t number = 0;
     for (size_t i = 0; i < bytes->len && i < 9; i++) {
@@ -27,6 +27,16 @@ static bool varint_get(struct slice *bytes, uint64_t *out_number)
         }
     }
     return false;
+}
+
+/* Most numbers have one byte. */
+static inline bool varint_get(struct slice *bytes, uint64_t *out_number)
+{
+    if (!bytes->len || slice_at(*bytes, 0) >= 0x80)
+        return long_varint_get(bytes, out_number);
+    *out_number = slice_at(*bytes, 0);
+    *bytes = slice_from_index(*bytes, 1);
+    return true;
 }
 
 void node_write_string(struct buf *out, struct slice string)
@@ -61,23 +71,23 @@ bool node_next(struct slice *nodes, struct node *out_node)
     if (!varint_get(&rest, &len) || len > rest.len || len < 1)
         return false;
     struct slice body = slice_sub(rest, 0, (size_t)len);
-    struct node node = { .kind = (enum node_kind)slice_at(body, 0) };
+    out_node->kind = (enum node_kind)slice_at(body, 0);
     body = slice_from_index(body, 1);
-    if (node.kind >= NODE_KINDS || !varint_get(&body, &depth) || depth > MIME_DEPTH_MAX ||
-        !varint_get(&body, &node.header_offset) || !varint_get(&body, &node.header_len) ||
-        !varint_get(&body, &node.body_offset) || !varint_get(&body, &node.body_len) ||
-        !varint_get(&body, &node.body_lines) || !varint_get(&body, &flags) || flags > UINT32_MAX)
+    if (out_node->kind >= NODE_KINDS || !varint_get(&body, &depth) || depth > MIME_DEPTH_MAX ||
+        !varint_get(&body, &out_node->header_offset) || !varint_get(&body, &out_node->header_len) ||
+        !varint_get(&body, &out_node->body_offset) || !varint_get(&body, &out_node->body_len) ||
+        !varint_get(&body, &out_node->body_lines) || !varint_get(&body, &flags) ||
+        flags > UINT32_MAX)
         return false;
-    node.depth = (uint32_t)depth;
-    node.flags = (uint32_t)flags;
+    out_node->depth = (uint32_t)depth;
+    out_node->flags = (uint32_t)flags;
     for (int i = 0; i < NODE_STRINGS; i++) {
         uint64_t string_len;
         if (!varint_get(&body, &string_len) || string_len > body.len)
             return false;
-        node.strings[i] = slice_sub(body, 0, (size_t)string_len);
+        out_node->strings[i] = slice_sub(body, 0, (size_t)string_len);
         body = slice_from_index(body, (size_t)string_len);
     }
     *nodes = slice_from_index(rest, (size_t)len);
-    *out_node = node;
     return true;
 }

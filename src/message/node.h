@@ -19,10 +19,11 @@
 
 enum {
     SUMMARY_HEAD_BYTES = 32,
-    SUMMARY_TEXTS = 7,                            /* of the facts, in the order of struct msg_facts */
+    SUMMARY_TEXTS = 7,        /* of the facts, in the order of struct msg_facts */
     SUMMARY_FACTS_TEXTS = 20, /* after date u64, zone u32, size of the surrogate u64 */
-    SUMMARY_FACTS_BYTES = SUMMARY_FACTS_TEXTS + SUMMARY_TEXTS * 8, /* place and length of each text */
-    SUMMARY_FIELDS_WHOLE = 1,                     /* every kept field is there */
+    SUMMARY_FACTS_BYTES =
+        SUMMARY_FACTS_TEXTS + SUMMARY_TEXTS * 8, /* place and length of each text */
+    SUMMARY_FIELDS_WHOLE = 1,                    /* every kept field is there */
     SUMMARY_HAS_ATTACHMENT = 2,
     SUMMARY_IS_REPLY = 4,
     SUMMARY_NEEDS_UTF8 = 128, /* the highest: store/sql.c looks for it */
@@ -73,7 +74,7 @@ struct node {
 /* strings: the node's strings already in written form. */
 void node_write(struct buf *out, const struct node *node, struct slice strings);
 void node_write_string(struct buf *out, struct slice string);
-/* Takes the next node off *nodes; strings borrow from it. False at the end or when the bytes are no node. */
+/* Takes the next node off *nodes; strings borrow from it. False, and anything in *out_node, at the end or when the bytes are no node. */
 bool node_next(struct slice *nodes, struct node *out_node);
 
 #endif
