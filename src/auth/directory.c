@@ -151,20 +151,23 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_POP_POLICY] = "SELECT since_ms, settings, device FROM pop_policies"
                        " WHERE user = ?1 AND device IN (0, ?2) ORDER BY device <> ?2 LIMIT 1",
     [SQL_POP_POLICY_SET] =
-        "INSERT INTO pop_policies SELECT ?1, ?2, ?3, ?4 WHERE EXISTS(SELECT 1 FROM users WHERE id = ?1)"
+        "INSERT INTO pop_policies SELECT ?1, ?2, ?3, ?4 WHERE EXISTS(SELECT 1 FROM users WHERE id "
+        "= ?1)"
         " AND (?2 = 0 OR EXISTS(SELECT 1 FROM app_passwords WHERE id = ?2 AND user = ?1))"
         " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms, settings = excluded.settings",
     /* a folder may be called like that too: who asks reads the policies */
     [SQL_POP_POLICY_USERS] = "SELECT DISTINCT user FROM pop_policies"
                              " WHERE settings GLOB '*after=[1-9]*' ORDER BY user",
     [SQL_POP_POLICY_DELETE] = "DELETE FROM pop_policies WHERE user = ?1 AND device = ?2",
-    [SQL_POP_POLICY_CLEAR] = "UPDATE pop_policies SET settings = '' WHERE user = ?1 AND device = ?2",
-    [SQL_POP_POLICY_SINCE] =
-        "INSERT INTO pop_policies SELECT id, 0, ?2, '' FROM users WHERE id = ?1 AND (services & 2) = 0"
-        " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms",
+    [SQL_POP_POLICY_CLEAR] =
+        "UPDATE pop_policies SET settings = '' WHERE user = ?1 AND device = ?2",
+    [SQL_POP_POLICY_SINCE] = "INSERT INTO pop_policies SELECT id, 0, ?2, '' FROM users WHERE id = "
+                             "?1 AND (services & 2) = 0"
+                             " ON CONFLICT DO UPDATE SET since_ms = excluded.since_ms",
     /* for devices too: before the users' row says that it is on */
-    [SQL_POP_POLICY_SINCE_DEVICES] = "UPDATE pop_policies SET since_ms = ?2 WHERE user = ?1 AND device <> 0"
-                                     " AND EXISTS(SELECT 1 FROM users WHERE id = ?1 AND (services & 2) = 0)",
+    [SQL_POP_POLICY_SINCE_DEVICES] =
+        "UPDATE pop_policies SET since_ms = ?2 WHERE user = ?1 AND device <> 0"
+        " AND EXISTS(SELECT 1 FROM users WHERE id = ?1 AND (services & 2) = 0)",
     [SQL_META] = "SELECT value FROM meta WHERE name = ?1",
 };
 
@@ -317,8 +320,7 @@ static void link_close(struct directory_link *link)
 }
 
 /* One step in its transaction; another process may have taken it meanwhile. */
-static enum err migrate_step(
-    sqlite3 *db, const char *file, int *out_version, struct err_note *note)
+static enum err migrate_step(sqlite3 *db, const char *file, int *out_version, struct err_note *note)
 {
     int version = 0;
     int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
@@ -543,7 +545,7 @@ enum err directory_domain_add(
             directory, domain_change(directory, SQL_DOMAIN_INSERT, slice_of(name)));
     if (e == ERR_EXISTS)
         return err_noted(note, e, "the domain %s is there already", name);
-    return e ? err_noted(note, e, "the domain %s could not be stored: %s", name, err_name(e))
+    return e ? err_noted(note, e, "the domain %s could not be stored: %s", name, err_words(e))
              : ERR_OK;
 }
 
@@ -573,7 +575,7 @@ enum err directory_domain_remove(
         return err_noted(note, e, "there is no domain %s", name);
     if (e == ERR_BUSY)
         return err_noted(note, e, "users or aliases are in %s; remove them first", name);
-    return e ? err_noted(note, e, "the domain %s could not be removed: %s", name, err_name(e))
+    return e ? err_noted(note, e, "the domain %s could not be removed: %s", name, err_words(e))
              : ERR_OK;
 }
 

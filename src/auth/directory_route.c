@@ -69,7 +69,7 @@ enum err directory_alias_add(
         return err_noted(note, e, "%s is neither a user nor an alias here", to);
     if (e == ERR_EXISTS)
         return err_noted(note, e, "%s is a user, or leads to %s already", from, to);
-    return e ? err_noted(note, e, "the alias could not be stored: %s", err_name(e)) : ERR_OK;
+    return e ? err_noted(note, e, "the alias could not be stored: %s", err_words(e)) : ERR_OK;
 }
 
 static enum err alias_delete(struct directory_link *link, struct slice alias, struct slice target)

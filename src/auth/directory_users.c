@@ -31,8 +31,8 @@ static uint64_t digest_of(struct slice stored_key)
     uint64_t number;
     if (!stored_key.len)
         return 0;
-    (void)crypto_generichash(digest, sizeof digest, (const unsigned char *)stored_key.ptr,
-        stored_key.len, NULL, 0);
+    (void)crypto_generichash(
+        digest, sizeof digest, (const unsigned char *)stored_key.ptr, stored_key.len, NULL, 0);
     memcpy(&number, digest, sizeof number);
     return number ? number : 1;
 }
@@ -328,7 +328,7 @@ enum err directory_users_add(
     if (!e)
         return ERR_OK;
     if (at >= count)
-        return err_noted(note, e, "the users could not be stored: %s", err_name(e));
+        return err_noted(note, e, "the users could not be stored: %s", err_words(e));
     const char *why = e == ERR_NOT_FOUND ? "its domain is not one of ours"
                       : e == ERR_EXISTS  ? "there is such a user or alias already"
                       : e == ERR_SYNTAX  ? "the address, the password or its hash is not acceptable"
@@ -354,9 +354,8 @@ enum err directory_user_set(struct directory *directory, const struct user *user
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
     TRY(directory_write_begin(directory));
-    enum err e = user->services & USER_POP3
-                     ? directory_pop_switched_on(link, user, clock_wall_ms())
-                     : ERR_OK;
+    enum err e = user->services & USER_POP3 ? directory_pop_switched_on(link, user, clock_wall_ms())
+                                            : ERR_OK;
     if (!e)
         e = directory_statement(link, SQL_USER_SET, &statement);
     if (!e) {

@@ -39,6 +39,14 @@ struct err_note {
 /* Formats into note and returns e, so that `return err_noted(note, ERR_SYNTAX, "...")` works. note may be NULL. */
 enum err err_noted(struct err_note *note, enum err e, const char *format, ...) PRINTF(3, 4);
 
+/* Notes are in the language of the command line: translate gives for an English text, which may be a printf format, the one in that language, or the text
+ * itself. NULL: English, as at the start. To be called once, before there are threads. */
+void err_language(const char *(*translate)(const char *english));
+/* The text, or format, in that language. */
+const char *err_in(const char *english) __attribute__((format_arg(1)));
+/* What an error means, in words for a note. */
+const char *err_words(enum err e);
+
 /* Returns from the calling function with the error of expr, if any. The only control-flow macro. */
 #define TRY(expr)                                                                                  \
     do {                                                                                           \

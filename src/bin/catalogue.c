@@ -1,7 +1,10 @@
 /* The catalogue: two rows of text with the same numbers. */
 #include "bin/catalogue.h"
 
+#include "base/err.h"
 #include "base/slice.h"
+
+#include <string.h>
 
 static const char *const texts[2][MSG_COUNT] = {
     [LANG_EN] = {
@@ -44,9 +47,26 @@ const char *tr_in(enum lang lang, enum message_id id)
     return texts[lang][id];
 }
 
+/* Of lower layers: by what they say in English, since they know no numbers. */
+const struct note_text note_texts[] = {
+#define N(en, ar) { (en), (ar) },
+#include "bin/catalogue_notes.inc"
+#undef N
+};
+const size_t note_text_count = sizeof note_texts / sizeof note_texts[0];
+
+static const char *arabic_note(const char *english)
+{
+    for (size_t i = 0; i < note_text_count; i++)
+        if (strcmp(note_texts[i].en, english) == 0)
+            return note_texts[i].ar;
+    return english; /* of values and names only: tools/notes sees to it */
+}
+
 void lang_set(enum lang lang)
 {
     current = lang;
+    err_language(lang == LANG_AR ? arabic_note : NULL);
 }
 
 enum lang lang_get(void)

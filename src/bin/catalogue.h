@@ -5,6 +5,8 @@
 #ifndef BIN_CATALOGUE_H
 #define BIN_CATALOGUE_H
 
+#include <stddef.h>
+
 enum lang {
     LANG_EN,
     LANG_AR,
@@ -12,15 +14,15 @@ enum lang {
 
 enum message_id {
 #define M(id, en, ar) MSG_##id,
-#include "bin/catalogue_main.inc"
-#include "bin/catalogue_user.inc"
+#include "bin/catalogue_account.inc"
+#include "bin/catalogue_client.inc"
 #include "bin/catalogue_device.inc"
+#include "bin/catalogue_discover.inc"
+#include "bin/catalogue_import.inc"
+#include "bin/catalogue_main.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"
-#include "bin/catalogue_account.inc"
-#include "bin/catalogue_discover.inc"
-#include "bin/catalogue_client.inc"
-#include "bin/catalogue_import.inc"
+#include "bin/catalogue_user.inc"
 #undef M
     MSG_COUNT
 };
@@ -29,6 +31,14 @@ enum message_id {
 const char *tr(enum message_id id);
 const char *tr_in(enum lang lang, enum message_id id);
 
+/* What lower layers say of errors (base/err.h), in both languages. */
+struct note_text {
+    const char *en, *ar;
+};
+extern const struct note_text note_texts[];
+extern const size_t note_text_count;
+
+/* Of tr, and of notes. Before any thread. */
 void lang_set(enum lang lang);
 enum lang lang_get(void);
 /* "ar", "ar_EG.UTF-8" ... : Arabic; everything else English. */

@@ -16,7 +16,7 @@ static void conversions(const char *format, char *out, size_t out_size)
             p++;
             continue;
         }
-        size_t span = strcspn(p, "sducxfg") + 1;
+        size_t span = strcspn(p, "sducxfgo") + 1;
         assert_true(len + span + 1 < out_size);
         out[len++] = '%';
         memcpy(out + len, p, span);
@@ -26,19 +26,40 @@ static void conversions(const char *format, char *out, size_t out_size)
     out[len] = 0;
 }
 
+static void assert_same(const char *english, const char *arabic)
+{
+    char en[256], ar[256];
+    conversions(english, en, sizeof en);
+    conversions(arabic, ar, sizeof ar);
+    if (strcmp(en, ar) != 0)
+        fail_msg("\"%s\" has %s, Arabic has %s", english, en, ar);
+    assert_true(utf8_valid(slice_of(arabic)));
+    assert_true(*arabic != 0);
+}
+
 static void both_languages_have_the_same_conversions(void **state)
 {
     (void)state;
-    for (int id = 0; id < MSG_COUNT; id++) {
-        char en[256], ar[256];
-        conversions(tr_in(LANG_EN, (enum message_id)id), en, sizeof en);
-        conversions(tr_in(LANG_AR, (enum message_id)id), ar, sizeof ar);
-        if (strcmp(en, ar) != 0)
-            fail_msg("message %d: \"%s\" has %s, Arabic has %s", id,
-                tr_in(LANG_EN, (enum message_id)id), en, ar);
-        assert_true(utf8_valid(slice_of(tr_in(LANG_AR, (enum message_id)id))));
-        assert_true(*tr_in(LANG_AR, (enum message_id)id) != 0);
-    }
+    for (int id = 0; id < MSG_COUNT; id++)
+        assert_same(tr_in(LANG_EN, (enum message_id)id), tr_in(LANG_AR, (enum message_id)id));
+    for (size_t i = 0; i < note_text_count; i++)
+        assert_same(note_texts[i].en, note_texts[i].ar);
+}
+
+static void notes_are_in_the_language(void **state)
+{
+    (void)state;
+    struct err_note note;
+    lang_set(LANG_AR);
+    assert_err(ERR_SYNTAX, err_noted(&note, ERR_SYNTAX, "%s is no folder", "/a"));
+    assert_string_equal(
+        note.text, "/a \xd9\x84\xd9\x8a\xd8\xb3 \xd9\x85\xd8\xac\xd9\x84\xd8\xaf\xd9\x8b\xd8\xa7");
+    assert_string_not_equal(err_words(ERR_IO), "the disk or the system failed");
+    assert_err(ERR_IO, err_noted(&note, ERR_IO, "%s: %s", "a", "b")); /* nothing to say in words */
+    assert_string_equal(note.text, "a: b");
+    lang_set(LANG_EN);
+    assert_err(ERR_SYNTAX, err_noted(&note, ERR_SYNTAX, "%s is no folder", "/a"));
+    assert_string_equal(note.text, "/a is no folder");
 }
 
 static void language_names(void **state)
@@ -52,5 +73,5 @@ static void language_names(void **state)
     assert_int_equal(lang_from_text(NULL), LANG_EN);
 }
 
-TEST_MAIN(
-    cmocka_unit_test(both_languages_have_the_same_conversions), cmocka_unit_test(language_names))
+TEST_MAIN(cmocka_unit_test(both_languages_have_the_same_conversions),
+    cmocka_unit_test(notes_are_in_the_language), cmocka_unit_test(language_names))

@@ -10,7 +10,7 @@
 
 static const char *const protocol_words[DISCOVER_PROTOCOLS] = { "IMAP", "POP3", "SMTP" };
 
-static const enum message_id note_texts[DISCOVER_NOTES] = {
+static const enum message_id notes_said[DISCOVER_NOTES] = {
     [DISCOVER_POP_OFF] = MSG_DISCOVER_NOTE_POP_OFF,
     [DISCOVER_IMAP_OFF] = MSG_DISCOVER_NOTE_IMAP_OFF,
     [DISCOVER_BOTH_OFF] = MSG_DISCOVER_NOTE_BOTH_OFF,
@@ -169,7 +169,7 @@ static void print_notes(const struct discover_result *result, struct arena *aren
     if (result->note_count)
         cli_say(MSG_DISCOVER_NOTES_TITLE);
     for (size_t i = 0; i < result->note_count; i++) {
-        printf("  - %s\n", tr(note_texts[result->notes[i].id]));
+        printf("  - %s\n", tr(notes_said[result->notes[i].id]));
         if (result->notes[i].url.len)
             printf("    %s\n", safe(arena, result->notes[i].url));
     }

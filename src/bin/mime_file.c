@@ -61,7 +61,7 @@ int mime_file_open(struct mime_file *file, const char *path, bool canonical)
         e = msg_summary_open(buf_slice(&file->summary_bytes), &file->summary);
     if (e == ERR_OK)
         return EX_OK;
-    cli_error(MSG_FAILED, err_name(e));
+    cli_error(MSG_FAILED, err_words(e));
     return EX_SOFTWARE;
 }
 

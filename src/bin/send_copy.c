@@ -46,7 +46,7 @@ static enum err file_one(struct smtpc_queue *queue, const char *id, struct smtpc
     enum err e = imapc_file_sent(
         imap, record->message_id, record->created_s, record->bytes, read_exactly, &fd, &was_there);
     if (e != ERR_OK)
-        return err_noted(note, e, "%s", imapc_words(imap)[0] ? imapc_words(imap) : err_name(e));
+        return err_noted(note, e, "%s", imapc_words(imap)[0] ? imapc_words(imap) : err_words(e));
     return settle(queue, id, record, note);
 }
 

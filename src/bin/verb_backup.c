@@ -267,7 +267,7 @@ static enum err backup_accounts(struct backup *b, struct directory *directory)
             e = one;
         if (one != ERR_OK) {
             b->failed = true;
-            cli_error(MSG_BACKUP_FAILED, users[i].address, err_name(one));
+            cli_error(MSG_BACKUP_FAILED, users[i].address, err_words(one));
         }
     }
     arena_done(&arena);
@@ -393,7 +393,7 @@ int verb_backup(const struct cli *cli, int argc, char **argv)
     if (e != ERR_OK && note.text[0])
         cli_error_text(note.text);
     else if (e != ERR_OK)
-        cli_error(MSG_BACKUP_NOT_DONE, argv[1], err_name(e));
+        cli_error(MSG_BACKUP_NOT_DONE, argv[1], err_words(e));
     config_unref(config);
     if (e != ERR_OK)
         return cli_exit_code(e);

@@ -287,9 +287,9 @@ int verb_demo(const struct cli *cli, int argc, char **argv)
     }
     enum err e = run(&demo, &note);
     if (e != ERR_OK && !demo.self_test)
-        cli_error_text(note.text[0] ? note.text : err_name(e));
+        cli_error_text(note.text[0] ? note.text : err_words(e));
     else if (e != ERR_OK)
-        cli_error(MSG_SELF_TEST_FAILED, note.text[0] ? note.text : err_name(e));
+        cli_error(MSG_SELF_TEST_FAILED, note.text[0] ? note.text : err_words(e));
     else if (demo.self_test)
         cli_say(MSG_SELF_TEST_OK);
     server_free(demo.server);

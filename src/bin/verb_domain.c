@@ -28,7 +28,7 @@ static int domain_failed(enum err e, const char *domain)
         cli_error(MSG_DOMAIN_UNKNOWN, domain, domain);
         return EX_DATAERR;
     default:
-        cli_error(MSG_FAILED, err_name(e));
+        cli_error(MSG_FAILED, err_words(e));
         return cli_exit_code(e);
     }
 }

@@ -224,7 +224,7 @@ static int explain(
     if (e && note.text[0])
         cli_error_text(note.text);
     else if (e)
-        cli_error(MSG_FAILED, err_name(e));
+        cli_error(MSG_FAILED, err_words(e));
     if (e)
         return cli_exit_code(e);
     if (json)

@@ -337,7 +337,7 @@ static int tell_error(const struct import *im, enum err e)
     else if (e == ERR_CORRUPT)
         cli_error(MSG_RESTORE_HERE_DAMAGED, im->address);
     else
-        cli_error(MSG_BRING_CUT_SHORT, im->address, err_name(e));
+        cli_error(MSG_BRING_CUT_SHORT, im->address, err_words(e));
     return cli_exit_code(e);
 }
 
@@ -441,7 +441,7 @@ static int run(struct import *im)
         e = open_store(im, &told);
     if (e != ERR_OK) {
         if (!told)
-            cli_error(MSG_FAILED, err_name(e));
+            cli_error(MSG_FAILED, err_words(e));
         return cli_exit_code(e);
     }
     int code = im->dry_run ? run_dry(im) : run_real(im);

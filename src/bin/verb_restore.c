@@ -63,7 +63,7 @@ static enum err list_users(const struct restore *r, struct arena *arena)
             cli_say(MSG_RESTORE_USER, users[i].address, (unsigned long long)usage.messages,
                 (double)usage.bytes / 1e6);
         else
-            cli_error(MSG_BACKUP_FAILED, users[i].address, err_name(e));
+            cli_error(MSG_BACKUP_FAILED, users[i].address, err_words(e));
     }
     return ERR_OK;
 }
@@ -201,7 +201,7 @@ static int tell(const struct restore *r, const char *address, enum err e)
     else if (e == ERR_EXISTS)
         cli_error(MSG_RESTORE_ALIAS, address);
     else
-        cli_error(MSG_BACKUP_FAILED, address, err_name(e));
+        cli_error(MSG_BACKUP_FAILED, address, err_words(e));
     if (e == ERR_OK && r->result.damaged > 0) {
         cli_error(MSG_RESTORE_SOME_DAMAGED, address, (unsigned long long)r->result.damaged);
         return 1;
@@ -262,7 +262,7 @@ static int restore_all(struct restore *r)
     if (e == ERR_OK)
         e = copy_directory(r);
     if (e != ERR_OK)
-        cli_error(MSG_FAILED, err_name(e));
+        cli_error(MSG_FAILED, err_words(e));
     return e == ERR_OK ? worst : cli_exit_code(e);
 }
 
@@ -321,7 +321,7 @@ static int run(struct restore *r, const char *folder)
         if (e == ERR_NOT_FOUND)
             cli_error(MSG_RESTORE_NOT_THERE, r->address ? r->address : folder);
         else if (e != ERR_OK)
-            cli_error(MSG_FAILED, err_name(e));
+            cli_error(MSG_FAILED, err_words(e));
         return e == ERR_OK ? EX_OK : cli_exit_code(e);
     }
     e = open_here(r, &note);
@@ -329,7 +329,7 @@ static int run(struct restore *r, const char *folder)
         if (r->all && e == ERR_EXISTS)
             cli_error(MSG_RESTORE_NOT_EMPTY, r->config->data_dir);
         else
-            cli_error_text(note.text[0] ? note.text : err_name(e));
+            cli_error_text(note.text[0] ? note.text : err_words(e));
         return cli_exit_code(e);
     }
     int code = r->all ? restore_all(r) : restore_one(r);

@@ -101,7 +101,7 @@ int verb_serve(const struct cli *cli, int argc, char **argv)
     if (e == ERR_OK)
         serve_until_signal(server);
     else
-        cli_error_text(note.text[0] ? note.text : err_name(e));
+        cli_error_text(note.text[0] ? note.text : err_words(e));
     server_free(server);
     config_unref(config);
     return cli_exit_code(e);
@@ -179,7 +179,7 @@ static void check_user(struct checking *c, const struct user *user)
     enum err e = c->store ? by_hand(c, user->id) : by_server(c, user->id);
     if (e != ERR_OK) {
         c->failed = true;
-        cli_error(MSG_FAILED, err_name(e));
+        cli_error(MSG_FAILED, err_words(e));
     } else if (!c->rebuild && c->findings == before) {
         cli_say(MSG_FSCK_CLEAN);
     }
@@ -214,7 +214,7 @@ static int check(const struct cli *cli, struct checking *c, const char *address)
     if (e == ERR_OK && !running)
         e = store_open(&options, &c->store, &note);
     if (e != ERR_OK) {
-        cli_error_text(note.text[0] ? note.text : err_name(e));
+        cli_error_text(note.text[0] ? note.text : err_words(e));
     } else {
         e = check_users(c, directory, address);
         if (e == ERR_NOT_FOUND)

@@ -55,7 +55,7 @@ static int bring_back(const struct client_use *use, const struct undo_run *last)
     enum err e =
         undo_run(use->state_folder, use->account->maildir, last->begin_s, &messages, &note);
     if (e != ERR_OK) {
-        cli_error_text(note.text[0] ? note.text : err_name(e));
+        cli_error_text(note.text[0] ? note.text : err_words(e));
         return EX_IOERR;
     }
     autofree char *word = cli_word(use->account->name);

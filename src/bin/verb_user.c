@@ -70,7 +70,7 @@ int users_failed(enum err e, const char *address)
         cli_error(MSG_DOMAIN_UNKNOWN, at ? at + 1 : address, at ? at + 1 : address);
         return EX_DATAERR;
     default:
-        cli_error(MSG_FAILED, err_name(e));
+        cli_error(MSG_FAILED, err_words(e));
         return cli_exit_code(e);
     }
 }
@@ -254,7 +254,7 @@ static int import_text(
                 MSG_IMPORT_LINE, name, import.lines[at], tr(import_reason(e, &import.rows[at])));
             code = EX_DATAERR;
         } else if (e) {
-            cli_error(MSG_FAILED, err_name(e));
+            cli_error(MSG_FAILED, err_words(e));
             code = cli_exit_code(e);
         } else {
             cli_say(MSG_IMPORT_DONE, (unsigned)import.count);
@@ -496,7 +496,7 @@ static int user_remove(
     snprintf(folder, sizeof folder, "%s/accounts/%s", users->config->data_dir, user.id);
     e = remove_mail(users, &user, folder);
     if (e && e != ERR_NOT_FOUND) {
-        cli_error(MSG_USER_MAIL_KEPT, user.address, folder, err_name(e));
+        cli_error(MSG_USER_MAIL_KEPT, user.address, folder, err_words(e));
         return EX_TEMPFAIL;
     }
     cli_say(MSG_USER_REMOVED, user.address);

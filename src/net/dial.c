@@ -280,7 +280,8 @@ static enum err dial_opened(struct dial *dial, enum err e, int port, enum dial_t
     struct dial **out_dial, struct err_note *note)
 {
     if (e != ERR_OK && note && !note->text[0])
-        (void)err_noted(note, e, "cannot connect to %s port %d: %s", dial->host, port, err_name(e));
+        (void)err_noted(
+            note, e, "cannot connect to %s port %d: %s", dial->host, port, err_words(e));
     if (e == ERR_OK && tls != DIAL_PLAIN)
         e = tls_start(dial, tls, note);
     if (e != ERR_OK) {

@@ -97,9 +97,10 @@ static enum err bind_address(
         int e = errno;
         return err_noted(note, err_from_errno(e), "cannot listen on %s port %d for %s: %s%s",
             options->address, options->port, options->ops->name, strerror(e),
-            e == EACCES && !is_path ? " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-            : e == EADDRINUSE       ? " (another program has it; see ss -ltnp)"
-                                    : "");
+            e == EACCES && !is_path
+                ? err_in(" (ports below 1024 need root or CAP_NET_BIND_SERVICE)")
+            : e == EADDRINUSE ? err_in(" (another program has it; see ss -ltnp)")
+                              : "");
     }
     if (is_path && chmod(options->address, 0660) < 0) /* the umask took bits away */
         return err_noted(note, err_from_errno(errno), "cannot set the mode of %s: %s",

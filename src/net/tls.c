@@ -253,13 +253,14 @@ static enum err open_file(
 {
     autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
     if (fd < 0)
-        return err_noted(
-            note, err_from_errno(errno), "cannot read the %s %s: %s", what, path, strerror(errno));
+        return err_noted(note, err_from_errno(errno), "cannot read the %s %s: %s", err_in(what),
+            path, strerror(errno));
     if (fstat(fd, out_stat) < 0 || !S_ISREG(out_stat->st_mode))
-        return err_noted(note, ERR_SYNTAX, "the %s %s is not a file", what, path);
+        return err_noted(note, ERR_SYNTAX, "the %s %s is not a file", err_in(what), path);
     FILE *file = fdopen(fd, "r");
     if (!file)
-        return err_noted(note, ERR_IO, "cannot read the %s %s: %s", what, path, strerror(errno));
+        return err_noted(
+            note, ERR_IO, "cannot read the %s %s: %s", err_in(what), path, strerror(errno));
     fd = -1;
     *out_bio = BIO_new_fp(file, BIO_CLOSE);
     assert(*out_bio);

@@ -164,7 +164,7 @@ static enum err walk(
         return err_noted(w->note, ERR_LIMIT, "%s: too many folders in folders", path);
     enum err e = dir_open(parent_fd, name, &dir);
     if (e != ERR_OK)
-        return err_noted(w->note, e, "%s: %s", *path ? path : ".", err_name(e));
+        return err_noted(w->note, e, "%s: %s", *path ? path : ".", err_words(e));
     bool root = depth == 0;
     bool plus = w->layout == CLIENT_MAILDIR_PLUS;
     if (is_folder_at(dirfd(dir), "cur") && (plus || !root))
@@ -256,7 +256,7 @@ enum err near_open(
     map_init(&folder.by_base);
     if (e != ERR_OK) {
         near_close(&folder);
-        return err_noted(note, e, "%s: %s", path, err_name(e));
+        return err_noted(note, e, "%s: %s", path, err_words(e));
     }
     *out_folder = folder;
     return ERR_OK;
@@ -362,7 +362,7 @@ enum err near_scan(struct near_folder *folder, struct arena *arena, struct sync_
         e = scan_one(folder, "new", true, arena);
     if (e == ERR_OK)
         e = scan_one(folder, "cur", false, arena);
-    return e == ERR_OK ? e : err_noted(note, e, "%s: %s", folder->path, err_name(e));
+    return e == ERR_OK ? e : err_noted(note, e, "%s: %s", folder->path, err_words(e));
 }
 
 struct near_file *near_find(const struct near_folder *folder, struct slice base)

@@ -130,7 +130,8 @@ enum err state_open(const char *path, struct state **out_state, struct err_note 
         e = err_of(sqlite3_prepare_v3(
             state->db, texts[i], -1, SQLITE_PREPARE_PERSISTENT, &state->statements[i], NULL));
     if (e != ERR_OK) {
-        err_noted(note, e, "%s: %s", path, e == ERR_BUSY ? "another run is at work" : err_name(e));
+        err_noted(note, e, "%s: %s", path,
+            e == ERR_BUSY ? err_in("another run is at work") : err_words(e));
         state_close(state);
         return e;
     }

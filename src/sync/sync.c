@@ -234,7 +234,7 @@ static enum err failed(struct sync_run *run, enum err e, bool opened)
     if (opened && !disk && imapc_words(imap)[0])
         return client_failed_said(run->failure, CLIENT_WHY_REFUSED, e, slice_of(imapc_words(imap)));
     if (!run->failure->note.text[0])
-        (void)err_noted(&run->failure->note, e, "%s", err_name(e));
+        (void)err_noted(&run->failure->note, e, "%s", err_words(e));
     return client_failed(run->failure, CLIENT_WHY_DISK, e);
 }
 

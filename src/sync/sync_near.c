@@ -216,7 +216,7 @@ enum err sync_gather_near(struct sync_run *run)
             e = near_sync_names(&folder->near);
         if (e != ERR_OK) {
             state_rollback(run->state);
-            return err_noted(run->note, e, "%s: %s", folder->row.path, err_name(e));
+            return err_noted(run->note, e, "%s: %s", folder->row.path, err_words(e));
         }
         TRY(state_commit(run->state));
         TRY(reload(folder));

@@ -58,7 +58,7 @@ enum err undo_open(
     if (e == ERR_OK && *out_fd < 0)
         e = err_from_errno(errno);
     if (e != ERR_OK)
-        (void)err_noted(note, e, "%s: %s", whole, err_name(e));
+        (void)err_noted(note, e, "%s: %s", whole, err_words(e));
     buf_done(&name);
     return e;
 }
@@ -156,7 +156,7 @@ enum err undo_list(
         return ERR_OK;
     }
     if (e != ERR_OK)
-        return err_noted(note, e, "%s/undo: %s", state_folder, err_name(e));
+        return err_noted(note, e, "%s/undo: %s", state_folder, err_words(e));
     for (struct dirent *entry; e == ERR_OK && (entry = readdir(dir));) {
         struct undo_run run = { 0 };
         if (!time_of(entry->d_name, &run.begin_s))
@@ -170,7 +170,7 @@ enum err undo_list(
     closedir(dir);
     if (e != ERR_OK) {
         free(runs);
-        return err_noted(note, e, "%s/undo: %s", state_folder, err_name(e));
+        return err_noted(note, e, "%s/undo: %s", state_folder, err_words(e));
     }
     if (count)
         qsort(runs, count, sizeof *runs, by_time);
@@ -195,7 +195,7 @@ static enum err put_one(void *arg, int folder_fd, const char *path, const char *
     bool in_new = strchr(name, ':') == NULL;
     enum err e = near_rename(folder_fd, name, in_new ? folder.new_fd : folder.cur_fd, name);
     if (e != ERR_OK)
-        e = err_noted(p->note, e, "%s/%s: %s", path, name, err_name(e));
+        e = err_noted(p->note, e, "%s/%s: %s", path, name, err_words(e));
     near_close(&folder);
     p->messages += e == ERR_OK;
     return e;

@@ -98,7 +98,7 @@ static enum err bad(struct parser *p, const char *format, ...)
     char text[384];
     va_list args;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof text, format, args);
+    (void)vsnprintf(text, sizeof text, err_in(format), args);
     va_end(args);
     return err_noted(p->note, ERR_SYNTAX, "%s:%d: %s", p->file, p->line, text);
 }

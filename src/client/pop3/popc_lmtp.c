@@ -37,7 +37,7 @@ static enum err connect_lmtp(struct popc_drop *drop, struct client_failure *fail
     if (e) { /* whatever it is: the mail has no place now */
         if (!failure->note.text[0])
             (void)err_noted(&failure->note, e, "deliver-lmtp %s: %s %.200s",
-                drop->account->deliver_lmtp, err_name(e), failure->said);
+                drop->account->deliver_lmtp, err_words(e), failure->said);
         return client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
     }
     drop->session = session;

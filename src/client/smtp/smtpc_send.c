@@ -163,7 +163,7 @@ static enum err envelope(struct transaction *t)
 static enum err file_failed(struct smtpc *smtpc, int errno_value)
 {
     (void)err_noted(&smtpc->failure->note, ERR_IO, "the message in the queue: %s",
-        errno_value ? strerror(errno_value) : "it is shorter than it was");
+        errno_value ? strerror(errno_value) : err_in("it is shorter than it was"));
     return client_failed(smtpc->failure, CLIENT_WHY_DISK, ERR_IO);
 }
 

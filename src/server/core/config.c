@@ -92,7 +92,8 @@ static const struct key keys[] = {
     { "login.plain_on_loopback", KEY_SWITCH, FIELD(plain_login_on_loopback), 0, 0, NULL, "off",
         "Whether passwords may come without TLS from this machine itself." },
     { "quota.full", KEY_WORD, FIELD(quota_full), 0, 0, "later refuse", "later",
-        "What a server that sends mail to a full mailbox is told: to try again later (452), or that it "
+        "What a server that sends mail to a full mailbox is told: to try again later (452), or "
+        "that it "
         "cannot be delivered (552)." },
     { "quota.warn_percent", KEY_NUMBER, FIELD(quota_warn_percent), 0, 99, NULL, "80",
         "How full a mailbox is when its owner gets a message about it, once. 0: never." },
@@ -189,32 +190,34 @@ static void range_text(const struct key *key, char *out, size_t size)
 {
     switch (key->kind) {
     case KEY_SWITCH:
-        (void)snprintf(out, size, "on or off");
+        (void)snprintf(out, size, "%s", err_in("on or off"));
         break;
     case KEY_NUMBER:
-        (void)snprintf(
-            out, size, "%llu to %llu", (unsigned long long)key->min, (unsigned long long)key->max);
+        (void)snprintf(out, size, err_in("%llu to %llu"), (unsigned long long)key->min,
+            (unsigned long long)key->max);
         break;
     case KEY_SIZE:
-        (void)snprintf(out, size, "%lluK to %lluM, with K, M or G after the number",
+        (void)snprintf(out, size, err_in("%lluK to %lluM, with K, M or G after the number"),
             (unsigned long long)(key->min >> 10), (unsigned long long)(key->max >> 20));
         break;
     case KEY_WORD:
-        (void)snprintf(out, size, "one of: %s", key->words);
+        (void)snprintf(out, size, err_in("one of: %s"), key->words);
         break;
     case KEY_PATH:
-        (void)snprintf(out, size, "a path that begins with /, up to %zu bytes", key->size - 1);
+        (void)snprintf(
+            out, size, err_in("a path that begins with /, up to %zu bytes"), key->size - 1);
         break;
     case KEY_HOST:
-        (void)snprintf(out, size, "a host name, up to %zu bytes", key->size - 1);
+        (void)snprintf(out, size, err_in("a host name, up to %zu bytes"), key->size - 1);
         break;
     case KEY_LISTEN:
-        (void)snprintf(out, size,
-            "off, or addresses with commas between: *:143, 192.0.2.1:143, [2001:db8::1]:143, "
-            "/a/path");
+        (void)snprintf(out, size, "%s",
+            err_in(
+                "off, or addresses with commas between: *:143, 192.0.2.1:143, [2001:db8::1]:143, "
+                "/a/path"));
         break;
     case KEY_TEXT:
-        (void)snprintf(out, size, "text up to %zu bytes", key->size - 1);
+        (void)snprintf(out, size, err_in("text up to %zu bytes"), key->size - 1);
         break;
     }
 }
@@ -465,10 +468,11 @@ enum err config_load(const char *file, struct config **out_config, struct err_no
         int line = ini_parse(file, on_value, &reading);
         if (line < 0)
             e = err_noted(note, errno ? err_from_errno(errno) : ERR_IO, "%s cannot be read: %s",
-                file, errno ? strerror(errno) : "it is too large");
+                file, errno ? strerror(errno) : err_in("it is too large"));
         else if (line > 0)
             e = err_noted(note, ERR_SYNTAX, "%s, line %d: %.300s", file, line,
-                reading.bad ? reading.problem.text : "this is neither [section] nor key = value");
+                reading.bad ? reading.problem.text
+                            : err_in("this is neither [section] nor key = value"));
     }
     if (e == ERR_OK)
         e = config_parse_listeners(config, note);
@@ -556,13 +560,13 @@ enum err config_explain(struct slice name, struct buf *out)
 {
     const struct key *key = find_key(name);
     if (!key) {
-        buf_addf(out, "There is no key \"%.*s\". The nearest is %s.\n", SLICE_FMT(name),
+        buf_addf(out, err_in("There is no key \"%.*s\". The nearest is %s.\n"), SLICE_FMT(name),
             nearest_key(name)->name);
         return ERR_NOT_FOUND;
     }
     char range[200];
     range_text(key, range, sizeof range);
-    buf_addf(out, "%s\n  %s\n  takes:   %s\n  default: %s\n", key->name, key->help, range,
-        key->value[0] ? key->value : "(empty)");
+    buf_addf(out, err_in("%s\n  %s\n  takes:   %s\n  default: %s\n"), key->name, err_in(key->help),
+        range, key->value[0] ? key->value : err_in("(empty)"));
     return ERR_OK;
 }
