@@ -8,7 +8,7 @@
 #include "server/core/facts.h"
 
 struct explain_input {
-    const struct config *config;     /* host name and listeners */
+    const struct config *config; /* host name and listeners */
     const struct user *user;
     const struct pop_policy *policy; /* of the account */
     const struct mailbox_facts *facts;
@@ -30,7 +30,8 @@ struct explain_reach {
 struct explain_reach explain_reach(const struct config *config, enum protocol protocol);
 
 /* Appends the text. said (may be NULL) gets the name of each section that was used, a line each. */
-void explain_write(enum lang lang, const struct explain_input *input, struct buf *out, struct buf *said);
+void explain_write(
+    enum lang lang, const struct explain_input *input, struct buf *out, struct buf *said);
 /* A name that explain_write gives a value of; for the test of the texts. */
 bool explain_knows(struct slice value_name, bool *out_is_number);
 
