@@ -3,7 +3,7 @@
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
           store import auth deliver server/core server/imap server/pop3 server/smtp \
-          client/core client/imap client/pop3 client/smtp sync bin
+          client/core client/imap client/pop3 client/smtp fetch sync bin
 
 uses.base         :=
 uses.net          := base
@@ -25,7 +25,8 @@ uses.server/smtp  := $(uses.server/core) server/core proto/smtp
 uses.client/core  := base net message proto/sasl proto/wire
 uses.client/imap  := $(uses.client/core) client/core proto/imap
 uses.client/smtp  := $(uses.client/core) client/core proto/smtp
-uses.client/pop3  := $(uses.client/smtp) client/smtp proto/pop3
+uses.client/pop3  := $(uses.client/core) client/core proto/pop3
+uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 proto/imap proto/pop3
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
@@ -39,7 +40,7 @@ libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.server/smtp := -lsodium
 libs.client/core := -lidn2
-libs.client/pop3 := -lsqlite3
+libs.fetch   := -lsqlite3
 libs.sync := -lsqlite3 -lxxhash
 libs.proto/sasl := -lcrypto -lunistring
 

@@ -1,10 +1,10 @@
-/* The fetch verb: mail of any provider, by POP3. */
+/* The fetch verb: mail of any provider, by POP3 or as a copy by IMAP. */
 #include "bin/verb_fetch.h"
 
 #include "base/cleanup.h"
 #include "bin/client_common.h"
 #include "bin/json.h"
-#include "client/pop3/popc_fetch.h"
+#include "fetch/fetch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 struct wanted {
     const char *account;
-    bool all, large, dry_run, has_keep;
+    bool all, large, dry_run, has_keep, imap, pop3;
     enum client_keep keep;
     int keep_days;
 };
@@ -48,6 +48,9 @@ static int read_words(int argc, char **argv, struct wanted *wanted)
             wanted->all = true;
         } else if (strcmp(word, "--large") == 0) {
             wanted->large = true;
+        } else if (strcmp(word, "--imap") == 0 || strcmp(word, "--pop3") == 0) {
+            wanted->imap = strcmp(word, "--imap") == 0;
+            wanted->pop3 = !wanted->imap;
         } else if (strcmp(word, "--dry-run") == 0) {
             wanted->dry_run = true;
         } else if (word[0] == '-') {
@@ -88,8 +91,7 @@ static void show_progress(void *arg, size_t done, size_t count)
 }
 #pragma GCC diagnostic pop
 
-static void say_result(
-    const struct client_use *use, const struct popc_fetch_result *r, bool dry_run)
+static void say_result(const struct client_use *use, const struct fetch_result *r, bool dry_run)
 {
     char size[48];
     const char *name = use->account->name;
@@ -115,7 +117,7 @@ static void say_result(
         cli_say(MSG_FETCH_UNSURE, r->to_delete);
 }
 
-static void print_json(const struct client_use *use, const struct popc_fetch_result *r,
+static void print_json(const struct client_use *use, const struct fetch_result *r,
     const struct client_failure *failure)
 {
     const struct {
@@ -149,15 +151,36 @@ static void print_json(const struct client_use *use, const struct popc_fetch_res
 
 /* ---- the verb ---- */
 
-static struct popc_fetch_options options_of(
+/* As the account receives, unless a word says otherwise, or it has one server only. */
+static bool by_imap(const struct client_account *account, const struct wanted *wanted)
+{
+    if (wanted->imap || wanted->pop3)
+        return wanted->imap;
+    if (!account->imap.host || !account->pop3.host)
+        return account->imap.host != NULL;
+    return account->receive == CLIENT_RECEIVE_IMAP;
+}
+
+/* A copy in one direction into folders that are kept the same in both would go up again as new mail. */
+static bool is_synced(const struct client_use *use)
+{
+    const struct client_account *account = use->account;
+    autofree char *path = NULL;
+    if (account->deliver_mbox || account->deliver_lmtp || account->deliver_command)
+        return false;
+    return asprintf(&path, "%s/sync.db", use->state_folder) >= 0 && access(path, F_OK) == 0;
+}
+
+static struct fetch_options options_of(
     const struct client_use *use, const struct wanted *wanted, bool quiet)
 {
     const struct client_account *account = use->account;
-    return (struct popc_fetch_options){
+    return (struct fetch_options){
         .account = account,
         .state_folder = use->state_folder,
         .secret = buf_slice(&use->secret),
         .token = use->token,
+        .imap = by_imap(account, wanted),
         .all = wanted->all,
         .large = wanted->large,
         .dry_run = wanted->dry_run,
@@ -174,23 +197,29 @@ static struct popc_fetch_options options_of(
 
 static int fetch(const struct cli *cli, struct client_use *use, const struct wanted *wanted)
 {
-    struct popc_fetch_result result;
+    struct fetch_result result;
     struct client_failure failure;
-    if (!use->account->pop3.host) {
-        cli_error(MSG_CLIENT_NO_POP3, use->account->name);
+    bool imap = by_imap(use->account, wanted);
+    const struct client_server *server = imap ? &use->account->imap : &use->account->pop3;
+    if (!server->host) {
+        cli_error(imap ? MSG_CLIENT_NO_IMAP : MSG_CLIENT_NO_POP3, use->account->name);
+        return EX_CONFIG;
+    }
+    if (imap && is_synced(use)) {
+        cli_error(MSG_FETCH_SYNCED, use->account->name);
         return EX_CONFIG;
     }
     int code = client_use_secret(use);
     if (code)
         return code;
-    struct popc_fetch_options options = options_of(use, wanted, cli->json);
-    enum err e = popc_fetch(&options, &result, &failure);
+    struct fetch_options options = options_of(use, wanted, cli->json);
+    enum err e = fetch_mail(&options, &result, &failure);
     if (cli->json)
         print_json(use, &result, &failure);
     else if (!e || result.fetched > 0 || result.delete_unsure)
         say_result(use, &result, wanted->dry_run);
     if (e)
-        return client_say_failure(use, &use->account->pop3, &failure);
+        return client_say_failure(use, server, &failure);
     return result.refused > 0 || result.missing > 0 ? EX_TEMPFAIL : EX_OK;
 }
 

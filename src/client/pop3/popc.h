@@ -7,6 +7,7 @@
 #define CLIENT_POP3_POPC_H
 
 #include "client/core/connect.h"
+#include "client/core/maildrop.h"
 #include "proto/pop3/pop_reply.h"
 
 #define POPC_MESSAGES_MAX                                                                          \
@@ -16,13 +17,6 @@
 #define POPC_WINDOW_BYTES                                                                          \
     (4u << 20) /* what they bring, but for the first of them: a server may hold that much for us */
 #define POPC_HEADER_BYTES_MAX (1u << 20) /* of TOP */
-
-struct popc_message {
-    uint32_t number;
-    uint64_t bytes;   /* as LIST says */
-    const char *uidl; /* borrowed from the session; NULL: none that can be used */
-    bool shared;      /* another message has the same: it names neither */
-};
 
 struct popc; /* opaque */
 
@@ -43,28 +37,20 @@ unsigned popc_mechanism(const struct popc *popc);
 
 /* What is in the mailbox, in the order of the server's numbers. Borrowed from the session. Words that are no UIDLs are given as NULL.
  * ERR_LIMIT over POPC_MESSAGES_MAX. */
-enum err MUST_USE popc_list(struct popc *popc, const struct popc_message **out_messages,
+enum err MUST_USE popc_list(struct popc *popc, const struct client_message **out_messages,
     size_t *out_count, struct client_failure *failure);
 
-/* Where messages go: `begin`, then `put` piece by piece as it comes (CRLF line ends), then `ended`; or `ended` alone with ok false, when the server
- * refused it. An error of one of them ends the transfer and is given back; the failure is then theirs. */
-struct popc_sink {
-    enum err (*begin)(void *arg, const struct popc_message *message);
-    enum err (*put)(void *arg, struct slice piece);
-    enum err (*ended)(void *arg, const struct popc_message *message, bool ok);
-    void *arg;
-};
 /* Fetches all of them, in this order, with several commands on their way where the server can (RFC 2449 §6.6). */
-enum err MUST_USE popc_retrieve(struct popc *popc, const struct popc_message *const *messages,
-    size_t count, const struct popc_sink *sink, struct client_failure *failure);
+enum err MUST_USE popc_retrieve(struct popc *popc, const struct client_message *const *messages,
+    size_t count, const struct client_sink *sink, struct client_failure *failure);
 /* The same for the headers: TOP n 0. */
-enum err MUST_USE popc_top(struct popc *popc, const struct popc_message *const *messages,
-    size_t count, const struct popc_sink *sink, struct client_failure *failure);
+enum err MUST_USE popc_top(struct popc *popc, const struct client_message *const *messages,
+    size_t count, const struct client_sink *sink, struct client_failure *failure);
 /* Whether TOP may be tried. */
 bool popc_has_top(const struct popc *popc);
 
 /* DELE for all of them; out_marked (room for count) says for which the server took it. */
-enum err MUST_USE popc_delete(struct popc *popc, const struct popc_message *const *messages,
+enum err MUST_USE popc_delete(struct popc *popc, const struct client_message *const *messages,
     size_t count, bool *out_marked, struct client_failure *failure);
 /* QUIT. ERR_OK: what was marked is gone. A refusal is CLIENT_WHY_REFUSED: some of it may be. */
 enum err MUST_USE popc_quit(struct popc *popc, struct client_failure *failure);

@@ -9,10 +9,10 @@ struct popc {
     struct dial *dial;              /* owned */
     struct client_failure *failure; /* borrowed; of the call that runs */
     bool has_stls, has_top, has_uidl, has_pipelining, has_utf8, has_user, has_capa;
-    unsigned mechanisms, mechanism; /* offered; the one that worked */
-    bool utf8_ahead;                /* UTF8 is sent, its reply comes before the next */
-    bool list_ahead, uidl_ahead;    /* so are LIST and UIDL */
-    struct popc_message *messages;  /* owned */
+    unsigned mechanisms, mechanism;  /* offered; the one that worked */
+    bool utf8_ahead;                 /* UTF8 is sent, its reply comes before the next */
+    bool list_ahead, uidl_ahead;     /* so are LIST and UIDL */
+    struct client_message *messages; /* owned */
     size_t count, cap;
     struct buf uidls; /* NUL-terminated, one after the other */
 };

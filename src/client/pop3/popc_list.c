@@ -27,7 +27,7 @@ static enum err add_message(struct popc *popc, struct slice line)
         popc->cap = popc->cap ? popc->cap * 2 : 256;
         popc->messages = mem_realloc(popc->messages, popc->cap * sizeof *popc->messages);
     }
-    popc->messages[popc->count++] = (struct popc_message){ .number = number, .bytes = bytes };
+    popc->messages[popc->count++] = (struct client_message){ .number = number, .bytes = bytes };
     return ERR_OK;
 }
 
@@ -47,7 +47,7 @@ static enum err read_list(struct popc *popc)
 
 /* ---- UIDL ---- */
 
-static struct popc_message *find_number(struct popc *popc, size_t *hint, uint32_t number)
+static struct client_message *find_number(struct popc *popc, size_t *hint, uint32_t number)
 {
     if (*hint < popc->count && popc->messages[*hint].number == number) /* the usual order */
         return &popc->messages[(*hint)++];
@@ -71,7 +71,7 @@ static void take_uidl(struct popc *popc, struct slice line, size_t *offsets, siz
     struct slice uidl = SLICE_EMPTY;
     uint32_t number = 0;
     bool bad = pop_parse_uidl(line, &number, &uidl) != ERR_OK;
-    struct popc_message *message = number ? find_number(popc, hint, number) : NULL;
+    struct client_message *message = number ? find_number(popc, hint, number) : NULL;
     if (!message)
         return;
     size_t *offset = &offsets[message - popc->messages];
@@ -106,21 +106,21 @@ static enum err read_uidl(struct popc *popc, size_t *offsets)
 
 static int by_uidl(const void *a, const void *b)
 {
-    const struct popc_message *const *left = a, *const *right = b;
-    return strcmp((*left)->uidl, (*right)->uidl);
+    const struct client_message *const *left = a, *const *right = b;
+    return strcmp((*left)->id, (*right)->id);
 }
 
 static void mark_shared(struct popc *popc)
 {
-    struct popc_message **sorted = mem_alloc((popc->count + 1) * sizeof *sorted);
+    struct client_message **sorted = mem_alloc((popc->count + 1) * sizeof *sorted);
     size_t count = 0;
     for (size_t i = 0; i < popc->count; i++)
-        if (popc->messages[i].uidl)
+        if (popc->messages[i].id)
             sorted[count++] = &popc->messages[i];
     qsort(sorted, count, sizeof *sorted, by_uidl);
     for (size_t i = 0, end; i < count; i = end) {
-        const char *uidl = sorted[i]->uidl;
-        for (end = i + 1; end < count && strcmp(sorted[end]->uidl, uidl) == 0; end++)
+        const char *uidl = sorted[i]->id;
+        for (end = i + 1; end < count && strcmp(sorted[end]->id, uidl) == 0; end++)
             sorted[i]->shared = sorted[end]->shared = true;
     }
     free(sorted);
@@ -134,14 +134,14 @@ static enum err take_uidls(struct popc *popc)
     enum err e = read_uidl(popc, offsets);
     for (size_t i = 0; !e && i < popc->count; i++)
         if (offsets[i] != NO_UIDL)
-            popc->messages[i].uidl = buf_slice(&popc->uidls).ptr + offsets[i];
+            popc->messages[i].id = buf_slice(&popc->uidls).ptr + offsets[i];
     free(offsets);
     if (!e)
         mark_shared(popc);
     return e;
 }
 
-enum err popc_list(struct popc *popc, const struct popc_message **out_messages, size_t *out_count,
+enum err popc_list(struct popc *popc, const struct client_message **out_messages, size_t *out_count,
     struct client_failure *failure)
 {
     popc->failure = failure;

@@ -14,10 +14,10 @@
 
 struct transfer {
     struct popc *popc;
-    const struct popc_message *const *messages;
+    const struct client_message *const *messages;
     size_t count;
     bool top; /* TOP n 0 instead of RETR */
-    const struct popc_sink *sink;
+    const struct client_sink *sink;
     size_t sent, received;
     uint64_t bytes_ahead;
 };
@@ -54,7 +54,7 @@ struct body_limit {
     int64_t until_ms;
 };
 
-static struct body_limit limit_of(const struct transfer *t, const struct popc_message *message)
+static struct body_limit limit_of(const struct transfer *t, const struct client_message *message)
 {
     uint64_t bytes = t->top ? POPC_HEADER_BYTES_MAX : message->bytes;
     if (bytes > INT64_MAX / 4000)
@@ -66,7 +66,7 @@ static struct body_limit limit_of(const struct transfer *t, const struct popc_me
 }
 
 static enum err check_limit(
-    struct popc *popc, const struct popc_message *message, const struct body_limit *limit)
+    struct popc *popc, const struct client_message *message, const struct body_limit *limit)
 {
     if (limit->got > limit->bytes_max) {
         (void)err_noted(&popc->failure->note, ERR_LIMIT, "message %u is far longer than LIST said",
@@ -79,7 +79,7 @@ static enum err check_limit(
 }
 
 /* The body up to its dot. */
-static enum err read_body(struct transfer *t, const struct popc_message *message)
+static enum err read_body(struct transfer *t, const struct client_message *message)
 {
     struct popc *popc = t->popc;
     struct wire_dot_in dots = { 0 };
@@ -104,14 +104,14 @@ static enum err read_body(struct transfer *t, const struct popc_message *message
 
 static enum err receive_one(struct transfer *t)
 {
-    const struct popc_message *message = t->messages[t->received];
+    const struct client_message *message = t->messages[t->received];
     struct pop_reply reply;
     enum err e = popc_reply(t->popc, &reply);
     bool ok = e == ERR_OK;
     if (!ok && !popc_goes_on(t->popc, e))
         return e;
     if (ok) {
-        TRY(t->sink->begin(t->sink->arg, message));
+        TRY(t->sink->begin(t->sink->arg));
         TRY(read_body(t, message));
     }
     t->bytes_ahead -= bytes_of(t, t->received);
@@ -128,16 +128,16 @@ static enum err run(struct transfer *t)
     return ERR_OK;
 }
 
-enum err popc_retrieve(struct popc *popc, const struct popc_message *const *messages, size_t count,
-    const struct popc_sink *sink, struct client_failure *failure)
+enum err popc_retrieve(struct popc *popc, const struct client_message *const *messages,
+    size_t count, const struct client_sink *sink, struct client_failure *failure)
 {
     struct transfer t = { .popc = popc, .messages = messages, .count = count, .sink = sink };
     popc->failure = failure;
     return run(&t);
 }
 
-enum err popc_top(struct popc *popc, const struct popc_message *const *messages, size_t count,
-    const struct popc_sink *sink, struct client_failure *failure)
+enum err popc_top(struct popc *popc, const struct client_message *const *messages, size_t count,
+    const struct client_sink *sink, struct client_failure *failure)
 {
     struct transfer t = {
         .popc = popc, .messages = messages, .count = count, .sink = sink, .top = true
@@ -146,7 +146,7 @@ enum err popc_top(struct popc *popc, const struct popc_message *const *messages,
     return run(&t);
 }
 
-enum err popc_delete(struct popc *popc, const struct popc_message *const *messages, size_t count,
+enum err popc_delete(struct popc *popc, const struct client_message *const *messages, size_t count,
     bool *out_marked, struct client_failure *failure)
 {
     size_t sent = 0, ahead_max = popc->has_pipelining ? POPC_WINDOW_COUNT : 1;

@@ -1,5 +1,5 @@
 /* pop3.db. */
-#include "client/pop3/popc_state.h"
+#include "fetch/state.h"
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -58,14 +58,14 @@ static const char *const texts[STATEMENTS] = {
     [MAILBOX] = "SELECT id FROM mailbox WHERE host=?1 AND user=?2",
     [MAILBOX_ADD] = "INSERT INTO mailbox(host, user) VALUES(?1, ?2)",
 };
-_Static_assert(POPC_ARRIVING == 1, "the statements and the index say 1");
+_Static_assert(FETCH_ARRIVING == 1, "the statements and the index say 1");
 
-struct popc_state {
+struct fetch_state {
     sqlite3 *db;                          /* owned */
     sqlite3_stmt *statements[STATEMENTS]; /* owned */
     int64_t mailbox;
     bool in_transaction;
-    char tag[POPC_TAG_CHARS + 1];
+    char tag[FETCH_TAG_CHARS + 1];
 };
 
 static enum err err_of(int rc)
@@ -88,7 +88,7 @@ static enum err err_of(int rc)
     }
 }
 
-static sqlite3_stmt *statement(struct popc_state *state, enum statement which)
+static sqlite3_stmt *statement(struct fetch_state *state, enum statement which)
 {
     if (!state->statements[which])
         (void)sqlite3_prepare_v3(state->db, texts[which], -1, SQLITE_PREPARE_PERSISTENT,
@@ -97,7 +97,7 @@ static sqlite3_stmt *statement(struct popc_state *state, enum statement which)
 }
 
 /* Runs one without rows. */
-static enum err run(struct popc_state *state, enum statement which)
+static enum err run(struct fetch_state *state, enum statement which)
 {
     sqlite3_stmt *s = statement(state, which);
     if (!s)
@@ -109,7 +109,7 @@ static enum err run(struct popc_state *state, enum statement which)
 }
 
 /* Changes go into a transaction that the next commit ends. */
-static enum err change(struct popc_state *state)
+static enum err change(struct fetch_state *state)
 {
     if (state->in_transaction)
         return ERR_OK;
@@ -130,7 +130,7 @@ static void bind_int(sqlite3_stmt *s, int at, int64_t number)
         (void)sqlite3_bind_int64(s, at, number);
 }
 
-static void bind_key(struct popc_state *state, sqlite3_stmt *s, struct slice key)
+static void bind_key(struct fetch_state *state, sqlite3_stmt *s, struct slice key)
 {
     bind_int(s, 1, state->mailbox);
     if (s)
@@ -139,14 +139,15 @@ static void bind_key(struct popc_state *state, sqlite3_stmt *s, struct slice key
 
 /* ---- messages ---- */
 
-enum err popc_state_get(struct popc_state *state, struct slice key, struct popc_record *out_record)
+enum err fetch_state_get(
+    struct fetch_state *state, struct slice key, struct fetch_record *out_record)
 {
     sqlite3_stmt *s = statement(state, GET);
-    struct popc_record record = { .known = POPC_UNKNOWN };
+    struct fetch_record record = { .known = FETCH_UNKNOWN };
     bind_key(state, s, key);
     int rc = s ? sqlite3_step(s) : sqlite3_errcode(state->db);
     if (rc == SQLITE_ROW)
-        record = (struct popc_record){ .known = (enum popc_known)sqlite3_column_int(s, 0),
+        record = (struct fetch_record){ .known = (enum fetch_known)sqlite3_column_int(s, 0),
             .at_s = sqlite3_column_int64(s, 1) };
     (void)sqlite3_reset(s);
     TRY(err_of(rc));
@@ -154,8 +155,8 @@ enum err popc_state_get(struct popc_state *state, struct slice key, struct popc_
     return ERR_OK;
 }
 
-enum err popc_state_set(struct popc_state *state, struct slice key, enum popc_known known,
-    int64_t at_s, const char *file, enum popc_known becomes)
+enum err fetch_state_set(struct fetch_state *state, struct slice key, enum fetch_known known,
+    int64_t at_s, const char *file, enum fetch_known becomes)
 {
     TRY(change(state));
     sqlite3_stmt *s = statement(state, SET);
@@ -169,7 +170,7 @@ enum err popc_state_set(struct popc_state *state, struct slice key, enum popc_kn
     return run(state, SET);
 }
 
-enum err popc_state_seen(struct popc_state *state, struct slice key, int64_t day)
+enum err fetch_state_seen(struct fetch_state *state, struct slice key, int64_t day)
 {
     TRY(change(state));
     sqlite3_stmt *s = statement(state, SEEN);
@@ -178,7 +179,7 @@ enum err popc_state_seen(struct popc_state *state, struct slice key, int64_t day
     return run(state, SEEN);
 }
 
-enum err popc_state_forget(struct popc_state *state, int64_t before_day)
+enum err fetch_state_forget(struct fetch_state *state, int64_t before_day)
 {
     TRY(change(state));
     sqlite3_stmt *s = statement(state, FORGET);
@@ -187,7 +188,7 @@ enum err popc_state_forget(struct popc_state *state, int64_t before_day)
     return run(state, FORGET);
 }
 
-enum err popc_state_commit(struct popc_state *state)
+enum err fetch_state_commit(struct fetch_state *state)
 {
     if (!state->in_transaction)
         return ERR_OK;
@@ -198,7 +199,7 @@ enum err popc_state_commit(struct popc_state *state)
     return e;
 }
 
-enum err popc_state_arriving(struct popc_state *state, popc_arriving_fn *visit, void *arg)
+enum err fetch_state_arriving(struct fetch_state *state, fetch_arriving_fn *visit, void *arg)
 {
     sqlite3_stmt *s = statement(state, ARRIVING);
     int rc = s ? SQLITE_OK : sqlite3_errcode(state->db);
@@ -211,7 +212,7 @@ enum err popc_state_arriving(struct popc_state *state, popc_arriving_fn *visit, 
     return e ? e : err_of(rc);
 }
 
-enum err popc_state_arrived(struct popc_state *state)
+enum err fetch_state_arrived(struct fetch_state *state)
 {
     TRY(change(state));
     return run(state, ARRIVED);
@@ -219,7 +220,7 @@ enum err popc_state_arrived(struct popc_state *state)
 
 /* ---- settings ---- */
 
-enum err popc_state_text(struct popc_state *state, const char *name, char *out, size_t bytes)
+enum err fetch_state_text(struct fetch_state *state, const char *name, char *out, size_t bytes)
 {
     sqlite3_stmt *s = statement(state, TEXT);
     bind_text(s, 1, name);
@@ -230,7 +231,7 @@ enum err popc_state_text(struct popc_state *state, const char *name, char *out, 
     return err_of(rc);
 }
 
-enum err popc_state_text_set(struct popc_state *state, const char *name, const char *value)
+enum err fetch_state_text_set(struct fetch_state *state, const char *name, const char *value)
 {
     TRY(change(state));
     sqlite3_stmt *s = statement(state, TEXT_SET);
@@ -239,19 +240,19 @@ enum err popc_state_text_set(struct popc_state *state, const char *name, const c
     return run(state, TEXT_SET);
 }
 
-const char *popc_state_tag(const struct popc_state *state)
+const char *fetch_state_tag(const struct fetch_state *state)
 {
     return state->tag;
 }
 
-const char *popc_state_error(const struct popc_state *state)
+const char *fetch_state_error(const struct fetch_state *state)
 {
     return sqlite3_errmsg(state->db);
 }
 
 /* ---- opening ---- */
 
-static enum err user_version(struct popc_state *state, int *out_version)
+static enum err user_version(struct fetch_state *state, int *out_version)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(state->db, "PRAGMA user_version", -1, &s, NULL);
@@ -263,15 +264,15 @@ static enum err user_version(struct popc_state *state, int *out_version)
     return rc == SQLITE_ROW ? ERR_OK : err_of(rc);
 }
 
-static enum err execute(struct popc_state *state, const char *sql)
+static enum err execute(struct fetch_state *state, const char *sql)
 {
     return err_of(sqlite3_exec(state->db, sql, NULL, NULL, NULL));
 }
 
-static enum err make_tables(struct popc_state *state)
+static enum err make_tables(struct fetch_state *state)
 {
     char text[64];
-    unsigned char random[POPC_TAG_CHARS / 2];
+    unsigned char random[FETCH_TAG_CHARS / 2];
     struct buf tag;
     rand_bytes(random, sizeof random);
     buf_init(&tag, 0);
@@ -280,15 +281,15 @@ static enum err make_tables(struct popc_state *state)
     TRY(change(state));
     enum err e = execute(state, schema);
     if (!e)
-        e = popc_state_text_set(state, "tag", buf_slice(&tag).ptr);
+        e = fetch_state_text_set(state, "tag", buf_slice(&tag).ptr);
     buf_done(&tag);
     TRY(e);
     (void)snprintf(text, sizeof text, "PRAGMA user_version=%d", STATE_VERSION);
     TRY(execute(state, text));
-    return popc_state_commit(state);
+    return fetch_state_commit(state);
 }
 
-static enum err choose_mailbox(struct popc_state *state, const char *host, const char *user)
+static enum err choose_mailbox(struct fetch_state *state, const char *host, const char *user)
 {
     for (int round = 0; round < 2; round++) {
         sqlite3_stmt *s = statement(state, MAILBOX);
@@ -310,7 +311,7 @@ static enum err choose_mailbox(struct popc_state *state, const char *host, const
     return ERR_IO;
 }
 
-static enum err open_tables(struct popc_state *state, const char *host, const char *user)
+static enum err open_tables(struct fetch_state *state, const char *host, const char *user)
 {
     int version = 0;
     (void)sqlite3_busy_timeout(state->db, BUSY_TIMEOUT_MS);
@@ -322,20 +323,20 @@ static enum err open_tables(struct popc_state *state, const char *host, const ch
         TRY(make_tables(state));
     else if (version != STATE_VERSION)
         return ERR_CORRUPT;
-    TRY(popc_state_text(state, "tag", state->tag, sizeof state->tag));
-    if (strlen(state->tag) != POPC_TAG_CHARS)
+    TRY(fetch_state_text(state, "tag", state->tag, sizeof state->tag));
+    if (strlen(state->tag) != FETCH_TAG_CHARS)
         return ERR_CORRUPT;
     TRY(choose_mailbox(state, host, user));
-    return popc_state_commit(state);
+    return fetch_state_commit(state);
 }
 
-enum err popc_state_open(const char *folder, const char *host, const char *user,
-    struct popc_state **out_state, struct err_note *note)
+enum err fetch_state_open(const char *folder, const char *host, const char *user,
+    struct fetch_state **out_state, struct err_note *note)
 {
     autofree char *path = NULL;
     if (asprintf(&path, "%s/pop3.db", folder) < 0)
         return ERR_IO;
-    struct popc_state *state = mem_zalloc(1, sizeof *state);
+    struct fetch_state *state = mem_zalloc(1, sizeof *state);
     mode_t mask = umask(077);
     int rc = sqlite3_open_v2(path, &state->db,
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
@@ -352,11 +353,11 @@ enum err popc_state_open(const char *folder, const char *host, const char *user,
             path, sqlite3_errmsg(state->db));
     else
         (void)err_noted(note, e, "%s: %s", path, sqlite3_errmsg(state->db));
-    popc_state_close(state);
+    fetch_state_close(state);
     return e;
 }
 
-void popc_state_close(struct popc_state *state)
+void fetch_state_close(struct fetch_state *state)
 {
     if (!state)
         return;

@@ -1,5 +1,5 @@
 /* What stands in the file, whatever the pieces were. */
-#include "client/pop3/popc_drop_int.h"
+#include "fetch/drop_int.h"
 
 #include "base/test.h"
 
@@ -18,23 +18,23 @@ static void read_back(struct buf *out)
 }
 
 static void write_pieces(
-    enum popc_format format, struct slice text, const size_t *cuts, size_t count, struct buf *out)
+    enum fetch_format format, struct slice text, const size_t *cuts, size_t count, struct buf *out)
 {
-    struct popc_writer writer;
+    struct fetch_writer writer;
     assert_int_equal(ftruncate(file, 0), 0);
     assert_int_equal(lseek(file, 0, SEEK_SET), 0);
-    popc_writer_init(&writer, format);
-    popc_writer_begin(&writer, file);
+    fetch_writer_init(&writer, format);
+    fetch_writer_begin(&writer, file);
     size_t from = 0;
     for (size_t i = 0; i <= count; i++) {
         size_t to = i < count ? cuts[i] : text.len;
-        assert_ok(popc_writer_put(&writer, slice_sub(text, from, to - from)));
+        assert_ok(fetch_writer_put(&writer, slice_sub(text, from, to - from)));
         from = to;
     }
-    assert_ok(popc_writer_end(&writer));
+    assert_ok(fetch_writer_end(&writer));
     read_back(out);
     assert_int_equal(writer.bytes, buf_len(out));
-    popc_writer_done(&writer);
+    fetch_writer_done(&writer);
 }
 
 /* Every line end, and a lone CR, as CRLF. */
@@ -80,11 +80,11 @@ static void test_cut_anywhere(void **state)
         for (size_t a = 0; a <= text.len; a++)
             for (size_t b = a; b <= text.len; b++) {
                 size_t cuts[] = { a, b };
-                write_pieces(POPC_FORMAT_LF, text, cuts, 2, &out);
+                write_pieces(FETCH_FORMAT_LF, text, cuts, 2, &out);
                 assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].lf));
-                write_pieces(POPC_FORMAT_MBOXRD, text, cuts, 2, &out);
+                write_pieces(FETCH_FORMAT_MBOXRD, text, cuts, 2, &out);
                 assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].mboxrd));
-                write_pieces(POPC_FORMAT_CRLF, text, cuts, 2, &out);
+                write_pieces(FETCH_FORMAT_CRLF, text, cuts, 2, &out);
                 as_smtp(rows[i].lf, &smtp);
                 if (text.len > 0 &&
                     text.ptr[text.len - 1] == '\r') /* it is the end of the line itself */
@@ -94,7 +94,7 @@ static void test_cut_anywhere(void **state)
         size_t each[64], count = 0;
         while (count < text.len)
             each[count] = count, count++;
-        write_pieces(POPC_FORMAT_MBOXRD, text, each, count, &out);
+        write_pieces(FETCH_FORMAT_MBOXRD, text, each, count, &out);
         assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].mboxrd));
     }
     buf_done(&out), buf_done(&smtp);
@@ -108,7 +108,7 @@ static void test_large(void **state)
     buf_init(&text, 0), buf_init(&out, 0);
     for (int i = 0; i < 20000; i++)
         buf_addf(&text, "%.*sFrom line %d\r\n", i % 4, ">>>", i);
-    write_pieces(POPC_FORMAT_MBOXRD, buf_slice(&text), NULL, 0, &out);
+    write_pieces(FETCH_FORMAT_MBOXRD, buf_slice(&text), NULL, 0, &out);
     struct slice rest = buf_slice(&out), line;
     for (int i = 0; slice_cut(&rest, '\n', &line); i++) {
         char wanted[64];

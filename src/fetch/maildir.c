@@ -3,7 +3,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "client/pop3/popc_drop_int.h"
+#include "fetch/drop_int.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 /* ---- names ---- */
 
 /* "/" and ":" mean something in names of Maildir. */
-static void choose_host(struct popc_drop *drop)
+static void choose_host(struct fetch_drop *drop)
 {
     char name[64] = "";
     if (gethostname(name, sizeof name - 1) < 0 || !name[0])
@@ -31,13 +31,13 @@ static void choose_host(struct popc_drop *drop)
     }
 }
 
-static char *name_of(struct popc_drop *drop)
+static char *name_of(struct fetch_drop *drop)
 {
     char *path = NULL;
     int64_t now_ms = clock_wall_ms();
     if (asprintf(&path, "%s/tmp/%" PRId64 ".M%03" PRId64 "P%dQ%uB%s.%s", drop->account->maildir,
             now_ms / 1000, now_ms % 1000, (int)getpid(), drop->serial++,
-            popc_state_tag(drop->state), drop->host) < 0)
+            fetch_state_tag(drop->state), drop->host) < 0)
         return NULL;
     return path;
 }
@@ -53,34 +53,34 @@ static char *final_name(const char *path)
 
 /* ---- after a crash ---- */
 
-static void tag_in_names(const struct popc_state *state, char out[POPC_TAG_CHARS + 3])
+static void tag_in_names(const struct fetch_state *state, char out[FETCH_TAG_CHARS + 3])
 {
-    (void)snprintf(out, POPC_TAG_CHARS + 3, "B%s.", popc_state_tag(state));
+    (void)snprintf(out, FETCH_TAG_CHARS + 3, "B%s.", fetch_state_tag(state));
 }
 
-bool popc_maildir_owns(const struct popc_state *state, const char *path)
+bool fetch_maildir_owns(const struct fetch_state *state, const char *path)
 {
-    char tag[POPC_TAG_CHARS + 3];
+    char tag[FETCH_TAG_CHARS + 3];
     const char *slash = strrchr(path, '/');
     tag_in_names(state, tag);
     return slash && slash - path >= 4 && strncmp(slash - 4, "/tmp", 4) == 0 && strstr(slash, tag);
 }
 
 /* F-1: it is whole. Its name is in tmp yet; or it was renamed, and a mail program may have moved it on. */
-enum err popc_maildir_recover(const char *path, struct client_failure *failure)
+enum err fetch_maildir_recover(const char *path, struct client_failure *failure)
 {
     autofree char *to = final_name(path), *folder = mem_strdup(to);
     if (rename(path, to) < 0 && (errno != ENOENT || access(path, F_OK) == 0))
-        return popc_disk_failed(failure, to, errno);
+        return fetch_disk_failed(failure, to, errno);
     *strrchr(folder, '/') = '\0';
-    return access(folder, F_OK) == 0 ? popc_sync_folder(folder, failure) : ERR_OK;
+    return access(folder, F_OK) == 0 ? fetch_sync_folder(folder, failure) : ERR_OK;
 }
 
 /* What was cut off, and is not recorded as arriving. */
-static void sweep_tmp(struct popc_drop *drop)
+static void sweep_tmp(struct fetch_drop *drop)
 {
     autofree char *folder = NULL;
-    char tag[POPC_TAG_CHARS + 3];
+    char tag[FETCH_TAG_CHARS + 3];
     tag_in_names(drop->state, tag);
     if (asprintf(&folder, "%s/tmp", drop->account->maildir) < 0)
         return;
@@ -101,14 +101,14 @@ static enum err make_folder(const char *path, struct client_failure *failure)
         char kept = *at;
         *at = '\0';
         if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return popc_disk_failed(failure, copy, errno);
+            return fetch_disk_failed(failure, copy, errno);
         *at = kept;
         if (kept == '\0')
             return ERR_OK;
     }
 }
 
-static enum err maildir_open(struct popc_drop *drop, struct client_failure *failure)
+static enum err maildir_open(struct fetch_drop *drop, struct client_failure *failure)
 {
     static const char *const names[] = { "tmp", "new", "cur" };
     for (size_t i = 0; i < 3; i++) {
@@ -118,7 +118,7 @@ static enum err maildir_open(struct popc_drop *drop, struct client_failure *fail
         TRY(make_folder(path, failure));
     }
     choose_host(drop);
-    drop->writer.format = POPC_FORMAT_LF;
+    drop->writer.format = FETCH_FORMAT_LF;
     sweep_tmp(drop);
     return ERR_OK;
 }
@@ -126,20 +126,20 @@ static enum err maildir_open(struct popc_drop *drop, struct client_failure *fail
 /* ---- messages ---- */
 
 static enum err maildir_begin(
-    struct popc_drop *drop, struct popc_item *item, struct client_failure *failure)
+    struct fetch_drop *drop, struct fetch_item *item, struct client_failure *failure)
 {
     item->path = name_of(drop);
     if (!item->path)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     item->fd = open(item->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (item->fd < 0)
-        return popc_disk_failed(failure, item->path, errno);
-    popc_writer_begin(&drop->writer, item->fd);
+        return fetch_disk_failed(failure, item->path, errno);
+    fetch_writer_begin(&drop->writer, item->fd);
     return ERR_OK;
 }
 
 /* The disk begins now; the batch then waits for less. */
-static enum err maildir_end(struct popc_drop *drop, struct popc_item *item, bool *out_refused,
+static enum err maildir_end(struct fetch_drop *drop, struct fetch_item *item, bool *out_refused,
     struct client_failure *failure)
 {
     (void)drop;
@@ -149,43 +149,44 @@ static enum err maildir_end(struct popc_drop *drop, struct popc_item *item, bool
     return ERR_OK;
 }
 
-static enum err maildir_flush(struct popc_drop *drop, struct client_failure *failure)
+static enum err maildir_flush(struct fetch_drop *drop, struct client_failure *failure)
 {
     autofree char *tmp = NULL, *new = NULL;
     if (asprintf(&tmp, "%s/tmp", drop->account->maildir) < 0 ||
         asprintf(&new, "%s/new", drop->account->maildir) < 0)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     for (size_t i = 0; i < drop->count; i++) {
-        struct popc_item *item = &drop->items[i];
+        struct fetch_item *item = &drop->items[i];
         if (fsync(item->fd) < 0)
-            return popc_disk_failed(failure, item->path, errno);
+            return fetch_disk_failed(failure, item->path, errno);
         int failed = close(item->fd);
         item->fd = -1;
         if (failed)
-            return popc_disk_failed(failure, item->path, errno);
+            return fetch_disk_failed(failure, item->path, errno);
     }
-    TRY(popc_sync_folder(tmp, failure));
-    TRY(popc_drop_record(drop, NULL, failure));
+    TRY(fetch_sync_folder(tmp, failure));
+    TRY(fetch_drop_record(drop, NULL, failure));
     for (size_t i = 0; i < drop->count; i++) {
         autofree char *to = final_name(drop->items[i].path);
         if (rename(drop->items[i].path, to) < 0)
-            return popc_disk_failed(failure, to, errno);
+            return fetch_disk_failed(failure, to, errno);
     }
-    TRY(popc_sync_folder(new, failure));
-    return popc_drop_arrived(drop, failure);
+    TRY(fetch_sync_folder(new, failure));
+    return fetch_drop_arrived(drop, failure);
 }
 
-static void maildir_drop_last(struct popc_drop *drop)
+static void maildir_drop_last(struct fetch_drop *drop)
 {
-    const struct popc_item *item = &drop->items[drop->count - 1];
+    const struct fetch_item *item = &drop->items[drop->count - 1];
     /* one that is recorded as arriving stays: the next run puts it in place */
-    struct popc_record record = { .known = POPC_UNKNOWN };
-    if (item->path && !popc_state_get(drop->state, slice_from(item->key, item->key_len), &record) &&
-        record.known != POPC_ARRIVING)
+    struct fetch_record record = { .known = FETCH_UNKNOWN };
+    if (item->path &&
+        !fetch_state_get(drop->state, slice_from(item->key, item->key_len), &record) &&
+        record.known != FETCH_ARRIVING)
         (void)unlink(item->path);
 }
 
-const struct popc_drop_ops popc_drop_maildir = {
+const struct fetch_drop_ops fetch_drop_maildir = {
     .open = maildir_open,
     .begin = maildir_begin,
     .end = maildir_end,

@@ -1,25 +1,25 @@
 /* What goes from the server: only what is recorded as fetched, by the rule, and recorded before it is asked for (F-3). */
 #include "base/arena.h"
-#include "client/pop3/popc_fetch_int.h"
+#include "fetch/fetch_int.h"
 
 #include <stdlib.h>
 
 #define DAY_S 86400
 
 /* Whole and here. What was deleted before and is listed again is asked for again. */
-static bool is_here(const struct popc_plan *plan)
+static bool is_here(const struct fetch_plan *plan)
 {
-    return plan->key && (plan->known == POPC_FETCHED || plan->known == POPC_DELETING ||
-                            plan->known == POPC_DELETED);
+    return plan->key && (plan->known == FETCH_FETCHED || plan->known == FETCH_DELETING ||
+                            plan->known == FETCH_DELETED);
 }
 
-static bool rule_says(const struct popc_run *run, const struct popc_plan *plan)
+static bool rule_says(const struct fetching *run, const struct fetch_plan *plan)
 {
     switch (run->options->keep) {
     case CLIENT_DELETE:
         return true;
     case CLIENT_DELETE_AFTER:
-        return plan->known != POPC_FETCHED ||
+        return plan->known != FETCH_FETCHED ||
                plan->at_s + (int64_t)run->options->keep_days * DAY_S <= run->now_s;
     default:
         return false;
@@ -27,12 +27,12 @@ static bool rule_says(const struct popc_run *run, const struct popc_plan *plan)
 }
 
 /* Indexes of plans; the newest are last on the server. */
-static size_t choose(const struct popc_run *run, size_t *out_chosen)
+static size_t choose(const struct fetching *run, size_t *out_chosen)
 {
     size_t count = 0;
     uint64_t newer_bytes = 0, bytes_max = run->options->server_bytes_max;
     for (size_t i = run->result->listed; i-- > 0;) {
-        const struct popc_plan *plan = &run->plans[i];
+        const struct fetch_plan *plan = &run->plans[i];
         newer_bytes += plan->message->bytes;
         bool too_old = bytes_max > 0 && newer_bytes > bytes_max;
         if (is_here(plan) && (too_old || rule_says(run, plan)))
@@ -47,41 +47,41 @@ static size_t choose(const struct popc_run *run, size_t *out_chosen)
 }
 
 /* All of the chosen become known; those not marked get back what they were. */
-static enum err record(struct popc_run *run, const size_t *chosen, size_t count, const bool *marked,
-    enum popc_known known)
+static enum err record(struct fetching *run, const size_t *chosen, size_t count, const bool *marked,
+    enum fetch_known known)
 {
     enum err e = ERR_OK;
     for (size_t i = 0; !e && i < count; i++) {
-        const struct popc_plan *plan = &run->plans[chosen[i]];
+        const struct fetch_plan *plan = &run->plans[chosen[i]];
         bool is = !marked || marked[i];
-        e = popc_state_set(run->state, popc_key(plan), is ? known : POPC_FETCHED,
-            is ? run->now_s : plan->at_s, NULL, POPC_UNKNOWN);
+        e = fetch_state_set(run->state, fetch_key(plan), is ? known : FETCH_FETCHED,
+            is ? run->now_s : plan->at_s, NULL, FETCH_UNKNOWN);
     }
     if (!e)
-        e = popc_state_commit(run->state);
-    return e ? popc_state_failed(run->failure, run->state, e) : ERR_OK;
+        e = fetch_state_commit(run->state);
+    return e ? fetch_state_failed(run->failure, run->state, e) : ERR_OK;
 }
 
 static enum err delete_chosen(
-    struct popc_run *run, const size_t *chosen, size_t count, bool *marked)
+    struct fetching *run, const size_t *chosen, size_t count, bool *marked)
 {
-    const struct popc_message **messages = mem_alloc((count + 1) * sizeof *messages);
+    const struct client_message **messages = mem_alloc((count + 1) * sizeof *messages);
     for (size_t i = 0; i < count; i++)
         messages[i] = run->plans[chosen[i]].message;
-    enum err e = popc_delete(run->popc, messages, count, marked, run->failure);
+    enum err e = run->source->delete (run->session, messages, count, marked, run->failure);
     free(messages);
     TRY(e);
-    e = popc_quit(run->popc, run->failure);
+    e = run->source->quit(run->session, run->failure);
     if (e) {
         run->result->delete_unsure = true;
         return e;
     }
     for (size_t i = 0; i < count; i++)
         run->result->deleted += marked[i];
-    return record(run, chosen, count, marked, POPC_DELETED);
+    return record(run, chosen, count, marked, FETCH_DELETED);
 }
 
-enum err popc_clear(struct popc_run *run)
+enum err fetch_clear(struct fetching *run)
 {
     size_t *chosen = mem_alloc((run->result->listed + 1) * sizeof *chosen);
     size_t count = choose(run, chosen);
@@ -89,11 +89,11 @@ enum err popc_clear(struct popc_run *run)
     run->result->to_delete = count;
     if (count == 0 || run->options->dry_run) {
         struct client_failure unused = { .why = CLIENT_WHY_NONE };
-        if (popc_quit(run->popc, &unused))
+        if (run->source->quit(run->session, &unused))
             count = 0; /* nothing depends on its answer */
     } else {
         bool *marked = mem_zalloc(count, sizeof *marked);
-        e = record(run, chosen, count, NULL, POPC_DELETING);
+        e = record(run, chosen, count, NULL, FETCH_DELETING);
         if (!e)
             e = delete_chosen(run, chosen, count, marked);
         free(marked);

@@ -4,8 +4,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "client/core/address.h"
-#include "client/pop3/popc_drop_int.h"
 #include "client/smtp/smtpc.h"
+#include "fetch/drop_int.h"
 #include "message/address.h"
 #include "message/header.h"
 
@@ -19,7 +19,7 @@
 #define HEADER_BYTES 65536u /* in which Return-Path is looked for: it stands first */
 
 /* "host:port" or a path, as account_text.c has checked. */
-static enum err connect_lmtp(struct popc_drop *drop, struct client_failure *failure)
+static enum err connect_lmtp(struct fetch_drop *drop, struct client_failure *failure)
 {
     autofree char *host = mem_strdup(drop->account->deliver_lmtp);
     struct client_server server = { .host = host, .security = CLIENT_PLAIN };
@@ -44,26 +44,26 @@ static enum err connect_lmtp(struct popc_drop *drop, struct client_failure *fail
     return ERR_OK;
 }
 
-static enum err lmtp_open(struct popc_drop *drop, struct client_failure *failure)
+static enum err lmtp_open(struct fetch_drop *drop, struct client_failure *failure)
 {
     autofree char *path = NULL;
     if (asprintf(&path, "%s/message", drop->state_folder) < 0)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     drop->batch_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (drop->batch_fd < 0)
-        return popc_disk_failed(failure, path, errno);
+        return fetch_disk_failed(failure, path, errno);
     (void)unlink(path); /* it is needed only while we are here */
-    drop->writer.format = POPC_FORMAT_CRLF;
+    drop->writer.format = FETCH_FORMAT_CRLF;
     return ERR_OK;
 }
 
 static enum err lmtp_begin(
-    struct popc_drop *drop, struct popc_item *item, struct client_failure *failure)
+    struct fetch_drop *drop, struct fetch_item *item, struct client_failure *failure)
 {
     item->path = mem_strdup(drop->account->deliver_lmtp);
     if (ftruncate(drop->batch_fd, 0) < 0 || lseek(drop->batch_fd, 0, SEEK_SET) < 0)
-        return popc_disk_failed(failure, "message", errno);
-    popc_writer_begin(&drop->writer, drop->batch_fd);
+        return fetch_disk_failed(failure, "message", errno);
+    fetch_writer_begin(&drop->writer, drop->batch_fd);
     return ERR_OK;
 }
 
@@ -96,7 +96,7 @@ static void return_path(int fd, struct buf *out)
 }
 
 static enum err send_message(
-    struct popc_drop *drop, struct smtpc_outcome *outcome, struct client_failure *failure)
+    struct fetch_drop *drop, struct smtpc_outcome *outcome, struct client_failure *failure)
 {
     const char *recipients[] = { drop->account->address };
     struct buf from;
@@ -118,17 +118,17 @@ static enum err send_message(
     return e;
 }
 
-static enum err lmtp_end(struct popc_drop *drop, struct popc_item *item, bool *out_refused,
+static enum err lmtp_end(struct fetch_drop *drop, struct fetch_item *item, bool *out_refused,
     struct client_failure *failure)
 {
     struct smtpc_outcome outcome = { .fate = SMTPC_WAITS };
     enum err e = send_message(drop, &outcome, failure);
     if (!e && outcome.fate == SMTPC_SENT) {
-        e = popc_state_set(drop->state, slice_from(item->key, item->key_len), item->becomes,
-            clock_wall_s(), NULL, POPC_UNKNOWN);
+        e = fetch_state_set(drop->state, slice_from(item->key, item->key_len), item->becomes,
+            clock_wall_s(), NULL, FETCH_UNKNOWN);
         if (!e)
-            e = popc_state_commit(drop->state);
-        return e ? popc_state_failed(failure, drop->state, e) : ERR_OK;
+            e = fetch_state_commit(drop->state);
+        return e ? fetch_state_failed(failure, drop->state, e) : ERR_OK;
     }
     (void)err_noted(&failure->note, ERR_BUSY, "deliver-lmtp %s: %d %.200s", item->path,
         outcome.code, e ? failure->said : outcome.text);
@@ -136,26 +136,26 @@ static enum err lmtp_end(struct popc_drop *drop, struct popc_item *item, bool *o
     return *out_refused ? ERR_OK : client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
 }
 
-static enum err lmtp_flush(struct popc_drop *drop, struct client_failure *failure)
+static enum err lmtp_flush(struct fetch_drop *drop, struct client_failure *failure)
 {
     (void)drop;
     (void)failure;
     return ERR_OK;
 }
 
-static void lmtp_drop_last(struct popc_drop *drop)
+static void lmtp_drop_last(struct fetch_drop *drop)
 {
     (void)drop;
 }
 
-static void lmtp_close(struct popc_drop *drop)
+static void lmtp_close(struct fetch_drop *drop)
 {
     if (drop->session)
         smtpc_quit(drop->session);
     smtpc_close(drop->session);
 }
 
-const struct popc_drop_ops popc_drop_lmtp = {
+const struct fetch_drop_ops fetch_drop_lmtp = {
     .open = lmtp_open,
     .begin = lmtp_begin,
     .end = lmtp_end,

@@ -5,7 +5,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "client/pop3/popc_drop_int.h"
+#include "fetch/drop_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #define OFFSET_NAME  "mbox-offset"
 #define PATH_NAME    "mbox-path"
 
-static char *batch_path(const struct popc_drop *drop)
+static char *batch_path(const struct fetch_drop *drop)
 {
     char *path = NULL;
     return asprintf(&path, "%s/mbox.batch", drop->state_folder) < 0 ? NULL : path;
@@ -90,9 +90,9 @@ static enum err mbox_open(
     *mbox = (struct mbox){ .path = path, .fd = -1 };
     mbox->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
     if (mbox->fd < 0 || fstat(mbox->fd, &st) < 0)
-        return popc_disk_failed(failure, path, errno);
+        return fetch_disk_failed(failure, path, errno);
     if (!S_ISREG(st.st_mode))
-        return popc_disk_failed(failure, path, EISDIR);
+        return fetch_disk_failed(failure, path, EISDIR);
     if (asprintf(&mbox->lock, "%s.lock", path) < 0)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
@@ -144,7 +144,7 @@ static enum err append(
 {
     struct stat st;
     if (fstat(batch, &st) < 0)
-        return popc_disk_failed(failure, mbox->path, errno);
+        return fetch_disk_failed(failure, mbox->path, errno);
     enum err e = copy_all(batch, mbox->fd, offset, (uint64_t)st.st_size);
     if (!e && fsync(mbox->fd) < 0)
         e = err_from_errno(errno);
@@ -153,7 +153,7 @@ static enum err append(
     int failed = errno;
     if (ftruncate(mbox->fd, (off_t)offset) == 0)
         (void)fsync(mbox->fd);
-    return popc_disk_failed(failure, mbox->path, failed);
+    return fetch_disk_failed(failure, mbox->path, failed);
 }
 
 /* How many of the batch's bytes stand at offset, up to the first that differs or the end of the mbox. */
@@ -186,32 +186,32 @@ static enum err finish_append(
     uint64_t same = 0;
     if (fstat(mbox->fd, &st) < 0 || fstat(batch, &whole) < 0 ||
         same_bytes(mbox->fd, batch, offset, &same))
-        return popc_disk_failed(failure, mbox->path, errno);
+        return fetch_disk_failed(failure, mbox->path, errno);
     if (same == (uint64_t)whole.st_size && same > 0)
-        return fsync(mbox->fd) < 0 ? popc_disk_failed(failure, mbox->path, errno) : ERR_OK;
+        return fsync(mbox->fd) < 0 ? fetch_disk_failed(failure, mbox->path, errno) : ERR_OK;
     if (offset + same == (uint64_t)st.st_size)
         return append(mbox, batch, offset, failure);
     /* somebody else wrote behind, or rewrote it: our part may be there, and may be not. Twice is better than never */
     return append(mbox, batch, (uint64_t)st.st_size, failure);
 }
 
-enum err popc_mbox_recover(struct popc_drop *drop, struct client_failure *failure)
+enum err fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *failure)
 {
     char path[4096], offset_text[32];
     uint64_t offset = 0;
-    enum err e = popc_state_text(drop->state, PATH_NAME, path, sizeof path);
+    enum err e = fetch_state_text(drop->state, PATH_NAME, path, sizeof path);
     if (!e)
-        e = popc_state_text(drop->state, OFFSET_NAME, offset_text, sizeof offset_text);
+        e = fetch_state_text(drop->state, OFFSET_NAME, offset_text, sizeof offset_text);
     if (e)
-        return popc_state_failed(failure, drop->state, e);
+        return fetch_state_failed(failure, drop->state, e);
     autofree char *batch_name = batch_path(drop);
     autoclose int batch = batch_name ? open(batch_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
     if (batch < 0)
-        return popc_disk_failed(failure, batch_name ? batch_name : "mbox.batch", errno);
+        return fetch_disk_failed(failure, batch_name ? batch_name : "mbox.batch", errno);
     if (!path[0] || slice_to_u64(slice_of(offset_text), INT64_MAX, &offset))
         return client_failed(failure, CLIENT_WHY_STATE, ERR_CORRUPT);
     struct mbox mbox;
-    e = mbox_open(&mbox, path, popc_state_tag(drop->state), failure);
+    e = mbox_open(&mbox, path, fetch_state_tag(drop->state), failure);
     if (!e)
         e = finish_append(&mbox, batch, offset, failure);
     mbox_close(&mbox);
@@ -220,20 +220,20 @@ enum err popc_mbox_recover(struct popc_drop *drop, struct client_failure *failur
 
 /* ---- messages ---- */
 
-static enum err mbox_drop_open(struct popc_drop *drop, struct client_failure *failure)
+static enum err mbox_drop_open(struct fetch_drop *drop, struct client_failure *failure)
 {
     autofree char *path = batch_path(drop);
     if (!path)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
     drop->batch_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (drop->batch_fd < 0)
-        return popc_disk_failed(failure, path, errno);
-    drop->writer.format = POPC_FORMAT_MBOXRD;
-    return popc_sync_folder(drop->state_folder, failure);
+        return fetch_disk_failed(failure, path, errno);
+    drop->writer.format = FETCH_FORMAT_MBOXRD;
+    return fetch_sync_folder(drop->state_folder, failure);
 }
 
 static enum err mbox_begin(
-    struct popc_drop *drop, struct popc_item *item, struct client_failure *failure)
+    struct fetch_drop *drop, struct fetch_item *item, struct client_failure *failure)
 {
     char line[64];
     struct tm now;
@@ -241,77 +241,77 @@ static enum err mbox_begin(
     off_t at = lseek(drop->batch_fd, 0, SEEK_END);
     item->path = mem_strdup(drop->account->deliver_mbox);
     if (at < 0)
-        return popc_disk_failed(failure, item->path, errno);
+        return fetch_disk_failed(failure, item->path, errno);
     drop->item_start = (uint64_t)at;
-    popc_writer_begin(&drop->writer, drop->batch_fd);
+    fetch_writer_begin(&drop->writer, drop->batch_fd);
     size_t len = strftime(
         line, sizeof line, "From MAILER-DAEMON %a %b %e %H:%M:%S %Y\n", gmtime_r(&now_s, &now));
-    return popc_writer_raw(&drop->writer, slice_from(line, len))
-               ? popc_disk_failed(failure, item->path, errno)
+    return fetch_writer_raw(&drop->writer, slice_from(line, len))
+               ? fetch_disk_failed(failure, item->path, errno)
                : ERR_OK;
 }
 
 /* An empty line ends a message of an mbox. */
-static enum err mbox_end(struct popc_drop *drop, struct popc_item *item, bool *out_refused,
+static enum err mbox_end(struct fetch_drop *drop, struct fetch_item *item, bool *out_refused,
     struct client_failure *failure)
 {
     (void)out_refused;
-    if (popc_writer_raw(&drop->writer, SLICE("\n")) || popc_writer_end(&drop->writer))
-        return popc_disk_failed(failure, item->path, errno);
+    if (fetch_writer_raw(&drop->writer, SLICE("\n")) || fetch_writer_end(&drop->writer))
+        return fetch_disk_failed(failure, item->path, errno);
     return ERR_OK;
 }
 
 static enum err record_and_append(
-    struct popc_drop *drop, struct mbox *mbox, struct client_failure *failure)
+    struct fetch_drop *drop, struct mbox *mbox, struct client_failure *failure)
 {
     char offset_text[32];
     struct stat st;
     if (fstat(mbox->fd, &st) < 0)
-        return popc_disk_failed(failure, mbox->path, errno);
+        return fetch_disk_failed(failure, mbox->path, errno);
     (void)snprintf(offset_text, sizeof offset_text, "%" PRIu64, (uint64_t)st.st_size);
-    enum err e = popc_state_text_set(drop->state, OFFSET_NAME, offset_text);
+    enum err e = fetch_state_text_set(drop->state, OFFSET_NAME, offset_text);
     if (!e)
-        e = popc_state_text_set(drop->state, PATH_NAME, mbox->path);
+        e = fetch_state_text_set(drop->state, PATH_NAME, mbox->path);
     if (e)
-        return popc_state_failed(failure, drop->state, e);
-    TRY(popc_drop_record(drop, mbox->path, failure));
+        return fetch_state_failed(failure, drop->state, e);
+    TRY(fetch_drop_record(drop, mbox->path, failure));
     TRY(append(mbox, drop->batch_fd, (uint64_t)st.st_size, failure));
-    TRY(popc_drop_arrived(drop, failure));
+    TRY(fetch_drop_arrived(drop, failure));
     /* the next batch overwrites the file that a crash would need */
-    if ((e = popc_state_commit(drop->state)) != ERR_OK)
-        return popc_state_failed(failure, drop->state, e);
+    if ((e = fetch_state_commit(drop->state)) != ERR_OK)
+        return fetch_state_failed(failure, drop->state, e);
     return ERR_OK;
 }
 
-static enum err mbox_flush(struct popc_drop *drop, struct client_failure *failure)
+static enum err mbox_flush(struct fetch_drop *drop, struct client_failure *failure)
 {
     const char *path = drop->account->deliver_mbox;
     struct mbox mbox;
     if (drop->batch_broken || fsync(drop->batch_fd) < 0)
-        return popc_disk_failed(failure, path, drop->batch_broken ? EIO : errno);
-    enum err e = mbox_open(&mbox, path, popc_state_tag(drop->state), failure);
+        return fetch_disk_failed(failure, path, drop->batch_broken ? EIO : errno);
+    enum err e = mbox_open(&mbox, path, fetch_state_tag(drop->state), failure);
     if (!e)
         e = record_and_append(drop, &mbox, failure);
     mbox_close(&mbox);
     TRY(e);
     if (ftruncate(drop->batch_fd, 0) < 0)
-        return popc_disk_failed(failure, path, errno);
+        return fetch_disk_failed(failure, path, errno);
     return ERR_OK;
 }
 
-static void mbox_drop_last(struct popc_drop *drop)
+static void mbox_drop_last(struct fetch_drop *drop)
 {
-    struct popc_record record = { .known = POPC_UNKNOWN };
-    const struct popc_item *item = &drop->items[drop->count - 1];
+    struct fetch_record record = { .known = FETCH_UNKNOWN };
+    const struct fetch_item *item = &drop->items[drop->count - 1];
     if (!drop->open ||
-        (!popc_state_get(drop->state, slice_from(item->key, item->key_len), &record) &&
-            record.known == POPC_ARRIVING))
+        (!fetch_state_get(drop->state, slice_from(item->key, item->key_len), &record) &&
+            record.known == FETCH_ARRIVING))
         return; /* whole ones that were not flushed go with the batch; recorded ones are kept for the next run */
     if (ftruncate(drop->batch_fd, (off_t)drop->item_start) < 0)
         drop->batch_broken = true;
 }
 
-const struct popc_drop_ops popc_drop_mbox = {
+const struct fetch_drop_ops fetch_drop_mbox = {
     .open = mbox_drop_open,
     .begin = mbox_begin,
     .end = mbox_end,

@@ -1,16 +1,16 @@
 /* What headers decide: filters, the identity of messages without UIDL, and the note that stands for a large message. */
+#include "message/header.h"
 #include "base/encode.h"
 #include "base/utf8.h"
-#include "client/pop3/popc_fetch_int.h"
 #include "client/smtp/smtpc_compose.h"
+#include "fetch/fetch_int.h"
 #include "message/address.h"
-#include "message/header.h"
 #include "message/text.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-bool popc_header_matches(struct slice header, char *const *pairs)
+bool fetch_header_matches(struct slice header, char *const *pairs)
 {
     bool found = false;
     struct buf text;
@@ -34,7 +34,7 @@ bool popc_header_matches(struct slice header, char *const *pairs)
 static const struct slice volatile_fields[] = { SLICE_CONST("Status"), SLICE_CONST("X-Status"),
     SLICE_CONST("X-Keywords"), SLICE_CONST("X-UID"), SLICE_CONST("X-UIDL"), SLICE_CONST("X-IMAP") };
 
-void popc_header_key(const char *secret, struct slice header, uint64_t bytes, struct buf *out)
+void fetch_header_key(const char *secret, struct slice header, uint64_t bytes, struct buf *out)
 {
     struct buf text;
     buf_init(&text, 0);
@@ -70,7 +70,7 @@ static void add_crlf(struct slice text, struct buf *out)
     }
 }
 
-void popc_note_write(struct slice header, uint64_t bytes, int64_t now_s, popc_note_fn *note_text,
+void fetch_note_write(struct slice header, uint64_t bytes, int64_t now_s, fetch_note_fn *note_text,
     void *note_arg, struct buf *out)
 {
     static const struct slice kept[] = { SLICE_CONST("From"), SLICE_CONST("Sender"),

@@ -1,5 +1,5 @@
 /* From CRLF on the wire to what stands in a file. */
-#include "client/pop3/popc_drop_int.h"
+#include "fetch/drop_int.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,18 +9,18 @@
 
 static const char from_word[] = "From ";
 
-void popc_writer_init(struct popc_writer *writer, enum popc_format format)
+void fetch_writer_init(struct fetch_writer *writer, enum fetch_format format)
 {
-    *writer = (struct popc_writer){ .format = format, .fd = -1 };
+    *writer = (struct fetch_writer){ .format = format, .fd = -1 };
     buf_init(&writer->out, 0);
 }
 
-void popc_writer_done(struct popc_writer *writer)
+void fetch_writer_done(struct fetch_writer *writer)
 {
     buf_done(&writer->out);
 }
 
-void popc_writer_begin(struct popc_writer *writer, int fd)
+void fetch_writer_begin(struct fetch_writer *writer, int fd)
 {
     writer->fd = fd;
     writer->cr = false;
@@ -30,7 +30,7 @@ void popc_writer_begin(struct popc_writer *writer, int fd)
     buf_clear(&writer->out);
 }
 
-static enum err write_out(struct popc_writer *writer)
+static enum err write_out(struct fetch_writer *writer)
 {
     while (buf_len(&writer->out)) {
         struct slice bytes = buf_slice(&writer->out);
@@ -45,7 +45,7 @@ static enum err write_out(struct popc_writer *writer)
     return ERR_OK;
 }
 
-enum err popc_writer_raw(struct popc_writer *writer, struct slice bytes)
+enum err fetch_writer_raw(struct fetch_writer *writer, struct slice bytes)
 {
     if (bytes.len == 0)
         return ERR_OK;
@@ -56,7 +56,7 @@ enum err popc_writer_raw(struct popc_writer *writer, struct slice bytes)
 
 /* Letters that may be the beginning of a "From " are held back at the end of a piece: the ">" stands before them. Any ">" in front of them has gone
  * out already; that is one more of them all the same. */
-static enum err put_mboxrd(struct popc_writer *writer, struct slice text)
+static enum err put_mboxrd(struct fetch_writer *writer, struct slice text)
 {
     size_t from = 0, at = 0;
     while (at < text.len) {
@@ -75,8 +75,8 @@ static enum err put_mboxrd(struct popc_writer *writer, struct slice text)
             at++;
             if (from_word[writer->from] == '\0') {
                 size_t held = at - from < 5 ? 5 - (at - from) : 0;
-                TRY(popc_writer_raw(writer, slice_sub(text, from, at - from - (5 - held))));
-                TRY(popc_writer_raw(writer, SLICE(">From ")));
+                TRY(fetch_writer_raw(writer, slice_sub(text, from, at - from - (5 - held))));
+                TRY(fetch_writer_raw(writer, SLICE(">From ")));
                 from = at;
                 writer->starts = false;
                 writer->from = 0;
@@ -84,50 +84,50 @@ static enum err put_mboxrd(struct popc_writer *writer, struct slice text)
             continue;
         }
         if (writer->from > at - from) /* held back, and no "From " after all */
-            TRY(popc_writer_raw(writer, slice_from(from_word, writer->from - (at - from))));
+            TRY(fetch_writer_raw(writer, slice_from(from_word, writer->from - (at - from))));
         if (c != '>' || writer->from)
             writer->starts = c == '\n';
         writer->from = 0;
         at++;
     }
     size_t held = writer->starts ? writer->from : 0, left = text.len - from;
-    return popc_writer_raw(writer, slice_sub(text, from, left > held ? left - held : 0));
+    return fetch_writer_raw(writer, slice_sub(text, from, left > held ? left - held : 0));
 }
 
-static enum err put_crlf(struct popc_writer *writer, struct slice text)
+static enum err put_crlf(struct fetch_writer *writer, struct slice text)
 {
     while (text.len > 0) {
         size_t at = slice_index(text, '\n');
-        TRY(popc_writer_raw(writer, slice_sub(text, 0, at)));
+        TRY(fetch_writer_raw(writer, slice_sub(text, 0, at)));
         if (at < text.len)
-            TRY(popc_writer_raw(writer, SLICE("\r\n")));
+            TRY(fetch_writer_raw(writer, SLICE("\r\n")));
         text = slice_from_index(text, at + 1);
     }
     return ERR_OK;
 }
 
 /* Text with LF line ends. */
-static enum err put_text(struct popc_writer *writer, struct slice text)
+static enum err put_text(struct fetch_writer *writer, struct slice text)
 {
     if (text.len == 0)
         return ERR_OK;
     writer->ended = text.ptr[text.len - 1] == '\n';
     switch (writer->format) {
-    case POPC_FORMAT_CRLF:
+    case FETCH_FORMAT_CRLF:
         return put_crlf(writer, text);
-    case POPC_FORMAT_MBOXRD:
+    case FETCH_FORMAT_MBOXRD:
         return put_mboxrd(writer, text);
     default:
-        return popc_writer_raw(writer, text);
+        return fetch_writer_raw(writer, text);
     }
 }
 
-static enum err put_lone_cr(struct popc_writer *writer)
+static enum err put_lone_cr(struct fetch_writer *writer)
 {
-    return put_text(writer, writer->format == POPC_FORMAT_CRLF ? SLICE("\n") : SLICE("\r"));
+    return put_text(writer, writer->format == FETCH_FORMAT_CRLF ? SLICE("\n") : SLICE("\r"));
 }
 
-enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
+enum err fetch_writer_put(struct fetch_writer *writer, struct slice piece)
 {
     if (writer->cr && piece.len > 0) {
         writer->cr = false;
@@ -150,18 +150,18 @@ enum err popc_writer_put(struct popc_writer *writer, struct slice piece)
     return ERR_OK;
 }
 
-enum err popc_writer_end(struct popc_writer *writer)
+enum err fetch_writer_end(struct fetch_writer *writer)
 {
     if (writer->cr)
         TRY(put_lone_cr(writer));
     writer->cr = false;
-    if (writer->format == POPC_FORMAT_MBOXRD && writer->starts && writer->from)
-        TRY(popc_writer_raw(writer, slice_from(from_word, writer->from)));
+    if (writer->format == FETCH_FORMAT_MBOXRD && writer->starts && writer->from)
+        TRY(fetch_writer_raw(writer, slice_from(from_word, writer->from)));
     writer->from = 0;
     bool ended = writer->ended;
     writer->ended = true;
     if (!ended)
-        TRY(popc_writer_raw(
-            writer, writer->format == POPC_FORMAT_CRLF ? SLICE("\r\n") : SLICE("\n")));
+        TRY(fetch_writer_raw(
+            writer, writer->format == FETCH_FORMAT_CRLF ? SLICE("\r\n") : SLICE("\n")));
     return write_out(writer);
 }

@@ -1,11 +1,11 @@
 /* The run as a whole. */
-#include "client/pop3/popc_fetch.h"
+#include "fetch/fetch.h"
 
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "client/core/remember.h"
-#include "client/pop3/popc_fetch_int.h"
+#include "fetch/fetch_int.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define DAY_S 86400
 
 /* One run of an account at a time: two would each fetch what the other does. */
-static enum err lock_account(struct popc_run *run)
+static enum err lock_account(struct fetching *run)
 {
     autofree char *path = NULL;
     if (asprintf(&path, "%s/pop3.lock", run->options->state_folder) < 0)
@@ -33,45 +33,40 @@ static enum err lock_account(struct popc_run *run)
     return ERR_OK;
 }
 
-static enum err open_local(struct popc_run *run)
+static enum err open_local(struct fetching *run)
 {
     const struct client_account *account = run->options->account;
-    enum err e = popc_state_open(run->options->state_folder, account->pop3.host, account->user,
-        &run->state, &run->failure->note);
+    enum err e = fetch_state_open(run->options->state_folder, run->source->server(account)->host,
+        account->user, &run->state, &run->failure->note);
     if (e)
         return client_failed(
             run->failure, e == ERR_NO_SPACE ? CLIENT_WHY_DISK : CLIENT_WHY_STATE, e);
     if (run->options->dry_run)
         return ERR_OK;
-    return popc_drop_open(
+    return fetch_drop_open(
         account, run->options->state_folder, run->state, &run->drop, run->failure);
 }
 
-static enum err open_session(struct popc_run *run)
+static enum err open_session(struct fetching *run)
 {
-    const struct client_account *account = run->options->account;
-    struct popc_options session = {
-        .account = account,
-        .secret = run->options->secret,
-        .token = run->options->token,
-        .weakest = client_remembered(run->options->state_folder, "pop3", &account->pop3),
-        .timeout_ms = run->options->timeout_ms,
-    };
+    const struct fetch_source *source = run->source;
+    const struct client_server *server = source->server(run->options->account);
+    const char *folder = run->options->state_folder;
+    unsigned mechanism;
     struct err_note note;
-    TRY(popc_open(&session, &run->popc, run->failure));
-    if (client_remember(
-            run->options->state_folder, "pop3", &account->pop3, popc_mechanism(run->popc), &note))
+    TRY(source->open(run->options, client_remembered(folder, source->protocol, server),
+        &run->session, &mechanism, run->failure));
+    if (mechanism && client_remember(folder, source->protocol, server, mechanism, &note))
         return ERR_OK; /* a warning less another time; the mail does not wait for it */
     return ERR_OK;
 }
 
-static enum err list(struct popc_run *run)
+static enum err list(struct fetching *run)
 {
-    const struct popc_message *messages = NULL;
+    const struct client_message *messages = NULL;
     size_t count = 0;
-    TRY(popc_list(run->popc, &messages, &count, run->failure));
+    TRY(run->source->list(run->session, &messages, &count, run->failure));
     run->plans = mem_zalloc(count + 1, sizeof *run->plans);
-    run->on_way = mem_zalloc(count + 1, sizeof *run->on_way);
     run->result->listed = count;
     for (size_t i = 0; i < count; i++)
         run->plans[i].message = &messages[i];
@@ -80,107 +75,107 @@ static enum err list(struct popc_run *run)
 
 /* ---- messages come ---- */
 
-static enum err message_begin(void *arg, const struct popc_message *message)
+static enum err message_begin(void *arg)
 {
-    struct popc_run *run = arg;
-    (void)message;
-    const struct popc_plan *plan = &run->plans[run->on_way[run->next]];
-    return popc_drop_begin(run->drop, popc_key(plan), POPC_FETCHED, run->failure);
+    struct fetching *run = arg;
+    return fetch_drop_begin(run->drop, FETCH_FETCHED, run->failure);
 }
 
 static enum err message_put(void *arg, struct slice piece)
 {
-    struct popc_run *run = arg;
-    return popc_drop_put(run->drop, piece, run->failure);
+    struct fetching *run = arg;
+    return fetch_drop_put(run->drop, piece, run->failure);
 }
 
-static enum err message_ended(void *arg, const struct popc_message *message, bool ok)
+static enum err message_ended(void *arg, const struct client_message *message, bool ok)
 {
-    struct popc_run *run = arg;
-    struct popc_plan *plan = &run->plans[run->on_way[run->next++]];
+    struct fetching *run = arg;
+    struct fetch_plan *plan = fetch_plan_of(run, message);
     bool refused = false;
+    run->ended++;
     if (!ok) {
         run->result->missing++;
         return ERR_OK;
     }
-    TRY(popc_drop_end(run->drop, &refused, run->failure));
+    TRY(fetch_drop_end(run->drop, fetch_key(plan), &refused, run->failure));
     if (refused) {
         run->result->refused++;
     } else {
-        plan->known = POPC_FETCHED;
+        plan->known = FETCH_FETCHED;
         plan->at_s = run->now_s;
         run->result->fetched++;
         run->result->fetched_bytes += message->bytes;
     }
     if (run->options->progress)
-        run->options->progress(run->options->progress_arg, run->next, run->on_way_count);
+        run->options->progress(run->options->progress_arg, run->ended, run->result->wanted);
     return ERR_OK;
 }
 
-static enum err retrieve(struct popc_run *run)
+static enum err retrieve(struct fetching *run)
 {
-    const struct popc_sink sink = { message_begin, message_put, message_ended, run };
-    const struct popc_message **messages = mem_alloc((run->result->listed + 1) * sizeof *messages);
-    run->on_way_count = run->next = 0;
+    const struct client_sink sink = { message_begin, message_put, message_ended, run };
+    const struct client_message **messages =
+        mem_alloc((run->result->listed + 1) * sizeof *messages);
+    size_t count = 0;
     for (size_t i = 0; i < run->result->listed; i++) {
-        if (run->plans[i].action != POPC_FETCH)
+        if (run->plans[i].action != FETCH_TAKE)
             continue;
-        messages[run->on_way_count] = run->plans[i].message;
-        run->on_way[run->on_way_count++] = i;
+        messages[count++] = run->plans[i].message;
         run->result->wanted_bytes += run->plans[i].message->bytes;
     }
-    run->result->wanted = run->on_way_count;
+    run->result->wanted = count;
     enum err e = ERR_OK;
     if (!run->options->dry_run)
-        e = popc_retrieve(run->popc, messages, run->on_way_count, &sink, run->failure);
+        e = run->source->retrieve(run->session, messages, count, &sink, run->failure);
     free(messages);
     return e;
 }
 
 /* Whatever ended the session: what came whole is put in place. */
-static enum err settle(struct popc_run *run, enum err e)
+static enum err settle(struct fetching *run, enum err e)
 {
     struct client_failure second = { .why = CLIENT_WHY_NONE };
     if (!run->drop)
         return e;
-    enum err flushed = popc_drop_flush(run->drop, e ? &second : run->failure);
+    enum err flushed = fetch_drop_flush(run->drop, e ? &second : run->failure);
     if (flushed)
-        run->result->fetched -= popc_drop_waiting(run->drop);
-    else if ((flushed = popc_state_commit(run->state)) != ERR_OK && !e)
+        run->result->fetched -= fetch_drop_waiting(run->drop);
+    else if ((flushed = fetch_state_commit(run->state)) != ERR_OK && !e)
         (void)client_failed(run->failure, CLIENT_WHY_STATE, flushed);
     return e ? e : flushed;
 }
 
-static enum err work(struct popc_run *run)
+static enum err work(struct fetching *run)
 {
     TRY(lock_account(run));
     TRY(open_local(run));
     TRY(open_session(run));
     TRY(list(run));
-    enum err e = popc_plan(run);
+    enum err e = fetch_plan(run);
     if (!e)
         e = retrieve(run);
     TRY(settle(run, e));
-    TRY(popc_clear(run));
+    TRY(fetch_clear(run));
     if (run->options->dry_run)
         return ERR_OK;
-    e = popc_state_forget(run->state, run->now_s / DAY_S - POPC_FORGET_DAYS);
+    e = fetch_state_forget(run->state, run->now_s / DAY_S - FETCH_FORGET_DAYS);
     if (!e)
-        e = popc_state_commit(run->state);
+        e = fetch_state_commit(run->state);
     return e ? client_failed(run->failure, CLIENT_WHY_STATE, e) : ERR_OK;
 }
 
-enum err popc_fetch(const struct popc_fetch_options *options, struct popc_fetch_result *out_result,
+enum err fetch_mail(const struct fetch_options *options, struct fetch_result *out_result,
     struct client_failure *failure)
 {
-    struct popc_run run = {
+    struct fetching run = {
         .options = options,
         .result = out_result,
         .failure = failure,
         .lock = -1,
         .now_s = clock_wall_s(),
+        .source = options->imap ? &fetch_source_imap : &fetch_source_pop3,
     };
-    *out_result = (struct popc_fetch_result){ 0 };
+    *out_result = (struct fetch_result){ 0 };
     *failure = (struct client_failure){ .why = CLIENT_WHY_NONE };
     buf_init(&run.header, 0);
     map_init(&run.equal);
@@ -188,12 +183,11 @@ enum err popc_fetch(const struct popc_fetch_options *options, struct popc_fetch_
     for (size_t i = 0; run.plans && i < out_result->listed; i++)
         free(run.plans[i].key);
     free(run.plans);
-    free(run.on_way);
     buf_done(&run.header);
     map_done(&run.equal);
-    popc_close(run.popc);
-    popc_drop_close(run.drop);
-    popc_state_close(run.state);
+    run.source->close(run.session);
+    fetch_drop_close(run.drop);
+    fetch_state_close(run.state);
     if (run.lock >= 0)
         close(run.lock);
     return e;
