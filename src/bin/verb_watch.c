@@ -4,8 +4,7 @@
  *        ▲                                    │ the connection is lost
  *        └────── a pause that grows ◄─────────┘
  *
- * It may be killed at any moment, as sync may. LATER: NOTIFY (RFC 5465), which tells of all folders at once; now those beside INBOX wait for
- * --every. */
+ * It may be killed at any moment, as sync may. Folders beside INBOX wait for --every where the server does not know NOTIFY (RFC 5465). */
 #include "bin/verb_watch.h"
 
 #include "base/cleanup.h"

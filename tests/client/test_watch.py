@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import peers
 import server as lib
 from twosides import Client, Far, Near
 
@@ -86,3 +87,30 @@ def test_what_does_not_pass_ends_it(tmp_path, barid):
 def test_wrong_use(tmp_path, barid, words):
     client = Client(str(tmp_path), 1, lib.User("a@b.test", "x"))
     assert client.run("watch", *words).returncode == 64
+
+
+@pytest.mark.parametrize("location", ["maildir:~/Maildir"])
+def test_other_folders_by_notify(tmp_path, location):
+    """A folder that is not INBOX, a new folder, and --every is far away: the server tells of both (RFC 5465)."""
+    peer = peers.dovecot(location)
+    if not peer:
+        pytest.skip("dovecot-imapd is not installed")
+    with peer:
+        user = lib.User("salma@x.test", "x")
+        client = Client(str(tmp_path), peer.port, user)
+        far, near = Far(peer.port, user), Near(client.maildir)
+        far.make("Work")
+        far.add("INBOX", 1)
+        process = subprocess.Popen([lib.barid_program(), "watch", "--every", "1500"], env=client.env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            until(lambda: 1 in near.files("INBOX") and "Work" in near.folders(), process)
+            time.sleep(1)  # it waits now
+            far.add("Work", 2)
+            until(lambda: 2 in near.files("Work"), process)
+            time.sleep(1)
+            far.make("Later")
+            until(lambda: "Later" in near.folders(), process)
+        finally:
+            process.kill()
+            process.wait()

@@ -31,6 +31,7 @@ enum imapc_cap {
     IMAPC_ID = 1 << 12,           /* RFC 2971 */
     IMAPC_IDLE = 1 << 13,         /* RFC 2177 */
     IMAPC_LOGINDISABLED = 1 << 14,
+    IMAPC_NOTIFY = 1 << 17, /* RFC 5465 */
 };
 
 struct imapc_options {
@@ -105,7 +106,7 @@ enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const c
 enum err MUST_USE imapc_file_sent(struct imapc *imap, const char *message_id, int64_t sent_s,
     uint64_t bytes, imapc_source_fn source, void *arg, bool *out_was_there);
 
-/* Selects INBOX and waits there until the server tells of a change (*out_news), other_fd can be read (*out_other; -1: none), or the time is over. A
+/* Selects INBOX and waits there until the server tells of a change (*out_news), of any folder when it knows NOTIFY, other_fd can be read (*out_other; -1: none), or the time is over. A
  * server without IDLE tells of nothing. The connection is good for commands afterwards. */
 enum err MUST_USE imapc_idle(
     struct imapc *imap, int other_fd, int timeout_ms, bool *out_news, bool *out_other);

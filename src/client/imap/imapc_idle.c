@@ -1,7 +1,16 @@
-/* Waiting for news (IDLE, RFC 2177), or only for time to pass where the server has no word for it. */
+/* Waiting for news: of all folders where the server can tell of them (NOTIFY, RFC 5465), of INBOX with IDLE (RFC 2177), or only for time to pass. NOTIFY is
+ * on while nothing else is asked: what it says would stand between other answers. */
 #include "client/imap/imapc_int.h"
 
 #include "base/clock.h"
+
+/* EXISTS, EXPUNGE, FETCH of INBOX; of other folders what NOTIFY tells. */
+static bool is_news(const struct imap_reply *reply)
+{
+    return reply->numbered || slice_eq_nocase(reply->name, SLICE("STATUS")) ||
+           slice_eq_nocase(reply->name, SLICE("LIST")) ||
+           slice_eq_nocase(reply->name, SLICE("VANISHED"));
+}
 
 /* Sends DONE and takes the rest of the answer. */
 static enum err end_idle(struct imapc *imap, unsigned tag, bool *out_news)
@@ -11,14 +20,13 @@ static enum err end_idle(struct imapc *imap, unsigned tag, bool *out_news)
     for (;;) {
         struct imap_reply reply;
         TRY(imapc_read(imap, NULL, &reply));
-        if (reply.numbered)
-            *out_news = true;
+        *out_news |= is_news(&reply);
         if (!slice_eq(reply.tag, SLICE("*")) && !slice_eq(reply.tag, SLICE("+")))
             return tag == imap->tag ? ERR_OK : imapc_break(imap, ERR_SYNTAX);
     }
 }
 
-/* Until a numbered answer (EXISTS, EXPUNGE, FETCH), the other descriptor, or the time. */
+/* Until there is news, the other descriptor can be read, or the time is over. */
 static enum err listen(
     struct imapc *imap, int other_fd, int64_t until_ms, bool *out_news, bool *out_other)
 {
@@ -39,11 +47,29 @@ static enum err listen(
         }
         imap->progress_ms = clock_mono_ms();
         TRY(imapc_read(imap, NULL, &reply));
-        *out_news = reply.numbered;
+        *out_news = is_news(&reply);
         if (!slice_eq(reply.tag, SLICE("*")) && !slice_eq(reply.tag, SLICE("+")))
             return imapc_break(imap, ERR_SYNTAX); /* it ended IDLE by itself */
     }
     return ERR_OK;
+}
+
+/* A server that says it can and then refuses is one that cannot. */
+static enum err notify(struct imapc *imap, struct slice command)
+{
+    enum err e = imapc_command(imap, command);
+    return e != ERR_OK && imapc_is_broken(imap) ? e : ERR_OK;
+}
+
+static enum err idle(
+    struct imapc *imap, int other_fd, int64_t until_ms, bool *out_news, bool *out_other)
+{
+    unsigned tag = ++imap->tag;
+    buf_addf(&imap->out, "b%u IDLE\r\n", tag);
+    TRY(imapc_flush(imap));
+    TRY(listen(imap, other_fd, until_ms, out_news, out_other));
+    imap->progress_ms = clock_mono_ms();
+    return end_idle(imap, tag, out_news);
 }
 
 enum err imapc_idle(
@@ -58,10 +84,10 @@ enum err imapc_idle(
         *out_news = e == ERR_OK && !*out_other;
         return e == ERR_TIMEOUT || e == ERR_OK ? ERR_OK : imapc_break(imap, e);
     }
-    unsigned tag = ++imap->tag;
-    buf_addf(&imap->out, "b%u IDLE\r\n", tag);
-    TRY(imapc_flush(imap));
-    TRY(listen(imap, other_fd, until_ms, out_news, out_other));
-    imap->progress_ms = clock_mono_ms();
-    return end_idle(imap, tag, out_news);
+    if (!(imap->caps & IMAPC_NOTIFY))
+        return idle(imap, other_fd, until_ms, out_news, out_other);
+    TRY(notify(imap, SLICE("NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))"
+                           " (personal (MessageNew MessageExpunge FlagChange MailboxName))")));
+    TRY(idle(imap, other_fd, until_ms, out_news, out_other));
+    return notify(imap, SLICE("NOTIFY NONE"));
 }
