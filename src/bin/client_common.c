@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "bin/guide.h"
+#include "client/core/oauth_login.h"
 #include "proto/sasl/sasl.h"
 
 #include <stdio.h>
@@ -66,27 +67,69 @@ static void write_prompt(char *out, size_t bytes, const char *user)
 }
 #pragma GCC diagnostic pop
 
+/* EX_OK, or the exit code after saying why there is no secret. */
+static int say_no_secret(const struct client_use *use, enum err e, const struct err_note *note)
+{
+    bool oauth = client_uses_oauth(use->account);
+    bool later = e == ERR_TIMEOUT || (oauth && (e == ERR_CLOSED || e == ERR_BUSY));
+    autofree char *name = cli_word(use->account->name);
+    struct buf details;
+    if (oauth && e == ERR_AUTH)
+        cli_error(MSG_CLIENT_LOGIN_AGAIN, use->account->name, name);
+    else
+        cli_error(
+            oauth && later ? MSG_CLIENT_TOKEN_LATER : MSG_CLIENT_NO_SECRET, use->account->name);
+    if (note->text[0]) { /* there may be words of a server in it */
+        buf_init(&details, 0);
+        cli_add_safe(&details, slice_of(note->text));
+        buf_addc(&details, '\0');
+        cli_error_more(MSG_CLIENT_DETAIL, buf_slice(&details).ptr);
+        buf_done(&details);
+    }
+    return later ? EX_TEMPFAIL : EX_NOPERM;
+}
+
+static void forget_secret(struct client_use *use)
+{
+    use->secret_of = NULL;
+    sasl_buf_wipe(&use->secret);
+    buf_init(&use->secret, 0);
+}
+
 int client_use_secret(struct client_use *use)
 {
     const struct rlimit no_core = { 0, 0 };
     (void)setrlimit(RLIMIT_CORE, &no_core); /* it would leave the password on the disk */
     char prompt[USER_NAME_BYTES_MAX + 80];
     struct err_note note = { "" };
-    if (use->secret_of == use->account)
+    if (use->secret_of == use->account && !client_uses_oauth(use->account))
         return EX_OK;
-    use->secret_of = NULL;
     write_prompt(prompt, sizeof prompt, use->account->user);
-    sasl_buf_wipe(&use->secret); /* of another account, or asked for before */
-    buf_init(&use->secret, 0);
+    forget_secret(use); /* of another account, or asked for before */
     enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
-    if (!e) {
-        use->secret_of = use->account;
-        return EX_OK;
+    if (e)
+        return say_no_secret(use, e, &note);
+    use->secret_of = use->account;
+    return EX_OK;
+}
+
+bool client_use_renew(struct client_use *use, const struct client_failure *failure)
+{
+    struct err_note note = { "" };
+    struct buf fresh;
+    if (!use->token || failure->why != CLIENT_WHY_PASSWORD)
+        return false;
+    buf_init(&fresh, 0);
+    enum err e = client_secret_renew(use->account, buf_slice(&use->secret), &fresh, &note);
+    if (e == ERR_OK) {
+        sasl_buf_wipe(&use->secret);
+        use->secret = fresh;
+        return true;
     }
-    cli_error(MSG_CLIENT_NO_SECRET, use->account->name);
-    if (note.text[0])
-        cli_error_more(MSG_CLIENT_DETAIL, note.text);
-    return e == ERR_TIMEOUT ? EX_TEMPFAIL : EX_NOPERM;
+    if (e != ERR_NOT_FOUND)
+        (void)say_no_secret(use, e, &note);
+    sasl_buf_wipe(&fresh);
+    return false;
 }
 
 void client_use_done(struct client_use *use)

@@ -185,6 +185,10 @@ static int fetch(const struct cli *cli, struct client_use *use, const struct wan
         return code;
     struct popc_fetch_options options = options_of(use, wanted, cli->json);
     enum err e = popc_fetch(&options, &result, &failure);
+    if (e && client_use_renew(use, &failure)) {
+        options.secret = buf_slice(&use->secret);
+        e = popc_fetch(&options, &result, &failure);
+    }
     if (cli->json)
         print_json(use, &result, &failure);
     else if (!e || result.fetched > 0 || result.delete_unsure)
