@@ -57,7 +57,9 @@ void settings_oauth(
         buf_adds(&text, "https://");
     buf_add(&text, issuer);
     struct slice url = settings_page(buf_slice(&text));
-    bool ok = issuer.len > 0 && url.len > 0 && scope.len <= PAGE_BYTES_MAX;
+    bool ok = issuer.len > 0 && slice_find(url, SLICE("://")) == sizeof "https" - 1 &&
+              slice_find(slice_from_index(url, 8), SLICE("://")) == SIZE_MAX &&
+              scope.len <= PAGE_BYTES_MAX;
     for (size_t i = 0; i < scope.len; i++)
         ok = ok && scope.ptr[i] >= ' ' && slice_at(scope, i) < 0x7f && scope.ptr[i] != '"' &&
              scope.ptr[i] != '\\';
