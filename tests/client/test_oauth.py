@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import os
+import pty
 import re
 import socket
 import ssl
@@ -475,6 +476,27 @@ def test_browser_garbage(home, cert, issuer):
         sock.close()
 
 
+def test_browser_elsewhere(home, cert, issuer):
+    """The address that a browser on another machine cannot open, typed."""
+    account(home, cert, issuer)
+    master, slave = pty.openpty()
+    run = subprocess.Popen([barid_program(), "account", "login", "a", "--browser"], env=home.env, stdin=slave, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    os.close(slave)
+    said = ""
+    while "paste" not in said:
+        line = run.stderr.readline()
+        assert line, said
+        said += line
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(re.search(r"https://\S+", said).group(0)).query))
+    issuer.codes["code-1"] = (query["code_challenge"], query["redirect_uri"])
+    os.write(master, b"hello\n" + query["redirect_uri"].encode() + b"?code=code-1&state=wrong\n")
+    os.write(master, query["redirect_uri"].encode() + b"?code=code-1&state=" + query["state"].encode() + b"\n")
+    _, err = run.communicate(timeout=60)
+    os.close(master)
+    assert run.returncode == 0 and record(home)["access"] == "at-1", err
+
+
 def test_browser_is_started(home, cert, issuer):
     account(home, cert, issuer)
     seen = os.path.join(home.folder, "seen")
@@ -577,6 +599,40 @@ def test_server_away(home, cert, issuer):
     issuer.hooks["/token"] = (503, b"")
     done = home.barid("fetch")
     assert done.returncode == 75 and record(home)["refresh"] == "rt-1", done.stderr
+
+
+def test_server_away_when_refused(home, cert, issuer):
+    """That passes by itself: nobody is told to log in again."""
+    with Pop(issuer) as pop:
+        logged_in(home, cert, issuer, pop3=f"127.0.0.1 {pop.port} none")
+        issuer.valid = set()
+        issuer.hooks["/token"] = [(503, b"")]
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "account login" not in done.stderr, done.stderr
+        assert home.barid("fetch").returncode == 0
+
+
+def test_watch_waits_for_the_issuer(home, cert, issuer):
+    with Imap(issuer) as imap:
+        logged_in(home, cert, issuer, imap=f"127.0.0.1 {imap.port} none", pop3=None)
+        issuer.valid = set()
+        issuer.hooks["/token"] = [(503, b""), (200, b"", {"Content-Length": "5"})]
+        run = subprocess.Popen([barid_program(), "watch"], env=home.env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        end = time.monotonic() + 90
+        while imap.good < 1 and time.monotonic() < end and run.poll() is None:
+            time.sleep(0.05)
+        run.terminate()
+        said = run.communicate(timeout=30)[1].decode()
+        assert imap.good >= 1 and issuer.count("/token") == 3, said
+
+
+def test_token_command_is_run_again(home, issuer):
+    issuer.grant()
+    with Pop(issuer) as pop:
+        program = home.file("token", f'#!/bin/sh\necho >> {home.folder}/runs\necho "at-$(wc -l < {home.folder}/runs)"\n', mode=0o700)
+        home.account(password_file=None, token_command=program, pop3=f"127.0.0.1 {pop.port} none")
+        issuer.valid = {"at-2"}
+        assert home.barid("fetch").returncode == 0 and pop.logins == 2
 
 
 def test_long_tokens(home, cert, issuer):

@@ -307,6 +307,8 @@ enum err client_oauth_login(const struct client_account *account, const struct o
     if (e == ERR_OK)
         e = keep_tokens(&login, &state);
     *failure = login.ask.failure;
+    if (!account->oauth_client_id && login.client.secret.len > 0) /* in the arena */
+        explicit_bzero((void *)(uintptr_t)login.client.secret.ptr, login.client.secret.len);
     oauth_state_done(&state);
     oauth_tokens_done(&login.tokens);
     sasl_buf_wipe(&login.own_secret);
