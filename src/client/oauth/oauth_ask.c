@@ -59,18 +59,6 @@ void oauth_ask_done(struct oauth_ask *ask)
     ask->dns = NULL;
 }
 
-/* Loopback needs no resolver, and finding one takes time. */
-static bool needs_dns(const char *url)
-{
-    static const char *const local[] = { "//localhost", "//127.0.0.1", "//[::1]" };
-    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++) {
-        const char *at = strstr(url, local[i]);
-        if (at && strchr(":/?", at[strlen(local[i])]))
-            return false;
-    }
-    return true;
-}
-
 static enum err failed_fetch(struct oauth_ask *ask, const struct fetch_answer *answer)
 {
     switch (answer->end) {
@@ -95,7 +83,9 @@ enum err oauth_send(struct oauth_ask *ask, struct fetch_request *request, struct
     struct fetch_answer *out_answer)
 {
     struct err_note note = { "" };
-    if (!ask->dns && needs_dns(request->url) && dns_open(NULL, &ask->dns, &note) != ERR_OK)
+    /* this machine needs no resolver, and finding one takes time */
+    if (!ask->dns && !oauth_url_here(slice_of(request->url)) &&
+        dns_open(NULL, &ask->dns, &note) != ERR_OK)
         return oauth_failed(ask, OAUTH_UNREACHABLE, ERR_CLOSED, "%s", note.text);
     request->ca_file = ask->ca_file;
     request->bytes_max = OAUTH_ANSWER_BYTES_MAX;

@@ -143,7 +143,8 @@ static enum err read_endpoint(
     *out_url = SLICE_EMPTY;
     if (!json_object_get(root, key))
         return ERR_OK;
-    if (!oauth_url_ok(url))
+    /* a stranger has nothing to say to the programs of this machine */
+    if (!oauth_url_ok(url) || (oauth_url_here(url) && !oauth_url_here(text_in(root, "issuer"))))
         return ERR_DENIED;
     return keep(arena, url, OAUTH_URL_BYTES_MAX, out_url);
 }

@@ -61,6 +61,13 @@ bool oauth_url_ok(struct slice url)
     return !plain || is_loopback(host);
 }
 
+bool oauth_url_here(struct slice url)
+{
+    bool plain = false;
+    struct slice host = authority_of(url, &plain);
+    return oauth_url_ok(url) && cut_port(&host) && is_loopback(host);
+}
+
 bool oauth_issuer_ok(struct slice issuer)
 {
     return oauth_url_ok(issuer) && slice_index(issuer, '?') == issuer.len;

@@ -12,7 +12,9 @@
 /* An endpoint that may be asked, or shown: https, or http on this machine (localhost, 127.0.0.1, [::1]); a host, no user, no fragment, printable ASCII,
  * OAUTH_URL_BYTES_MAX at most. */
 bool oauth_url_ok(struct slice url);
-/* The same without a query (RFC 8414 §2): what may name an issuer. */
+/* Whether such a URL is on this machine. */
+bool oauth_url_here(struct slice url);
+/* As oauth_url_ok, without a query (RFC 8414 §2): what may name an issuer. */
 bool oauth_issuer_ok(struct slice issuer);
 /* Appends where the issuer's metadata may be: false: RFC 8414 §3, true: OpenID Connect Discovery, which older servers have. */
 void oauth_well_known(struct slice issuer, bool openid, struct buf *out);
@@ -31,7 +33,7 @@ struct oauth_server { /* in the arena; "" for what it does not have */
     bool says_iss;         /* its redirects name it (RFC 9207 §3) */
     bool secret_in_header; /* a client's secret goes in a header, not in the form */
 };
-/* Endpoints that are not oauth_url_ok make it fail: ERR_DENIED. ERR_SYNTAX: no such document; ERR_LIMIT. Whether the issuer is the right one is the caller's to
+/* Endpoints that are not oauth_url_ok, or on this machine when the issuer is not, make it fail: ERR_DENIED. ERR_SYNTAX: no such document; ERR_LIMIT. Whether the issuer is the right one is the caller's to
  * see. */
 enum err MUST_USE oauth_metadata_read(
     struct slice json, struct arena *arena, struct oauth_server *out_server);

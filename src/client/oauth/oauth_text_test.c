@@ -46,6 +46,10 @@ static void test_urls(void **state)
         if (oauth_issuer_ok(slice_of(rows[i].url)) != rows[i].issuer_ok)
             fail_msg("issuer %s", rows[i].url);
     }
+    assert_true(oauth_url_here(SLICE("https://localhost:1/x")));
+    assert_true(oauth_url_here(SLICE("http://[::1]")));
+    assert_false(oauth_url_here(SLICE("https://a.test//localhost:1/")));
+    assert_false(oauth_url_here(SLICE("https://localhost.a.test/")));
     char longest[OAUTH_URL_BYTES_MAX + 2];
     memset(longest, 'a', sizeof longest);
     memcpy(longest, "https://", 8);
@@ -152,6 +156,10 @@ static void test_metadata(void **state)
     assert_false(server.says_iss);
     for (size_t len = 0; len + 1 < sizeof good - 1; len++)
         assert_err(ERR_SYNTAX, oauth_metadata_read(slice_from(good, len), &arena, &server));
+    assert_err(ERR_DENIED,
+        oauth_metadata_read(
+            SLICE("{\"issuer\":\"https://a.test\",\"token_endpoint\":\"http://localhost:1/t\"}"),
+            &arena, &server));
     assert_err(ERR_DENIED,
         oauth_metadata_read(
             SLICE("{\"issuer\":\"https://a.test\",\"token_endpoint\":\"http://a.test/t\"}"), &arena,
