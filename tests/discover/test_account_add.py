@@ -3,7 +3,7 @@ import os
 
 import pytest
 from test_methods import HOST, SITE, autoconfig, servers, srv
-from world import Page, Web, World
+from world import Mail, Page, Web, World
 
 PASSWORD = b"correct horse 7"
 OWN = {"firm.example": {}, "m1.firm.example": {"A": [HOST]}, **srv("firm.example", "m1.firm.example")}
@@ -90,4 +90,14 @@ def test_page_without_an_answer(discover, tmp_path):
 def test_no_page_known(discover, tmp_path):
     out = add(discover, World(OWN, servers("m1.firm.example")), tmp_path, "--receive", "imap", "--oauth")
     assert out.code == 78 and "--oauth-issuer" in out.stderr
+    assert not logged_in(out) and conf(tmp_path) is None
+
+
+def test_only_registered_programs(discover, tmp_path):
+    """A large provider that takes no passwords: no password is asked for, and what is missing is said."""
+    world = World({"outlook.com": {}, "outlook.office365.com": {"A": [HOST]}, "smtp-mail.outlook.com": {"A": [HOST]}},
+                  [Mail("imap", HOST, "outlook.office365.com"), Mail("pop3", HOST, "outlook.office365.com"),
+                   Mail("smtp", HOST, "smtp-mail.outlook.com", how="starttls")])
+    out = discover(world, "salma@outlook.com", "--receive", "imap", verb=("account", "add"), stdin=PASSWORD + b"\n", home=str(tmp_path))
+    assert out.code == 78 and "--oauth-client-id" in out.stderr, out.stderr
     assert not logged_in(out) and conf(tmp_path) is None
