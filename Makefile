@@ -3,7 +3,7 @@
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
           store import auth deliver server/core server/imap server/pop3 server/smtp \
-          client/core client/imap client/pop3 client/smtp fetch sync bin
+          client/oauth client/core client/imap client/pop3 client/smtp fetch sync bin
 
 uses.base         :=
 uses.net          := base
@@ -22,7 +22,8 @@ uses.server/core  := base net message store auth deliver proto/sasl proto/wire p
 uses.server/imap  := $(uses.server/core) server/core proto/imap
 uses.server/pop3  := $(uses.server/core) server/core proto/pop3
 uses.server/smtp  := $(uses.server/core) server/core proto/smtp
-uses.client/core  := base net message proto/sasl proto/wire
+uses.client/oauth := base net proto/sasl proto/wire
+uses.client/core  := $(uses.client/oauth) message client/oauth
 uses.client/imap  := $(uses.client/core) client/core proto/imap
 uses.client/smtp  := $(uses.client/core) client/core proto/smtp
 uses.client/pop3  := $(uses.client/core) client/core proto/pop3
@@ -39,6 +40,7 @@ libs.deliver := -lsqlite3
 libs.auth    := -lsqlite3 -lsodium -lcrypto -lcrypt -lidn2 -lunistring
 libs.server/core := -linih -lseccomp
 libs.server/smtp := -lsodium
+libs.client/oauth := -ljansson -lcrypto
 libs.client/core := -lidn2
 libs.fetch   := -lsqlite3
 libs.sync := -lsqlite3 -lxxhash

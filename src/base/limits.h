@@ -104,4 +104,13 @@
 #define XML_TEXT_BYTES_MAX         4096u             /* of one element */
 #define FETCH_REDIRECTS_MAX        3u                /* to www, to a hoster, and one more */
 
+/* ---- logging in at a provider's page (OAuth 2.0) ---- */
+#define OAUTH_TOKEN_BYTES_MAX      (256u << 10)      /* an access or refresh token; real ones have some kilobytes, and no standard has a limit */
+#define OAUTH_ANSWER_BYTES_MAX     (1u << 20)        /* of a server: two tokens, an id token, and room to spare */
+#define OAUTH_URL_BYTES_MAX        2048u             /* of an endpoint */
+#define OAUTH_WORD_BYTES_MAX       8192u             /* client id and secret, device code, the code of a redirect; codes of 2 KB have been seen */
+#define OAUTH_USER_CODE_BYTES_MAX  64u               /* somebody types it */
+#define OAUTH_SCOPE_BYTES_MAX      2048u
+#define OAUTH_REDIRECT_BYTES_MAX   16384u            /* what a browser sends: the longest code, and its cookies for other programs on this machine */
+
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "bin/guide.h"
+#include "client/core/oauth_login.h"
 #include "proto/sasl/sasl.h"
 
 #include <stdio.h>
@@ -66,27 +67,84 @@ static void write_prompt(char *out, size_t bytes, const char *user)
 }
 #pragma GCC diagnostic pop
 
+/* Words that may be a stranger's. */
+static void say_safe(enum message_id id, const char *words)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    cli_add_safe(&text, slice_of(words));
+    buf_addc(&text, '\0');
+    cli_error_more(id, buf_slice(&text).ptr);
+    buf_done(&text);
+}
+
+/* The exit code, after saying why there is no secret. */
+static int say_no_secret(const struct client_use *use, enum err e, const struct err_note *note)
+{
+    bool oauth = client_uses_oauth(use->account);
+    bool later = e == ERR_TIMEOUT || (oauth && (e == ERR_CLOSED || e == ERR_BUSY));
+    autofree char *name = cli_word(use->account->name);
+    if (oauth && e == ERR_AUTH)
+        cli_error(MSG_CLIENT_LOGIN_AGAIN, use->account->name, name);
+    else
+        cli_error(
+            oauth && later ? MSG_CLIENT_TOKEN_LATER : MSG_CLIENT_NO_SECRET, use->account->name);
+    if (note->text[0])
+        say_safe(MSG_CLIENT_DETAIL, note->text);
+    return later ? EX_TEMPFAIL : EX_NOPERM;
+}
+
+static void forget_secret(struct client_use *use)
+{
+    use->secret_of = NULL;
+    sasl_buf_wipe(&use->secret);
+    buf_init(&use->secret, 0);
+}
+
 int client_use_secret(struct client_use *use)
 {
     const struct rlimit no_core = { 0, 0 };
     (void)setrlimit(RLIMIT_CORE, &no_core); /* it would leave the password on the disk */
     char prompt[USER_NAME_BYTES_MAX + 80];
     struct err_note note = { "" };
-    if (use->secret_of == use->account)
+    if (use->secret_of == use->account && !client_uses_oauth(use->account))
         return EX_OK;
-    use->secret_of = NULL;
     write_prompt(prompt, sizeof prompt, use->account->user);
-    sasl_buf_wipe(&use->secret); /* of another account, or asked for before */
-    buf_init(&use->secret, 0);
+    forget_secret(use); /* of another account, or asked for before */
     enum err e = client_secret_prompted(use->account, prompt, &use->secret, &use->token, &note);
-    if (!e) {
-        use->secret_of = use->account;
-        return EX_OK;
+    if (e)
+        return say_no_secret(use, e, &note);
+    use->secret_of = use->account;
+    return EX_OK;
+}
+
+/* What is told instead of "wrong password" of an account that has none. */
+static void blame_token(struct client_failure *failure, enum err e, const struct err_note *note)
+{
+    bool later = e == ERR_TIMEOUT || e == ERR_CLOSED || e == ERR_BUSY;
+    bool over = e == ERR_AUTH || e == ERR_NOT_FOUND;
+    failure->why = later ? CLIENT_WHY_TOKEN_LATER : over ? CLIENT_WHY_TOKEN : CLIENT_WHY_SECRET;
+    failure->err = e == ERR_NOT_FOUND ? ERR_AUTH : e;
+    failure->note = *note;
+}
+
+bool client_use_renew(struct client_use *use, struct client_failure *failure)
+{
+    struct err_note note = { "" };
+    struct buf fresh;
+    if (!use->token || failure->why != CLIENT_WHY_PASSWORD)
+        return false;
+    buf_init(&fresh, 0);
+    enum err e = client_secret_renew(use->account, buf_slice(&use->secret), &fresh, &note);
+    if (e == ERR_OK) {
+        sasl_buf_wipe(&use->secret);
+        use->secret = fresh;
+        return true;
     }
-    cli_error(MSG_CLIENT_NO_SECRET, use->account->name);
-    if (note.text[0])
-        cli_error_more(MSG_CLIENT_DETAIL, note.text);
-    return e == ERR_TIMEOUT ? EX_TEMPFAIL : EX_NOPERM;
+    if (client_uses_oauth(use->account))
+        blame_token(failure, e, &note);
+    sasl_buf_wipe(&fresh);
+    return false;
 }
 
 void client_use_done(struct client_use *use)
@@ -117,6 +175,8 @@ static const struct {
     [CLIENT_WHY_NO_MECHANISM] = { "no-mechanism", MSG_WHY_NO_MECHANISM, EX_NOPERM },
     [CLIENT_WHY_WEAKER] = { "weaker", MSG_WHY_WEAKER, EX_NOPERM },
     [CLIENT_WHY_SECRET] = { "secret", MSG_WHY_SECRET, EX_NOPERM },
+    [CLIENT_WHY_TOKEN] = { "token", MSG_WHY_TOKEN, EX_NOPERM },
+    [CLIENT_WHY_TOKEN_LATER] = { "token-later", MSG_WHY_TOKEN_LATER, EX_TEMPFAIL },
     [CLIENT_WHY_IN_USE] = { "in-use", MSG_WHY_IN_USE, EX_TEMPFAIL },
     [CLIENT_WHY_LOGIN_DELAY] = { "login-delay", MSG_WHY_LOGIN_DELAY, EX_TEMPFAIL },
     [CLIENT_WHY_SYS_TEMP] = { "sys-temp", MSG_WHY_SYS_TEMP, EX_TEMPFAIL },
@@ -147,29 +207,24 @@ int client_exit_code(const struct client_failure *failure)
     return whys[failure->why].exit_code;
 }
 
-/* Words of a stranger. */
-static void say_said(const char *said)
-{
-    struct buf text;
-    buf_init(&text, 0);
-    cli_add_safe(&text, slice_of(said));
-    buf_addc(&text, '\0');
-    cli_error_more(MSG_CLIENT_SAID, buf_slice(&text).ptr);
-    buf_done(&text);
-}
-
 int client_say_failure(const struct client_use *use, const struct client_server *server,
     const struct client_failure *failure)
 {
     bool here = failure->why == CLIENT_WHY_NO_TARGET || failure->why == CLIENT_WHY_RUNNING ||
                 failure->why == CLIENT_WHY_HERE_GONE || failure->why == CLIENT_WHY_DISK ||
                 failure->why == CLIENT_WHY_STATE;
-    cli_error(
-        whys[failure->why].text, here ? use->account->address : server->host, use->state_folder);
+    bool token = failure->why == CLIENT_WHY_TOKEN ||
+                 (failure->why == CLIENT_WHY_PASSWORD && client_uses_oauth(use->account));
+    autofree char *name = cli_word(use->account->name);
+    if (token)
+        cli_error(MSG_WHY_TOKEN, server->host, name);
+    else
+        cli_error(whys[failure->why].text, here ? use->account->address : server->host,
+            use->state_folder);
     if (failure->note.text[0])
-        cli_error_more(MSG_CLIENT_DETAIL, failure->note.text);
+        say_safe(MSG_CLIENT_DETAIL, failure->note.text);
     if (failure->said[0])
-        say_said(failure->said);
+        say_safe(MSG_CLIENT_SAID, failure->said);
     return client_exit_code(failure);
 }
 

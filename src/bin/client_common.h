@@ -21,8 +21,11 @@ int client_use_load(struct client_use *use);
 int client_use_choose(struct client_use *use, const char *name);
 /* Finds the account (NULL: the first) and its state folder. EX_OK, or the exit code after saying why; client_use_done in any case. */
 int client_use_begin(struct client_use *use, const char *name);
-/* Has the secret of the account ready, asking for it when that is the only way, and once. */
+/* Has the secret of the account ready, asking for it when that is the only way, and once; an access token is a new one each time that the old one ends soon. */
 int client_use_secret(struct client_use *use);
+/* After a login that failed: whether it is worth another one, with another token that is in use->secret now. For each session at most once: a server that refuses a
+ * new token too refuses the person. False: failure says why there is none, when it is about that. */
+bool client_use_renew(struct client_use *use, struct client_failure *failure);
 void client_use_done(struct client_use *use);
 
 /* Says why a session failed, with the next step; returns the exit code. */

@@ -3,7 +3,7 @@
 
 #include "client/core/remember.h"
 
-enum err client_imap_open(
+static enum err open_once(
     const struct client_use *use, struct imapc **out_imap, struct client_failure *failure)
 {
     const struct client_account *account = use->account;
@@ -24,4 +24,13 @@ enum err client_imap_open(
     }
     *out_imap = imap;
     return ERR_OK;
+}
+
+enum err client_imap_open(
+    struct client_use *use, struct imapc **out_imap, struct client_failure *failure)
+{
+    enum err e = open_once(use, out_imap, failure);
+    if (e != ERR_OK && client_use_renew(use, failure))
+        e = open_once(use, out_imap, failure);
+    return e;
 }

@@ -285,6 +285,21 @@ static void json_trail(const struct discover_result *result)
     printf("]");
 }
 
+static void json_oauth(const struct discover_oauth *oauth)
+{
+    if (oauth->issuer.len == 0 && oauth->token_url.len == 0) {
+        printf(",\"oauth\":null");
+        return;
+    }
+    printf(",\"oauth\":{\"issuer\":");
+    json_print(oauth->issuer);
+    json_text("authorization_url", oauth->authorization_url);
+    json_text("token_url", oauth->token_url);
+    json_text("device_url", oauth->device_url);
+    json_text("scope", oauth->scope);
+    printf("}");
+}
+
 void discover_show_json(const struct discover_result *result, bool explain)
 {
     printf("{\"address\":");
@@ -306,6 +321,7 @@ void discover_show_json(const struct discover_result *result, bool explain)
         printf("}");
     }
     printf("]");
+    json_oauth(&result->oauth);
     if (explain)
         json_trail(result);
     printf("}\n");

@@ -36,6 +36,14 @@ static int flush(struct client_use *use, struct smtpc_queue *queue, const char *
         .now = now,
     };
     e = smtpc_flush(queue, &options, out_result, &failure);
+    if (e && client_use_renew(use, &failure)) {
+        struct smtpc_flush_result before = *out_result;
+        options.secret = buf_slice(&use->secret);
+        e = smtpc_flush(queue, &options, out_result, &failure);
+        out_result->sent += before.sent;
+        out_result->refused += before.refused;
+        out_result->no_dsn |= before.no_dsn;
+    }
     if (out_result->no_dsn)
         cli_error(MSG_SEND_NO_DSN);
     return e ? client_say_failure(use, &use->account->smtp, &failure) : EX_OK;

@@ -1,6 +1,6 @@
 /* The account verb. Adding finds the servers, asks what only the person knows, tries the login, and then writes a few lines:
  *
- *     address ─► search (or --imap, --pop3, --smtp) ─► whom to trust ─► IMAP or POP3? ─► password ─► login ─► accounts.conf
+ *     address ─► search (or --imap, --pop3, --smtp) ─► whom to trust ─► IMAP or POP3? ─► password, or the provider's page ─► login ─► accounts.conf
  *
  * Nothing is written before the login worked, and no password goes to a server that was not checked. */
 #include "bin/verb_account.h"
@@ -10,7 +10,9 @@
 #include "bin/client_imap.h"
 #include "bin/discover_show.h"
 #include "bin/json.h"
+#include "bin/oauth_person.h"
 #include "bin/user_input.h"
+#include "client/core/oauth_login.h"
 #include "client/core/remember.h"
 #include "client/pop3/popc.h"
 #include "net/dns.h"
@@ -28,8 +30,9 @@
 struct words {
     const char *address, *name, *receive, *maildir, *password_file, *ca_file;
     const char *servers[DISCOVER_PROTOCOLS]; /* HOST[:PORT[:SECURITY]], instead of searching */
+    const char *oauth_issuer, *oauth_client_id, *oauth_secret_file, *oauth_scope;
     struct discover_options search;
-    bool yes, no_login;
+    bool yes, no_login, oauth, browser;
 };
 
 /* ---- words ---- */
@@ -43,6 +46,10 @@ static const struct {
     { "--maildir", offsetof(struct words, maildir) },
     { "--password-file", offsetof(struct words, password_file) },
     { "--ca-file", offsetof(struct words, ca_file) },
+    { "--oauth-issuer", offsetof(struct words, oauth_issuer) },
+    { "--oauth-client-id", offsetof(struct words, oauth_client_id) },
+    { "--oauth-client-secret-file", offsetof(struct words, oauth_secret_file) },
+    { "--oauth-scope", offsetof(struct words, oauth_scope) },
     { "--imap", offsetof(struct words, servers) + DISCOVER_IMAP * sizeof(char *) },
     { "--pop3", offsetof(struct words, servers) + DISCOVER_POP3 * sizeof(char *) },
     { "--smtp", offsetof(struct words, servers) + DISCOVER_SMTP * sizeof(char *) },
@@ -73,6 +80,10 @@ static int read_words(struct words *words, int argc, char **argv)
             words->yes = true;
         else if (strcmp(argv[at], "--no-login") == 0)
             words->no_login = true;
+        else if (strcmp(argv[at], "--oauth") == 0)
+            words->oauth = true;
+        else if (strcmp(argv[at], "--browser") == 0)
+            words->browser = true;
         else if (argv[at][0] != '-' && !words->address)
             words->address = argv[at];
         else
@@ -225,7 +236,7 @@ static int read_password(const struct words *words, struct client_use *use)
 
 /* ---- the login ---- */
 
-static int try_imap(const struct client_use *use)
+static int try_imap(struct client_use *use)
 {
     struct imapc *imap = NULL;
     struct client_failure failure;
@@ -234,11 +245,13 @@ static int try_imap(const struct client_use *use)
     return e == ERR_OK ? EX_OK : client_say_failure(use, &use->account->imap, &failure);
 }
 
-static int try_pop3(const struct client_use *use)
+static int try_pop3(struct client_use *use)
 {
     struct popc *popc = NULL;
     struct client_failure failure = { .why = CLIENT_WHY_NONE };
-    struct popc_options how = { .account = use->account, .secret = buf_slice(&use->secret) };
+    struct popc_options how = {
+        .account = use->account, .secret = buf_slice(&use->secret), .token = use->token
+    };
     enum err e = popc_open(&how, &popc, &failure);
     if (e == ERR_OK && popc_mechanism(popc) &&
         client_remember(use->state_folder, "pop3", &use->account->pop3, popc_mechanism(popc),
@@ -257,6 +270,69 @@ static int try_login(struct client_use *use)
         return EX_CANTCREAT;
     }
     return use->account->receive == CLIENT_RECEIVE_POP3 ? try_pop3(use) : try_imap(use);
+}
+
+/* ---- the provider's page ---- */
+
+/* Whether this is the way to log in: asked for, or the only one. An app password that was given is one too. */
+static bool wants_oauth(
+    const struct words *words, const struct discover_result *result, const char *receive)
+{
+    if (words->oauth || words->oauth_issuer || words->oauth_client_id)
+        return true;
+    if (!result || words->password_file)
+        return false;
+    bool pop = strcmp(receive, "pop3") == 0;
+    const struct discover_server *server =
+        discover_best(result, pop ? DISCOVER_POP3 : DISCOVER_IMAP, true);
+    for (size_t i = 0; i < result->note_count; i++)
+        if (result->notes[i].id == DISCOVER_OAUTH_ONLY)
+            return true;
+    return server && server->auth == DISCOVER_OAUTH2;
+}
+
+static void add_line(struct buf *text, const char *keyword, struct slice value)
+{
+    if (value.len)
+        buf_addf(text, "  %s \"%.*s\"\n", keyword, SLICE_FMT(value));
+}
+
+static void add_scope(struct buf *text, struct slice scope)
+{
+    scope = slice_trim(scope);
+    if (scope.len)
+        buf_addf(text, "  oauth-scope %.*s\n", SLICE_FMT(scope));
+}
+
+/* The lines of accounts.conf. EX_OK, or the exit code after saying what is missing. */
+static int write_oauth(
+    struct buf *text, const struct words *words, const struct discover_result *result)
+{
+    struct discover_oauth found = { .issuer = SLICE_EMPTY };
+    if (result && !words->oauth_issuer)
+        found = result->oauth;
+    if (words->oauth_issuer)
+        found.issuer = slice_of(words->oauth_issuer);
+    if (found.issuer.len == 0 && found.token_url.len == 0) {
+        cli_error(MSG_ACCOUNT_OAUTH_UNKNOWN);
+        return EX_CONFIG;
+    }
+    if (found.token_url.len && !words->oauth_client_id) { /* these give none to programs */
+        cli_error(MSG_ACCOUNT_OAUTH_CLIENT, words->address);
+        return EX_CONFIG;
+    }
+    add_line(text, "oauth-issuer", found.token_url.len ? SLICE_EMPTY : found.issuer);
+    add_line(text, "oauth-authorization-url", found.authorization_url);
+    add_line(text, "oauth-token-url", found.token_url);
+    add_line(text, "oauth-device-url", found.device_url);
+    add_line(text, "oauth-client-id", slice_of(words->oauth_client_id));
+    add_scope(text, words->oauth_scope ? slice_of(words->oauth_scope) : found.scope);
+    if (words->oauth_secret_file) {
+        autofree char *path = realpath(words->oauth_secret_file, NULL);
+        add_line(
+            text, "oauth-client-secret-file", slice_of(path ? path : words->oauth_secret_file));
+    }
+    return EX_OK;
 }
 
 /* ---- writing ---- */
@@ -298,6 +374,31 @@ static void say_added(
         cli_say(MSG_ACCOUNT_ADDED_UNTRIED, account->name, conf, pop ? "fetch" : "sync", word);
     else
         cli_say(pop ? MSG_ACCOUNT_ADDED_POP3 : MSG_ACCOUNT_ADDED_IMAP, account->name, conf, word);
+}
+
+/* The login at the provider's page; what it gave is gone again when the account is not added. */
+static int add_by_page(const struct words *words, const char *conf, struct client_account *account)
+{
+    struct err_note note = { "" };
+    struct client_use use = { .account = account };
+    buf_init(&use.secret, 0);
+    int code = words->no_login ? EX_OK : oauth_person_login(account, words->browser);
+    bool kept = !code && !words->no_login;
+    if (kept)
+        code = client_use_secret(&use);
+    if (kept && !code)
+        code = try_login(&use);
+    if (!code && client_accounts_add(conf, account, &note) != ERR_OK) {
+        cli_error_text(note.text);
+        code = EX_CANTCREAT;
+    }
+    if (kept && code)
+        client_oauth_forget(account);
+    if (!code)
+        say_added(words, account, conf);
+    sasl_buf_wipe(&use.secret);
+    free(use.state_folder);
+    return code;
 }
 
 static int add_checked(const struct words *words, const char *conf, struct client_account *account)
@@ -363,11 +464,16 @@ static int add_found_servers(const struct words *words, const struct discover_re
     struct err_note note = { "" };
     buf_init(&text, 0);
     write_block(&text, words, result, name_of(words, there, short_name), receive);
+    bool oauth = wants_oauth(words, result, receive);
+    if (oauth)
+        code = write_oauth(&text, words, result);
     enum err e =
         client_accounts_parse(buf_slice(&text), words->address, getenv("HOME"), &parsed, &note);
     if (e != ERR_OK)
         cli_error_text(note.text);
-    code = e == ERR_OK ? add_checked(words, conf, &parsed.all[0]) : EX_USAGE;
+    if (!code)
+        code = e != ERR_OK ? EX_USAGE
+                           : (oauth ? add_by_page : add_checked)(words, conf, &parsed.all[0]);
     client_accounts_done(&parsed);
     buf_done(&text);
     return code;
@@ -410,7 +516,39 @@ static int add(const struct words *words, const char *conf, const struct client_
     return code;
 }
 
-/* ---- list, remove ---- */
+/* ---- list, login, remove ---- */
+
+/* How the account logs in, as one word for --json. */
+static const char *login_word(const struct client_account *account)
+{
+    if (client_uses_oauth(account))
+        return "oauth";
+    if (account->token_command)
+        return "token-command";
+    if (account->password_command)
+        return "password-command";
+    if (account->password_file)
+        return "password-file";
+    return account->secret_service ? "secret-service" : "ask";
+}
+
+static enum message_id login_text(const struct client_account *account)
+{
+    static const struct {
+        const char *word;
+        enum message_id text;
+    } rows[] = {
+        { "oauth", MSG_ACCOUNT_BY_PAGE },
+        { "token-command", MSG_ACCOUNT_BY_TOKEN },
+        { "password-command", MSG_ACCOUNT_BY_COMMAND },
+        { "password-file", MSG_ACCOUNT_BY_FILE },
+        { "secret-service", MSG_ACCOUNT_BY_KEY_RING },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(login_word(account), rows[i].word) == 0)
+            return rows[i].text;
+    return MSG_ACCOUNT_BY_ASKING;
+}
 
 static void print_server(const char *name, const struct client_server *server)
 {
@@ -448,7 +586,7 @@ static void json_account(const struct client_account *account)
         json_print(slice_of(account->maildir));
     else
         printf("null");
-    printf("}");
+    printf(",\"login\":\"%s\"}", login_word(account));
 }
 
 static int list(const struct cli *cli, const struct client_accounts *there, const char *conf)
@@ -469,6 +607,7 @@ static int list(const struct cli *cli, const struct client_accounts *there, cons
         print_server("IMAP", &account->imap);
         print_server("POP3", &account->pop3);
         print_server("SMTP", &account->smtp);
+        printf("    %s\n", tr(login_text(account)));
     }
     if (there->count == 0)
         cli_say(MSG_ACCOUNT_NONE, conf);
@@ -487,8 +626,28 @@ static int remove_one(const struct client_accounts *there, const char *conf, con
         cli_error_text(note.text);
         return EX_CANTCREAT;
     }
+    if (client_uses_oauth(account))
+        client_oauth_forget(account);
     cli_say(MSG_ACCOUNT_REMOVED, account->name, account->maildir ? account->maildir : "-");
     return EX_OK;
+}
+
+static int login_again(
+    const struct client_accounts *there, const char *conf, const char *name, bool browser)
+{
+    const struct client_account *account = client_accounts_find(there, name);
+    if (!account) {
+        cli_error(MSG_CLIENT_NO_ACCOUNT, name, conf);
+        return EX_USAGE;
+    }
+    if (!client_uses_oauth(account)) {
+        cli_error(MSG_ACCOUNT_NO_PAGE, account->name);
+        return EX_CONFIG;
+    }
+    int code = oauth_person_login(account, browser);
+    if (!code)
+        cli_say(MSG_ACCOUNT_LOGGED_IN, account->name);
+    return code;
 }
 
 /* ---- the verb ---- */
@@ -503,6 +662,9 @@ static int dispatch(const struct cli *cli, int argc, char **argv, const char *co
     }
     if (argc == 2 && strcmp(argv[1], "list") == 0)
         return list(cli, there, conf);
+    bool browser = argc == 4 && strcmp(argv[3], "--browser") == 0;
+    if ((argc == 3 || browser) && strcmp(argv[1], "login") == 0)
+        return login_again(there, conf, argv[2], browser);
     if (argc == 3 && strcmp(argv[1], "remove") == 0)
         return remove_one(there, conf, argv[2]);
     fprintf(stderr, "%s\n", tr(MSG_ACCOUNT_USAGE));

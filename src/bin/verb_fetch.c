@@ -214,6 +214,10 @@ static int fetch(const struct cli *cli, struct client_use *use, const struct wan
         return code;
     struct fetch_options options = options_of(use, wanted, cli->json);
     enum err e = fetch_mail(&options, &result, &failure);
+    if (e && client_use_renew(use, &failure)) {
+        options.secret = buf_slice(&use->secret);
+        e = fetch_mail(&options, &result, &failure);
+    }
     if (cli->json)
         print_json(use, &result, &failure);
     else if (!e || result.fetched > 0 || result.delete_unsure)

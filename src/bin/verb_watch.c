@@ -235,17 +235,19 @@ static int watch(const struct cli *cli, const struct words *words, struct client
             use->account->imap.host ? MSG_SYNC_NO_MAILDIR : MSG_SYNC_NO_IMAP, use->account->name);
         return EX_CONFIG;
     }
-    int code = client_use_secret(use);
-    if (code)
-        return code;
     int64_t pause_s = WATCH_PAUSE_S;
-    for (;;) {
+    for (bool first = true;; first = false) {
         struct client_failure failure = { .why = CLIENT_WHY_NONE };
         bool worked = false;
-        (void)session(cli, words, use, &failure, &worked);
-        code = client_say_failure(use, &use->account->imap, &failure);
-        if (!passes(&failure))
+        int code = client_use_secret(use); /* after hours a token is another one */
+        if (code && (first || code != EX_TEMPFAIL))
             return code;
+        if (!code) {
+            (void)session(cli, words, use, &failure, &worked);
+            code = client_say_failure(use, &use->account->imap, &failure);
+            if (!passes(&failure))
+                return code;
+        }
         pause_s = worked ? WATCH_PAUSE_S : pause_s;
         pause_ms(pause_s * 1000);
         pause_s = pause_s * 2 > WATCH_PAUSE_S_MAX ? WATCH_PAUSE_S_MAX : pause_s * 2;

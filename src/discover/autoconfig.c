@@ -60,7 +60,10 @@ enum discover_why autoconfig_read(
     struct slice xml, const struct name *name, struct arena *arena, struct settings *out_settings)
 {
     struct xml_node *root = NULL;
-    struct settings settings = { .provider = SLICE_EMPTY, .switch_on = SLICE_EMPTY };
+    struct settings settings = { .provider = SLICE_EMPTY,
+        .switch_on = SLICE_EMPTY,
+        .oauth_issuer = SLICE_EMPTY,
+        .oauth_scope = SLICE_EMPTY };
     enum discover_why why = xml_read(xml, arena, &root);
     if (why != DISCOVER_FOUND)
         return why;
@@ -68,6 +71,8 @@ enum discover_why autoconfig_read(
     if (!slice_eq(root->name, SLICE("clientConfig")) || !provider)
         return DISCOVER_GARBAGE;
     settings.provider = xml_text(provider, "displayName");
+    const struct xml_node *oauth = xml_child(root, "oAuth2");
+    settings_oauth(&settings, xml_text(oauth, "issuer"), xml_text(oauth, "scope"), arena);
     const struct xml_node *enable = xml_child(provider, "enable");
     if (enable)
         settings.switch_on = settings_page(xml_attribute(enable, "visiturl"));

@@ -10,6 +10,7 @@
 #include "discover/check.h"
 #include "discover/rank.h"
 #include "discover/run.h"
+#include "discover/table.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -63,7 +64,10 @@ struct run {
     size_t note_count;
     struct slice provider_id, provider_name; /* of our table */
     enum discover_method provider_method;
-    struct slice document_name; /* as a document says */
+    struct slice document_name;  /* as a document says */
+    struct discover_oauth oauth; /* of a document, and by which method */
+    enum discover_method oauth_method;
+    bool has_oauth;
     bool files_sent_copy, domain_missing, domain_asked, domain_answered;
 };
 
@@ -255,6 +259,21 @@ void run_provider(struct run *run, enum discover_method method, struct slice id,
     unlock(run);
 }
 
+void run_oauth(struct run *run, enum discover_method method, const struct discover_oauth *oauth)
+{
+    lock(run);
+    if (!run->has_oauth || method < run->oauth_method) {
+        run->has_oauth = true;
+        run->oauth_method = method;
+        run->oauth = (struct discover_oauth){ .issuer = keep(run, oauth->issuer),
+            .authorization_url = SLICE_EMPTY,
+            .token_url = SLICE_EMPTY,
+            .device_url = SLICE_EMPTY,
+            .scope = keep(run, oauth->scope) };
+    }
+    unlock(run);
+}
+
 void run_domain(struct run *run, bool exists, bool answered)
 {
     lock(run);
@@ -401,6 +420,10 @@ void run_settings(struct run *run, enum discover_method method, enum discover_wh
         run_provider(run, method, SLICE_EMPTY, settings->provider, false);
     if (settings->switch_on.len)
         run_note(run, method, DISCOVER_SWITCH_ON, settings->switch_on);
+    if (settings->oauth_issuer.len)
+        run_oauth(run, method,
+            &(struct discover_oauth){
+                .issuer = settings->oauth_issuer, .scope = settings->oauth_scope });
     for (size_t i = 0; i < settings->count; i++)
         run_candidate(run, &settings->servers[i], method, false);
 }
@@ -520,6 +543,43 @@ static void write_provider(const struct run *run, struct discover_result *result
     result->provider_name = ours ? run->provider_name : run->document_name;
 }
 
+/* The host of an https address. */
+static struct slice host_of(struct slice url)
+{
+    size_t len = 0;
+    url = slice_from_index(url, sizeof "https://" - 1);
+    while (len < url.len && url.ptr[len] != '/' && url.ptr[len] != ':')
+        len++;
+    return slice_sub(url, 0, len);
+}
+
+/* Where a document may send somebody to log in: to the owner of the address's domain, or of every server that would get the tokens. */
+static bool oauth_fits(const struct run *run, const struct discover_result *result)
+{
+    struct slice base = name_base(host_of(run->oauth.issuer));
+    if (slice_eq_nocase(base, run->name.base))
+        return true;
+    for (int i = 0; i < DISCOVER_PROTOCOLS; i++) {
+        const struct discover_server *server =
+            discover_best(result, (enum discover_protocol)i, true);
+        if (server && !slice_eq_nocase(name_base(server->host), base))
+            return false;
+    }
+    return result->server_count > 0;
+}
+
+static void write_oauth(const struct run *run, struct discover_result *result)
+{
+    struct table_provider provider;
+    result->oauth =
+        (struct discover_oauth){ SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY, SLICE_EMPTY };
+    if (result->provider_id.len && table_by_id(result->provider_id, &provider) &&
+        table_oauth(&provider, &result->oauth))
+        return;
+    if (run->has_oauth && oauth_fits(run, result))
+        result->oauth = run->oauth;
+}
+
 static bool files_sent_copy(const struct run *run, const struct discover_result *result)
 {
     const struct discover_server *smtp = discover_best(result, DISCOVER_SMTP, false);
@@ -549,6 +609,7 @@ static enum err write_result(struct run *run, struct discover_result *out_result
             result.servers[result.server_count++] = run->candidates[i]->server;
     sort(result.servers, result.server_count);
     write_provider(run, &result);
+    write_oauth(run, &result);
     write_notes(run, &result);
     result.files_sent_copy = files_sent_copy(run, &result);
     memcpy(result.trail, run->steps, run->step_count * sizeof *result.trail);

@@ -102,6 +102,14 @@ struct discover_server {
     bool dnssec;         /* found by signed SRV records */
 };
 
+/* Where somebody logs in at the provider's page (OAuth 2.0); "" for what is not known. Of another domain than address and servers it comes out of our own table
+ * alone: a document could otherwise have the tokens of a large provider sent to a server of its own. */
+struct discover_oauth {
+    struct slice issuer; /* names where its endpoints are (RFC 8414); else these two, or three */
+    struct slice authorization_url, token_url, device_url;
+    struct slice scope; /* blanks between */
+};
+
 /* What the person has to know or do; the caller has the sentences. url is "" or an https page. */
 enum discover_note_id {
     DISCOVER_POP_OFF,          /* has to be switched on first */
@@ -149,6 +157,7 @@ struct discover_result {
     bool domain_exists;    /* false: DNS says that there is no such domain */
     bool network_down;     /* no question of DNS was answered at all */
     bool files_sent_copy;  /* its SMTP files what is sent into Sent: do not append */
+    struct discover_oauth oauth;
     struct discover_server *servers; /* by protocol, then best first */
     size_t server_count;
     struct discover_note *notes;

@@ -175,6 +175,43 @@ static void autoconfig_besides_servers(void **state)
     }
 }
 
+static void issuers(void **state)
+{
+    static const struct {
+        const char *issuer, *wanted;
+    } rows[] = {
+        { "login.firm.example", "https://login.firm.example" },
+        { "https://login.firm.example/x", "https://login.firm.example/x" },
+        { "http://login.firm.example", "" },
+        { "a\\b", "" },
+        { "a b", "" },
+        { "", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct settings settings;
+        struct buf document;
+        buf_init(&document, 0);
+        buf_adds(&document, "<clientConfig><emailProvider>" GOOD "</emailProvider>");
+        buf_addf(&document, "<oAuth2><issuer>%s</issuer><scope>imap smtp</scope></oAuth2>",
+            rows[i].issuer);
+        buf_adds(&document, "</clientConfig>");
+        assert_int_equal(
+            autoconfig_read(buf_slice(&document), &name, &arena, &settings), DISCOVER_FOUND);
+        assert_slice(rows[i].issuer, settings.oauth_issuer, slice_of(rows[i].wanted));
+        assert_slice(
+            rows[i].issuer, settings.oauth_scope, slice_of(rows[i].wanted[0] ? "imap smtp" : ""));
+        buf_clear(&document);
+        buf_addf(&document,
+            "{\"servers\":{\"imap\":{\"url\":\"imaps://imap.firm.example\"}},"
+            "\"oAuth2\":{\"issuer\":\"%s\"}}",
+            i == 3 ? "a\\\\b" : rows[i].issuer);
+        assert_int_equal(pacc_read(buf_slice(&document), &name, &arena, &settings), DISCOVER_FOUND);
+        assert_slice(rows[i].issuer, settings.oauth_issuer, slice_of(rows[i].wanted));
+        buf_done(&document);
+    }
+}
+
 static void as_many_as_fit(void **state)
 {
     struct buf document;
@@ -334,5 +371,5 @@ static void deep_json(void **state)
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
-TEST_MAIN(T(autoconfig), T(autoconfig_besides_servers), T(as_many_as_fit), T(limits_of_xml),
-    T(autodiscover), T(pacc), T(deep_json))
+TEST_MAIN(T(autoconfig), T(autoconfig_besides_servers), T(issuers), T(as_many_as_fit),
+    T(limits_of_xml), T(autodiscover), T(pacc), T(deep_json))

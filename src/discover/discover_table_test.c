@@ -69,7 +69,7 @@ static void check_server_row(const struct table_provider *provider,
 static void every_provider(void **state)
 {
     struct table_provider provider;
-    size_t cursor = 0, providers = 0, whole = 0;
+    size_t cursor = 0, providers = 0, whole = 0, with_oauth = 0;
     (void)state;
     while (table_next(&cursor, &provider)) {
         struct discover_note notes[DISCOVER_NOTES];
@@ -87,6 +87,15 @@ static void every_provider(void **state)
             in = in || server.protocol != DISCOVER_SMTP;
             out = out || server.protocol == DISCOVER_SMTP;
         }
+        struct discover_oauth oauth;
+        if (table_oauth(&provider, &oauth)) {
+            assert_true(slice_starts(oauth.authorization_url, SLICE("https://")));
+            assert_true(slice_starts(oauth.token_url, SLICE("https://")));
+            assert_true(
+                oauth.device_url.len == 0 || slice_starts(oauth.device_url, SLICE("https://")));
+            assert_true(oauth.scope.len > 0);
+            with_oauth++;
+        }
         size_t count = table_notes(&provider, notes);
         assert_in_range(count, 0, DISCOVER_NOTES);
         if (!(in && out) && !says_what_to_do(notes, count))
@@ -100,6 +109,7 @@ static void every_provider(void **state)
     }
     assert_int_equal(providers, 287); /* all of data/providers.json */
     assert_int_equal(whole, 240);     /* the rest has sentences */
+    assert_int_equal(with_oauth, 10);
 }
 
 /* Each domain finds its own provider: no name stands twice. */

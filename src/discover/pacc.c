@@ -55,7 +55,10 @@ static void read_server(const json_t *servers, const char *key, struct slice sch
 enum discover_why pacc_read(
     struct slice json, const struct name *name, struct arena *arena, struct settings *out_settings)
 {
-    struct settings settings = { .provider = SLICE_EMPTY, .switch_on = SLICE_EMPTY };
+    struct settings settings = { .provider = SLICE_EMPTY,
+        .switch_on = SLICE_EMPTY,
+        .oauth_issuer = SLICE_EMPTY,
+        .oauth_scope = SLICE_EMPTY };
     json_error_t error;
     json_t *root = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, &error);
     const json_t *servers = json_object_get(root, "servers");
@@ -71,6 +74,8 @@ enum discover_why pacc_read(
         &settings);
     settings.provider =
         slice_dup(arena, text_of(json_object_get(json_object_get(root, "provider"), "name")));
+    settings_oauth(&settings, text_of(json_object_get(json_object_get(root, "oAuth2"), "issuer")),
+        SLICE_EMPTY, arena);
     json_decref(root);
     if (!settings.provider.ptr)
         return DISCOVER_TOO_BIG;

@@ -34,6 +34,8 @@ void run_step(struct run *run, enum discover_method method, enum discover_why wh
 void run_note(struct run *run, enum discover_method method, enum discover_note_id id, struct slice url);
 /* id empty: a document calls itself so. */
 void run_provider(struct run *run, enum discover_method method, struct slice id, struct slice name, bool files_sent_copy);
+/* Of documents only: of the best method. */
+void run_oauth(struct run *run, enum discover_method method, const struct discover_oauth *oauth);
 void run_domain(struct run *run, bool exists, bool answered);
 
 /* A server that a method names: calls it up in a thread of its own unless that goes on already. signed_answer as in rank_is_foreign. */

@@ -1,6 +1,8 @@
 /* What every document's servers go through before they count. */
 #include "discover/settings.h"
 
+#include "base/buf.h"
+
 #define PAGE_BYTES_MAX 400u
 
 void settings_add(struct settings *settings, const struct settings_server *server,
@@ -44,4 +46,28 @@ struct slice settings_page(struct slice url)
             url.ptr[i] == '\\')
             return SLICE_EMPTY;
     return url;
+}
+
+void settings_oauth(
+    struct settings *settings, struct slice issuer, struct slice scope, struct arena *arena)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    if (!slice_starts(issuer, SLICE("https://")))
+        buf_adds(&text, "https://");
+    buf_add(&text, issuer);
+    struct slice url = settings_page(buf_slice(&text));
+    bool ok = issuer.len > 0 && slice_find(url, SLICE("://")) == sizeof "https" - 1 &&
+              slice_find(slice_from_index(url, 8), SLICE("://")) == SIZE_MAX &&
+              scope.len <= PAGE_BYTES_MAX;
+    for (size_t i = 0; i < scope.len; i++)
+        ok = ok && scope.ptr[i] >= ' ' && slice_at(scope, i) < 0x7f && scope.ptr[i] != '"' &&
+             scope.ptr[i] != '\\';
+    if (ok) {
+        settings->oauth_issuer = slice_dup(arena, url);
+        settings->oauth_scope = slice_dup(arena, scope);
+        if (!settings->oauth_issuer.ptr || !settings->oauth_scope.ptr)
+            settings->oauth_issuer = settings->oauth_scope = SLICE_EMPTY;
+    }
+    buf_done(&text);
 }

@@ -20,6 +20,8 @@ struct settings {
     size_t too_many;        /* left out */
     size_t plain, bad_name; /* left out: no TLS; a host, port or user that is none */
     struct slice provider;  /* as it calls itself; may be empty */
+    struct slice oauth_issuer; /* https address; may be empty */
+    struct slice oauth_scope;  /* of it; may be empty */
     struct slice switch_on; /* https page where something is to be switched on first; may be empty */
 };
 
@@ -40,6 +42,8 @@ enum discover_why pacc_read(
 void settings_add(struct settings *settings, const struct settings_server *server, struct slice port,
         const struct name *name, struct arena *arena);
 enum discover_why settings_end(const struct settings *settings);
+/* What names an issuer, "login.example.com" or an https address, and its scope; nothing when one of them cannot be right. */
+void settings_oauth(struct settings *settings, struct slice issuer, struct slice scope, struct arena *arena);
 /* The page when it is https and short, without anything that a terminal or a browser would misread; else empty. */
 struct slice settings_page(struct slice url);
 

@@ -9,6 +9,7 @@
  *     X TAB suffixes                          of MX hosts
  *     S TAB i|p|s TAB tls|starttls TAB host TAB port TAB user TAB auth
  *     S TAB i|p|s TAB plain                   there is a server, without TLS
+ *     O TAB authorization url TAB token url TAB device url, or nothing TAB scope     OAuth 2.0
  *     U TAB switch|app|help TAB url
  *
  * Some 60 kB are searched from the beginning each time: that takes 0.06 ms by domain and 0.3 ms by MX, and nothing has to be kept.
@@ -197,6 +198,20 @@ bool table_server(
     server.user = field(&line);
     server.auth = auth_of(field(&line));
     *out_server = server;
+    return true;
+}
+
+bool table_oauth(const struct table_provider *provider, struct discover_oauth *out_oauth)
+{
+    struct slice line = SLICE_EMPTY;
+    size_t cursor = 0;
+    if (!next_row(provider, &cursor, 'O', &line))
+        return false;
+    *out_oauth = (struct discover_oauth){ .issuer = SLICE_EMPTY };
+    out_oauth->authorization_url = field(&line);
+    out_oauth->token_url = field(&line);
+    out_oauth->device_url = field(&line);
+    out_oauth->scope = line;
     return true;
 }
 

@@ -31,6 +31,8 @@ bool table_by_id(struct slice id, struct table_provider *out_provider);
 bool table_fact(const struct table_provider *provider, const char *word);
 /* Walks the servers: start with *cursor = 0. */
 bool table_server(const struct table_provider *provider, size_t *cursor, struct table_server *out_server);
+/* False: none is known. */
+bool table_oauth(const struct table_provider *provider, struct discover_oauth *out_oauth);
 /* "switch": where something is switched on; "app": where an app password is made; "help". Empty when there is none. */
 struct slice table_page(const struct table_provider *provider, const char *kind);
 

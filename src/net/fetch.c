@@ -19,7 +19,8 @@ struct hop {
     CURL *easy;
     size_t bytes_max, header_bytes;
     struct buf body;
-    bool too_big;
+    bool too_big, secret;
+    bool loopback; /* curl knows the way to this machine without a lookup */
     char error[CURL_ERROR_SIZE];
 };
 
@@ -39,31 +40,47 @@ static char *url_part(CURLU *url, CURLUPart part, struct arena *arena)
     return copy;
 }
 
-/* A URL that may be asked: https, port 443, a host name and nobody's name or password in it. */
-static enum fetch_end check_url(
-    CURLU *url, bool redirect, struct arena *arena, const char **out_host)
+/* By the names that mean it everywhere (RFC 6761 §6.3, RFC 8252 §7.3). */
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "localhost") == 0 || strcmp(host, "127.0.0.1") == 0 ||
+           strcmp(host, "[::1]") == 0;
+}
+
+static bool is_host_name(char *host)
+{
+    for (char *c = host; *c; c++) {
+        *c = ascii_lower(*c);
+        if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '-' && *c != '.')
+            return false;
+    }
+    return true;
+}
+
+/* A URL that may be asked: https, port 443, a host name and nobody's name or password in it; or what the request allows beyond that. */
+static enum fetch_end check_url(CURLU *url, const struct fetch_request *request, bool redirect,
+    struct arena *arena, const char **out_host, bool *out_loopback)
 {
     enum fetch_end other = redirect ? FETCH_REDIRECT_PLAIN : FETCH_BAD_URL;
     const char *scheme = url_part(url, CURLUPART_SCHEME, arena);
     const char *port = url_part(url, CURLUPART_PORT, arena);
     char *host = url_part(url, CURLUPART_HOST, arena);
-    if (scheme && strcmp(scheme, "https") != 0)
+    bool loopback = !redirect && request->loopback_ok && host && is_loopback(host);
+    if (scheme && strcmp(scheme, "https") != 0 && !(loopback && strcmp(scheme, "http") == 0))
         return other;
     if (!scheme || !port || !host)
         return FETCH_BAD_URL;
-    if (strcmp(port, "443") != 0)
+    if (strcmp(port, "443") != 0 && !loopback && (redirect || !request->any_port))
         return other;
     if (url_part(url, CURLUPART_USER, arena) || url_part(url, CURLUPART_PASSWORD, arena))
         return FETCH_BAD_URL;
     *out_host = host;
+    *out_loopback = loopback;
+    if (loopback)
+        return FETCH_DONE;
     if (host[0] == '[' || reach_is_address(host))
         return redirect ? FETCH_REDIRECT_PRIVATE : FETCH_BAD_URL;
-    for (char *c = host; *c; c++) {
-        *c = ascii_lower(*c);
-        if (!(*c >= 'a' && *c <= 'z') && !(*c >= '0' && *c <= '9') && *c != '-' && *c != '.')
-            return FETCH_BAD_URL;
-    }
-    return FETCH_DONE;
+    return is_host_name(host) ? FETCH_DONE : FETCH_BAD_URL;
 }
 
 /* ---- one hop ---- */
@@ -86,11 +103,11 @@ static enum fetch_end end_of_dns(enum dns_status status)
     return FETCH_UNREACHABLE;
 }
 
-/* "host:443:address,address" for curl, which then looks nothing up. */
-static enum fetch_end place_of(const char *host, const struct dns_answer *found, bool private_ok,
-    bool redirect, struct buf *out)
+/* "host:port:address,address" for curl, which then looks nothing up. */
+static enum fetch_end place_of(const char *host, const char *port, const struct dns_answer *found,
+    bool private_ok, bool redirect, struct buf *out)
 {
-    buf_addf(out, "%s:443:", host);
+    buf_addf(out, "%s:%s:", host, port);
     for (size_t i = 0; i < found->count && i < ADDRESSES_MAX; i++) {
         const char *address = found->records[i].text;
         if (!private_ok && !reach_is_public(address))
@@ -128,7 +145,8 @@ static bool set_options(struct hop *hop, const struct fetch_request *request, CU
     CURL *easy = hop->easy;
     unsigned bad = 0;
     bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CURLU, url);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
+    bad |= (unsigned)curl_easy_setopt(
+        easy, CURLOPT_PROTOCOLS_STR, hop->loopback ? "http,https" : "https");
     bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_RESOLVE, place);
     bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* mail itself goes by none */
@@ -167,23 +185,50 @@ static enum fetch_end end_of_curl(CURLcode code, const struct hop *hop)
     }
 }
 
+/* NULL when there is no memory. */
+static struct curl_slist *make_headers(const struct fetch_request *request)
+{
+    const char *type = request->content_type ? request->content_type : "text/plain";
+    struct buf line;
+    buf_init(&line, 0);
+    struct curl_slist *all = curl_slist_append(NULL, "Accept: */*");
+    /* without a wait for "100 Continue", which few servers give */
+    struct curl_slist *last = all ? curl_slist_append(all, "Expect:") : NULL;
+    if (last && request->post) {
+        buf_addf(&line, "Content-Type: %s%c", type, '\0');
+        last = curl_slist_append(all, buf_slice(&line).ptr);
+        buf_clear(&line);
+    }
+    if (last && request->authorization) {
+        buf_addf(&line, "Authorization: %s%c", request->authorization, '\0');
+        last = curl_slist_append(all, buf_slice(&line).ptr);
+    }
+    if (line.mem)
+        explicit_bzero(line.mem, line.cap);
+    buf_done(&line);
+    if (!last)
+        curl_slist_free_all(all);
+    return last ? all : NULL;
+}
+
+static void free_headers(struct curl_slist *headers, bool secret)
+{
+    for (struct curl_slist *one = headers; secret && one; one = one->next)
+        explicit_bzero(one->data, strlen(one->data));
+    curl_slist_free_all(headers);
+}
+
 static enum fetch_end perform(struct hop *hop, const struct fetch_request *request, CURLU *url,
     const char *place, struct fetch_answer *answer)
 {
-    char type[96];
     int64_t left_ms = request->until_ms - clock_mono_ms();
     if (left_ms <= 0)
         return FETCH_LATE;
-    (void)snprintf(type, sizeof type, "Content-Type: %s",
-        request->content_type ? request->content_type : "text/plain");
-    struct curl_slist *places = curl_slist_append(NULL, place);
-    struct curl_slist *headers = curl_slist_append(NULL, "Accept: */*");
-    /* without a wait for "100 Continue", which few servers give */
-    struct curl_slist *more = headers ? curl_slist_append(headers, "Expect:") : NULL;
-    if (more && request->post)
-        more = curl_slist_append(headers, type);
+    struct curl_slist *places = hop->loopback ? NULL : curl_slist_append(NULL, place);
+    struct curl_slist *headers = make_headers(request);
     enum fetch_end end = FETCH_UNREACHABLE;
-    if (places && more && set_options(hop, request, url, places, headers, (long)left_ms)) {
+    if ((places || hop->loopback) && headers &&
+        set_options(hop, request, url, places, headers, (long)left_ms)) {
         end = end_of_curl(curl_easy_perform(hop->easy), hop);
         long status = 0;
         (void)curl_easy_getinfo(hop->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -191,7 +236,7 @@ static enum fetch_end perform(struct hop *hop, const struct fetch_request *reque
         if (end != FETCH_DONE && !hop->too_big)
             (void)snprintf(answer->why, sizeof answer->why, "%s", hop->error);
     }
-    curl_slist_free_all(headers);
+    free_headers(headers, request->secret);
     curl_slist_free_all(places);
     return end;
 }
@@ -207,43 +252,69 @@ static char *redirected_to(const struct hop *hop, int status, struct arena *aren
     return slice_cstr(arena, slice_of(target));
 }
 
-/* Asks the host of url. *out_next: where it sends us. */
-static enum err one_hop(struct dns *dns, const struct fetch_request *request, CURLU *url,
-    bool redirect, struct arena *arena, struct fetch_answer *answer, char **out_next)
+/* Whom to connect to: nothing for this machine, else what the resolver says. */
+static enum err find_place(struct dns *dns, const struct fetch_request *request, CURLU *url,
+    bool redirect, struct arena *arena, struct fetch_answer *answer, struct buf *place)
 {
     struct dns_answer found = { .status = DNS_FAILED };
-    struct hop hop = { .bytes_max = request->bytes_max };
-    struct buf place;
-    answer->end = check_url(url, redirect, arena, &answer->host);
-    if (answer->end != FETCH_DONE)
-        return ERR_OK;
+    const char *port = url_part(url, CURLUPART_PORT, arena);
     TRY(dns_addresses(dns, answer->host, request->until_ms, arena, &found));
     answer->end = end_of_dns(found.status);
-    if (answer->end != FETCH_DONE)
-        return ERR_OK;
-    buf_init(&place, 0);
-    buf_init(&hop.body, 0);
-    answer->end =
-        place_of(answer->host, &found, request->private_ok && !redirect, redirect, &place);
-    hop.easy = answer->end == FETCH_DONE ? curl_easy_init() : NULL;
-    if (hop.easy) {
-        answer->end = perform(&hop, request, url, buf_slice(&place).ptr, answer);
-        if (answer->end == FETCH_DONE)
-            *out_next = redirected_to(&hop, answer->status, arena);
-        buf_addc(&hop.body, '\0');
-        answer->body = slice_dup(arena, buf_slice(&hop.body));
-        curl_easy_cleanup(hop.easy);
-    } else if (answer->end == FETCH_DONE) {
+    if (answer->end == FETCH_DONE)
+        answer->end = place_of(answer->host, port ? port : "443", &found,
+            request->private_ok && !redirect, redirect, place);
+    return ERR_OK;
+}
+
+static void wipe(struct buf *buf)
+{
+    if (buf->mem)
+        explicit_bzero(buf->mem, buf->cap);
+    buf_done(buf);
+}
+
+static enum err ask(struct hop *hop, const struct fetch_request *request, CURLU *url,
+    const char *place, struct arena *arena, struct fetch_answer *answer, char **out_next)
+{
+    hop->easy = curl_easy_init();
+    if (!hop->easy) {
         answer->end = FETCH_UNREACHABLE;
-    }
-    buf_done(&hop.body);
-    buf_done(&place);
-    if (!hop.easy)
         return ERR_OK;
+    }
+    buf_init(&hop->body, 0);
+    if (hop->secret) /* it never grows: no copy stays behind */
+        (void)buf_room(&hop->body, hop->bytes_max + 1);
+    answer->end = perform(hop, request, url, place, answer);
+    if (answer->end == FETCH_DONE && !request->no_redirects)
+        *out_next = redirected_to(hop, answer->status, arena);
+    buf_addc(&hop->body, '\0');
+    answer->body = slice_dup(arena, buf_slice(&hop->body));
+    curl_easy_cleanup(hop->easy);
+    if (hop->secret)
+        wipe(&hop->body);
+    buf_done(&hop->body);
     if (!answer->body.ptr)
         return ERR_LIMIT;
     answer->body.len--; /* the NUL */
     return ERR_OK;
+}
+
+/* Asks the host of url. *out_next: where it sends us. */
+static enum err one_hop(struct dns *dns, const struct fetch_request *request, CURLU *url,
+    bool redirect, struct arena *arena, struct fetch_answer *answer, char **out_next)
+{
+    struct hop hop = { .bytes_max = request->bytes_max, .secret = request->secret };
+    struct buf place;
+    answer->end = check_url(url, request, redirect, arena, &answer->host, &hop.loopback);
+    if (answer->end != FETCH_DONE)
+        return ERR_OK;
+    buf_init(&place, 0);
+    enum err e =
+        hop.loopback ? ERR_OK : find_place(dns, request, url, redirect, arena, answer, &place);
+    if (e == ERR_OK && answer->end == FETCH_DONE)
+        e = ask(&hop, request, url, buf_slice(&place).ptr, arena, answer, out_next);
+    buf_done(&place);
+    return e;
 }
 
 static enum err follow(struct dns *dns, const struct fetch_request *request, CURLU *url,

@@ -1,8 +1,8 @@
 /* One document over HTTPS from a server that nobody trusts yet: libcurl, without what makes libcurl powerful. Thread-safe: threads fetch at once.
  *
- * Only https, port 443, certificates checked; no cookies, no credentials, no proxy, no compression. Names are looked up by the caller's resolver
- * and the connection goes to those addresses and no others. Redirects are followed here, at most three, never to anything but https on the public
- * network. All is bounded by bytes and by one deadline, however slowly the server goes on. */
+ * Only https, port 443, certificates checked; no cookies, no proxy, no compression, and no credentials but those of the request. Names are looked up
+ * by the caller's resolver and the connection goes to those addresses and no others. Redirects are followed here, at most three, never to anything
+ * but https on the public network. All is bounded by bytes and by one deadline, however slowly the server goes on. */
 #ifndef NET_FETCH_H
 #define NET_FETCH_H
 
@@ -28,10 +28,15 @@ struct fetch_request {
     const char *url;
     const char *post;         /* body of a POST in UTF-8; NULL: GET */
     const char *content_type; /* of it */
+    const char *authorization; /* of RFC 9110 §11.6.2, such as "Basic ..."; NULL: none. Never with redirects */
     const char *ca_file;      /* PEM; NULL: the system's */
     size_t bytes_max;         /* of the body */
     int64_t until_ms;         /* clock_mono_ms */
     bool private_ok;          /* the first host may lie inside a private network; those of redirects never */
+    bool any_port;            /* the first host may be asked on another port than 443 */
+    bool loopback_ok;         /* the first host may be this machine (localhost, 127.0.0.1, [::1]): on any port, also by http */
+    bool no_redirects;        /* one is given back as any other answer: what is sent is for this server alone */
+    bool secret;              /* what is sent or comes is: our copies of it are wiped, but for body, which the caller wipes */
 };
 
 struct fetch_answer {

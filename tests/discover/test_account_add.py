@@ -2,8 +2,8 @@
 import os
 
 import pytest
-from test_methods import HOST, servers, srv
-from world import World
+from test_methods import HOST, SITE, autoconfig, servers, srv
+from world import Mail, Page, Web, World
 
 PASSWORD = b"correct horse 7"
 OWN = {"firm.example": {}, "m1.firm.example": {"A": [HOST]}, **srv("firm.example", "m1.firm.example")}
@@ -59,3 +59,45 @@ def test_no_such_protocol(discover, tmp_path):
     world = World(zone, [s for s in servers("m1.firm.example") if s.protocol != "pop3"])
     out = add(discover, world, tmp_path, "--receive", "pop3")
     assert out.code == 69 and "No POP3 server was found" in out.stderr and conf(tmp_path) is None
+
+
+def with_issuer(host, issuer):
+    """autoconfig of firm.example: servers at host, a login at the issuer."""
+    zone = {"firm.example": {}, host: {"A": [HOST]}, "autoconfig.firm.example": {"A": [SITE]}}
+    text = autoconfig(host).replace("</clientConfig>", f"<oAuth2><issuer>{issuer}</issuer><scope>imap</scope></oAuth2></clientConfig>")
+    return World(zone, servers(host), web=[Web(SITE, {"autoconfig.firm.example": {"/mail/config-v1.1.xml": Page(text)}})])
+
+
+@pytest.mark.parametrize("host, issuer, fits", [
+    ("m1.firm.example", "login.firm.example", True), ("m1.hoster.example", "login.firm.example", True),
+    ("m1.hoster.example", "login.hoster.example", True), ("m1.firm.example", "accounts.google.com", False),
+    ("m1.hoster.example", "accounts.google.com", False), ("m1.firm.example", "firm.example.evil.example", False)])
+def test_whose_page(discover, host, issuer, fits):
+    """A document sends nobody to the page of a stranger, whose tokens its servers would then get."""
+    out = discover(with_issuer(host, issuer), "salma@firm.example", "--json", "--explain")
+    assert out.code == 0
+    assert (out.result["oauth"] is not None) == fits
+    assert not fits or (out.result["oauth"]["issuer"], out.result["oauth"]["scope"]) == ("https://" + issuer, "imap")
+
+
+def test_page_without_an_answer(discover, tmp_path):
+    """The issuer cannot be reached: nothing is written, and no server was logged in to."""
+    out = add(discover, with_issuer("m1.firm.example", "login.firm.example"), tmp_path, "--receive", "imap", "--oauth")
+    assert out.code == 75 and "login.firm.example" in out.stderr, out.stderr
+    assert not logged_in(out) and conf(tmp_path) is None
+
+
+def test_no_page_known(discover, tmp_path):
+    out = add(discover, World(OWN, servers("m1.firm.example")), tmp_path, "--receive", "imap", "--oauth")
+    assert out.code == 78 and "--oauth-issuer" in out.stderr
+    assert not logged_in(out) and conf(tmp_path) is None
+
+
+def test_only_registered_programs(discover, tmp_path):
+    """A large provider that takes no passwords: no password is asked for, and what is missing is said."""
+    world = World({"outlook.com": {}, "outlook.office365.com": {"A": [HOST]}, "smtp-mail.outlook.com": {"A": [HOST]}},
+                  [Mail("imap", HOST, "outlook.office365.com"), Mail("pop3", HOST, "outlook.office365.com"),
+                   Mail("smtp", HOST, "smtp-mail.outlook.com", how="starttls")])
+    out = discover(world, "salma@outlook.com", "--receive", "imap", verb=("account", "add"), stdin=PASSWORD + b"\n", home=str(tmp_path))
+    assert out.code == 78 and "--oauth-client-id" in out.stderr, out.stderr
+    assert not logged_in(out) and conf(tmp_path) is None

@@ -93,7 +93,8 @@ def test_the_trail(discover):
 
 def test_json_without_a_trail(discover):
     out = discover(World({"firm.example": {}}), "salma@firm.example", "--json")
-    assert set(out.result) == {"address", "domain", "domain_exists", "network_down", "provider", "files_sent_copy", "servers", "notes"}
+    assert set(out.result) == {"address", "domain", "domain_exists", "network_down", "provider", "files_sent_copy", "servers", "notes",
+                               "oauth"}
     assert "barid discover salma@firm.example --explain" in out.stderr
 
 
@@ -102,6 +103,7 @@ def test_files_sent_copy(discover):
     mail = [Mail("imap", HOST, "imap.gmail.com"), Mail("pop3", HOST, "pop.gmail.com"), Mail("smtp", HOST, "smtp.gmail.com")]
     out = discover(World(zone, mail), "salma@gmail.com", "--json")
     assert out.code == 0 and out.result["files_sent_copy"] is True
+    assert out.result["oauth"]["token_url"].startswith("https://") and out.result["oauth"]["issuer"] == ""
     assert "pop-off" in out.note_ids()
 
 

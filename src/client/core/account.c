@@ -32,9 +32,12 @@ void client_account_done(struct client_account *account)
 {
     char *texts[] = { account->name, account->address, account->user, account->real_name,
         account->imap.host, account->pop3.host, account->smtp.host, account->password_file,
-        account->ca_file, account->maildir, account->deliver_mbox, account->deliver_lmtp };
+        account->ca_file, account->maildir, account->deliver_mbox, account->deliver_lmtp,
+        account->oauth_issuer, account->oauth_token_url, account->oauth_authorization_url,
+        account->oauth_device_url, account->oauth_client_id, account->oauth_client_secret_file };
     char **lists[] = { account->password_command, account->token_command, account->folders,
-        account->skip_headers, account->deliver_command };
+        account->skip_headers, account->deliver_command, account->oauth_client_secret_command,
+        account->oauth_scope };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         free(texts[i]);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)

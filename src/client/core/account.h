@@ -76,6 +76,14 @@ struct client_account {
     char *password_file;     /* 0600; its first line */
     bool secret_service;     /* secret-tool lookup barid ACCOUNT */
     char **token_command;    /* OAuth2: its first line is an access token (OAUTHBEARER, XOAUTH2) */
+    /* Or somebody logs in at the provider's page (oauth_login.h): one of the first two is set. With secret_service the tokens are in the key ring. */
+    char *oauth_issuer;    /* says itself where its endpoints are (RFC 8414) */
+    char *oauth_token_url; /* of a provider that does not say it, as the next two */
+    char *oauth_authorization_url, *oauth_device_url;
+    char *oauth_client_id; /* NULL: the server gives one */
+    char **oauth_client_secret_command;
+    char *oauth_client_secret_file;
+    char **oauth_scope; /* NULL: of what the server offers, what is for mail */
 
     char *ca_file; /* NULL: the system's roots */
     char *maildir; /* NULL: nothing is kept here */
@@ -135,7 +143,7 @@ enum err MUST_USE client_accounts_add(
 /* Takes a block out, the same way. ERR_NOT_FOUND. */
 enum err MUST_USE client_accounts_remove(const char *path, const char *name, struct err_note *note);
 
-/* The secret: runs the command (no shell; its stderr is the user's), reads the file (ERR_DENIED unless only its owner can read it), asks the
+/* The secret, for accounts that have one of their own kind: an access token (client_oauth_token), which ERR_AUTH and "later" errors belong to too; else runs the command (no shell; its stderr is the user's), reads the file (ERR_DENIED unless only its owner can read it), asks the
  * Secret Service, or prompts without echo (ERR_NOT_FOUND without a terminal; ERR_CANCELED: Ctrl-C). *out_token: it is an OAuth2 access token. The
  * buffer is initialised and wiped (sasl_buf_wipe) by the caller; it has no limit of its own. */
 enum err MUST_USE client_secret(const struct client_account *account, struct buf *out_secret,
@@ -143,5 +151,8 @@ enum err MUST_USE client_secret(const struct client_account *account, struct buf
 /* The same with another prompt than "Password for ADDRESS: ". */
 enum err MUST_USE client_secret_prompted(const struct client_account *account, const char *prompt,
     struct buf *out_secret, bool *out_token, struct err_note *note);
+/* Another token, after a server refused this one. ERR_NOT_FOUND: the account has passwords, or there is no other. Else as client_secret. */
+enum err MUST_USE client_secret_renew(const struct client_account *account, struct slice refused,
+    struct buf *out_secret, struct err_note *note);
 
 #endif

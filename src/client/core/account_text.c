@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/utf8.h"
 #include "client/core/account_int.h"
+#include "client/oauth/oauth_text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@ enum kind {
     KIND_TEXT,
     KIND_ADDRESS,
     KIND_PATH,   /* absolute, or "~/" and the rest */
+    KIND_URL,    /* of an authorization server; max 1: an issuer */
     KIND_WORDS,  /* one or more */
     KIND_PAIRS,  /* two words; may be repeated */
     KIND_NUMBER, /* 1 to max */
@@ -51,6 +53,14 @@ static const struct keyword {
     { "password-file", KIND_PATH, FIELD(password_file), NULL, 0 },
     { "secret-service", KIND_FLAG, FIELD(secret_service), NULL, 0 },
     { "token-command", KIND_WORDS, FIELD(token_command), NULL, 0 },
+    { "oauth-issuer", KIND_URL, FIELD(oauth_issuer), NULL, 1 },
+    { "oauth-authorization-url", KIND_URL, FIELD(oauth_authorization_url), NULL, 0 },
+    { "oauth-token-url", KIND_URL, FIELD(oauth_token_url), NULL, 0 },
+    { "oauth-device-url", KIND_URL, FIELD(oauth_device_url), NULL, 0 },
+    { "oauth-client-id", KIND_TEXT, FIELD(oauth_client_id), NULL, 0 },
+    { "oauth-client-secret-command", KIND_WORDS, FIELD(oauth_client_secret_command), NULL, 0 },
+    { "oauth-client-secret-file", KIND_PATH, FIELD(oauth_client_secret_file), NULL, 0 },
+    { "oauth-scope", KIND_WORDS, FIELD(oauth_scope), NULL, 0 },
     { "ca-file", KIND_PATH, FIELD(ca_file), NULL, 0 },
     { "maildir", KIND_PATH, FIELD(maildir), NULL, 0 },
     { "layout", KIND_CHOICE, FIELD(layout), layout_names, 0 },
@@ -141,6 +151,15 @@ static enum err read_path(struct parser *p, char **field)
     }
     if (path.ptr[0] != '/')
         return bad(p, "%.*s needs a path that begins with / or ~/", SLICE_FMT(word(p, 0)));
+    *field = word_copy(p, 1);
+    return ERR_OK;
+}
+
+static enum err read_url(struct parser *p, bool issuer, char **field)
+{
+    TRY(one_word(p));
+    if (!(issuer ? oauth_issuer_ok : oauth_url_ok)(word(p, 1)))
+        return bad(p, "%.*s takes an address that begins with https://", SLICE_FMT(word(p, 0)));
     *field = word_copy(p, 1);
     return ERR_OK;
 }
@@ -323,14 +342,39 @@ static struct client_account *last_block(struct parser *p)
     return p->accounts.count ? &p->accounts.all[p->accounts.count - 1] : NULL;
 }
 
+/* What a login at a provider's page needs. */
+static enum err check_oauth(struct parser *p, const struct client_account *account)
+{
+    bool page = account->oauth_authorization_url || account->oauth_device_url;
+    bool secret = account->oauth_client_secret_command || account->oauth_client_secret_file;
+    bool more = page || secret || account->oauth_client_id || account->oauth_scope;
+    if (!account->oauth_issuer && !account->oauth_token_url)
+        return more ? bad(p, "the account %s needs oauth-issuer, or oauth-token-url", account->name)
+                    : ERR_OK;
+    if (!account->oauth_issuer && !page)
+        return bad(p,
+            "the account %s needs oauth-authorization-url or oauth-device-url with oauth-token-url",
+            account->name);
+    if (account->oauth_client_secret_command && account->oauth_client_secret_file)
+        return bad(p,
+            "the account %s has both oauth-client-secret-command and oauth-client-secret-file",
+            account->name);
+    if (secret && !account->oauth_client_id)
+        return bad(
+            p, "the account %s has the secret of a client without oauth-client-id", account->name);
+    return ERR_OK;
+}
+
 /* What a block as a whole must have. Errors name the line where it begins. */
 static enum err finish_block(struct parser *p)
 {
     struct client_account *account = last_block(p);
     if (!account)
         return ERR_OK;
+    bool oauth = account->oauth_issuer || account->oauth_token_url;
+    /* the key ring may hold the tokens of a login */
     int secrets = (account->password_command != NULL) + (account->password_file != NULL) +
-                  account->secret_service + (account->token_command != NULL);
+                  (account->secret_service || oauth) + (account->token_command != NULL);
     int targets = (account->deliver_mbox != NULL) + (account->deliver_lmtp != NULL) +
                   (account->deliver_command != NULL);
     p->line = account->line;
@@ -339,8 +383,9 @@ static enum err finish_block(struct parser *p)
     if (secrets > 1)
         return bad(p,
             "the account %s says more than once where its password is: one of password-command,"
-            " password-file, secret-service, token-command",
+            " password-file, secret-service, token-command, oauth-issuer",
             account->name);
+    TRY(check_oauth(p, account));
     if (targets > 1)
         return bad(p,
             "the account %s has more than one of deliver-mbox, deliver-lmtp, deliver-command",
@@ -390,6 +435,8 @@ static enum err read_value(
         return ERR_OK;
     case KIND_PATH:
         return read_path(p, field);
+    case KIND_URL:
+        return read_url(p, keyword->max == 1, field);
     case KIND_WORDS:
         return read_words(p, field);
     case KIND_PAIRS:
@@ -545,6 +592,7 @@ static void write_keyword(
     case KIND_TEXT:
     case KIND_ADDRESS:
     case KIND_PATH:
+    case KIND_URL:
     case KIND_LMTP: {
         const char *text = *(char *const *)field;
         bool is_default = keyword->field == FIELD(user) && text && account->address &&

@@ -50,6 +50,14 @@ static void assert_same(const struct client_account *a, const struct client_acco
     assert(same_text(a->password_file, b->password_file));
     assert(a->secret_service == b->secret_service);
     assert(same_list(a->token_command, b->token_command));
+    assert(same_text(a->oauth_issuer, b->oauth_issuer));
+    assert(same_text(a->oauth_authorization_url, b->oauth_authorization_url));
+    assert(same_text(a->oauth_token_url, b->oauth_token_url));
+    assert(same_text(a->oauth_device_url, b->oauth_device_url));
+    assert(same_text(a->oauth_client_id, b->oauth_client_id));
+    assert(same_list(a->oauth_client_secret_command, b->oauth_client_secret_command));
+    assert(same_text(a->oauth_client_secret_file, b->oauth_client_secret_file));
+    assert(same_list(a->oauth_scope, b->oauth_scope));
     assert(same_text(a->ca_file, b->ca_file));
     assert(same_text(a->maildir, b->maildir));
     assert(a->layout == b->layout);

@@ -26,6 +26,33 @@ static const struct client_account *parse_one(const char *text, struct client_ac
 
 /* ---- text ---- */
 
+/* Written as it was read; the key ring may hold the tokens. */
+static void test_oauth(void **state)
+{
+    (void)state;
+    static const char text[] = HEAD "  secret-service\n"
+                                    "  oauth-issuer https://login.barid.test/x\n"
+                                    "  oauth-authorization-url https://login.barid.test/a\n"
+                                    "  oauth-token-url https://login.barid.test/t\n"
+                                    "  oauth-device-url http://127.0.0.1:8080/d\n"
+                                    "  oauth-client-id \"my id\"\n"
+                                    "  oauth-client-secret-command pass client\n"
+                                    "  oauth-scope imap smtp\n";
+    struct client_accounts accounts;
+    struct err_note note = { "" };
+    struct buf out;
+    const struct client_account *a = parse_one(text, &accounts);
+    assert_true(a->secret_service);
+    assert_string_equal(a->oauth_issuer, "https://login.barid.test/x");
+    assert_string_equal(a->oauth_client_id, "my id");
+    assert_string_equal(a->oauth_scope[1], "smtp");
+    buf_init(&out, 0);
+    assert_ok(client_account_write(a, &out, &note));
+    assert_slice("as it was read", buf_slice(&out), slice_of(text));
+    buf_done(&out);
+    client_accounts_done(&accounts);
+}
+
 static void test_every_keyword(void **state)
 {
     (void)state;
@@ -156,6 +183,20 @@ static void test_refused(void **state)
         { "keyword in capitals", HEAD "Imap h\n", 3 },
         { "twice", HEAD "user a\nuser b\n", 4 },
         { "no address", "account a\n\nimap h\n", 1 },
+        { "issuer without TLS", HEAD "oauth-issuer http://a.test\n", 3 },
+        { "issuer with a query", HEAD "oauth-issuer https://a.test/?b\n", 3 },
+        { "endpoint that is none", HEAD "oauth-token-url javascript:x\n", 3 },
+        { "client id alone", HEAD "oauth-client-id a\n", 1 },
+        { "scope alone", HEAD "oauth-scope a\n", 1 },
+        { "endpoint without a page", HEAD "oauth-token-url https://a.test/t\n", 1 },
+        { "secret without a client id",
+            HEAD "oauth-issuer https://a.test\noauth-client-secret-file /s\n", 1 },
+        { "two secrets of a client",
+            HEAD "oauth-issuer https://a.test\noauth-client-id a\noauth-client-secret-file /s\n"
+                 "oauth-client-secret-command s\n",
+            1 },
+        { "issuer and password", HEAD "oauth-issuer https://a.test\npassword-file /p\n", 1 },
+        { "issuer and token", HEAD "oauth-issuer https://a.test\ntoken-command t\n", 1 },
         { "no address, not the last block", "account a\naccount b\n  address b@x\n", 1 },
         { "same name", HEAD "account salma\n address b@x\n", 3 },
         { "account without name", "account\n", 1 },
@@ -445,7 +486,8 @@ static void test_paths(void **state)
 
 #define AT_A_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
 
-TEST_MAIN(cmocka_unit_test(test_every_keyword), cmocka_unit_test(test_defaults_and_line_ends),
-    cmocka_unit_test(test_servers), cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
-    cmocka_unit_test(test_find), cmocka_unit_test(test_writes_only_what_it_reads),
-    AT_A_PLACE(test_add_and_remove), AT_A_PLACE(test_who_may_write), AT_A_PLACE(test_paths))
+TEST_MAIN(cmocka_unit_test(test_every_keyword), cmocka_unit_test(test_oauth),
+    cmocka_unit_test(test_defaults_and_line_ends), cmocka_unit_test(test_servers),
+    cmocka_unit_test(test_refused), cmocka_unit_test(test_limits), cmocka_unit_test(test_find),
+    cmocka_unit_test(test_writes_only_what_it_reads), AT_A_PLACE(test_add_and_remove),
+    AT_A_PLACE(test_who_may_write), AT_A_PLACE(test_paths))

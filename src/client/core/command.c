@@ -18,8 +18,9 @@ extern char **environ;
 
 #define READ_BYTES 4096u
 
-/* input_fd -1: nothing. output_fd -1: our standard error, so that what a filter says does not mix with what we print. */
-static enum err start(char *const *words, const char *name, int input_fd, int output_fd,
+/* input_fd -1: nothing. output_fd -1: our standard error, so that what a filter says does not mix with what we print. alone: a session of its own, without
+ * our output. */
+static enum err start(char *const *words, const char *name, int input_fd, int output_fd, bool alone,
     pid_t *out_pid, struct err_note *note)
 {
     posix_spawn_file_actions_t actions;
@@ -31,14 +32,20 @@ static enum err start(char *const *words, const char *name, int input_fd, int ou
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     else
         posix_spawn_file_actions_adddup2(&actions, input_fd, 0);
-    posix_spawn_file_actions_adddup2(&actions, output_fd < 0 ? 2 : output_fd, 1);
+    if (alone) {
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+        posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+    } else {
+        posix_spawn_file_actions_adddup2(&actions, output_fd < 0 ? 2 : output_fd, 1);
+    }
     /* we ignore SIGPIPE, which a program would inherit and most do not expect */
     sigemptyset(&usual);
     sigaddset(&usual, SIGPIPE);
     sigemptyset(&none);
     posix_spawnattr_setsigdefault(&attributes, &usual);
     posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes,
+        (short)(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | (alone ? POSIX_SPAWN_SETSID : 0)));
     int failed = posix_spawnp(out_pid, words[0], &actions, &attributes, words, environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
@@ -116,7 +123,7 @@ enum err client_command_read(char *const *words, const char *name, int timeout_m
     pid_t pid = 0;
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return err_noted(note, err_from_errno(errno), "%s: %s", name, strerror(errno));
-    enum err e = start(words, name, -1, pipes[1], &pid, note);
+    enum err e = start(words, name, -1, pipes[1], false, &pid, note);
     close(pipes[1]);
     if (e) {
         close(pipes[0]);
@@ -143,10 +150,16 @@ enum err client_command_feed(char *const *words, const char *name, int timeout_m
     int *out_code, struct err_note *note)
 {
     pid_t pid = 0;
-    TRY(start(words, name, input_fd, -1, &pid, note));
+    TRY(start(words, name, input_fd, -1, false, &pid, note));
     enum err e = finish(pid, clock_mono_ms() + timeout_ms, out_code);
     if (e == ERR_TIMEOUT)
         return err_noted(note, e, "%s: %s took longer than %d seconds and was ended", name,
             words[0], timeout_ms / 1000);
     return e ? err_noted(note, e, "%s: %s was lost sight of", name, words[0]) : ERR_OK;
+}
+
+enum err client_command_launch(char *const *words, const char *name, struct err_note *note)
+{
+    pid_t pid = 0;
+    return start(words, name, -1, -1, true, &pid, note);
 }

@@ -20,4 +20,8 @@ enum err MUST_USE client_command_read(char *const *words, const char *name, int 
 enum err MUST_USE client_command_feed(char *const *words, const char *name, int timeout_ms,
     int input_fd, int *out_code, struct err_note *note);
 
+/* Starts words[0] and does not wait for it: without our input and output, and not ended by the keys that end us. */
+enum err MUST_USE client_command_launch(
+    char *const *words, const char *name, struct err_note *note);
+
 #endif

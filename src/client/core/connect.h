@@ -23,8 +23,10 @@ enum client_why {
     CLIENT_WHY_PASSWORD,   /* refused by the server */
     CLIENT_WHY_NOT_SERVER, /* it did not prove that it knows the password */
     CLIENT_WHY_NO_MECHANISM,
-    CLIENT_WHY_WEAKER, /* than before */
-    CLIENT_WHY_SECRET, /* none could be had */
+    CLIENT_WHY_WEAKER,      /* than before */
+    CLIENT_WHY_SECRET,      /* none could be had */
+    CLIENT_WHY_TOKEN,       /* refused, or over, and there is no other */
+    CLIENT_WHY_TOKEN_LATER, /* refused, and whoever gives another one is away */
     CLIENT_WHY_IN_USE,
     CLIENT_WHY_LOGIN_DELAY,
     CLIENT_WHY_SYS_TEMP,

@@ -91,11 +91,12 @@ static enum err nothing_fits(const struct client_login_options *options, struct 
         return err_noted(note, ERR_NOT_FOUND,
             "%s takes no OAuth2 token (it offers %s); use password-command with an app password "
             "instead of"
-            " token-command",
+            " token-command or oauth-issuer",
             options->host, names);
     if (options->offered & (CLIENT_OAUTHBEARER | CLIENT_XOAUTH2))
         return err_noted(note, ERR_NOT_FOUND,
-            "%s takes no password here (it offers %s); use token-command with an OAuth2 token",
+            "%s takes no password here (it offers %s); log in at its page (oauth-issuer) or use "
+            "token-command",
             options->host, names);
     return err_noted(note, ERR_NOT_FOUND,
         "%s offers no login that we can use (it offers %s); its provider may have to allow one for "

@@ -1,8 +1,11 @@
 /* Where the secret of an account comes from. It passes through memory that is wiped, never through an argument, the environment or a log. */
+#include "client/core/secret.h"
+
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "client/core/account.h"
 #include "client/core/command.h"
+#include "client/core/oauth_login.h"
 #include "proto/sasl/sasl.h"
 
 #include <errno.h>
@@ -14,7 +17,7 @@
 #include <unistd.h>
 
 #define COMMAND_TIMEOUT_MS (120 * 1000) /* somebody may have to type the phrase of a key ring */
-#define COMMAND_BYTES_MAX  65536u       /* a password with notes below it */
+#define NOTES_BYTES_MAX    65536u       /* below a password or token */
 #define FILE_BYTES_MAX     65536u
 
 /* Appends the first line of text. */
@@ -34,15 +37,14 @@ static enum err take_first_line(
     return buf_err(out);
 }
 
-static enum err from_command(
+enum err client_secret_of_command(
     char *const *words, const char *name, size_t bytes_max, struct buf *out, struct err_note *note)
 {
     struct buf text;
+    size_t all_max = bytes_max + NOTES_BYTES_MAX;
     buf_init(&text, 0);
-    (void)buf_room(
-        &text, COMMAND_BYTES_MAX + 8192); /* so that it never grows and leaves a copy behind */
-    enum err e =
-        client_command_read(words, name, COMMAND_TIMEOUT_MS, COMMAND_BYTES_MAX, &text, note);
+    (void)buf_room(&text, all_max + 8192); /* so that it never grows and leaves a copy behind */
+    enum err e = client_command_read(words, name, COMMAND_TIMEOUT_MS, all_max, &text, note);
     if (!e)
         e = take_first_line(buf_slice(&text), bytes_max, words[0], out, note);
     sasl_buf_wipe(&text);
@@ -54,7 +56,7 @@ static enum err from_secret_service(
 {
     static char program[] = "secret-tool", verb[] = "lookup", attribute[] = "barid";
     char *words[] = { program, verb, attribute, account->name, NULL };
-    enum err e = from_command(words, "secret-service", PASSWORD_BYTES_MAX, out, note);
+    enum err e = client_secret_of_command(words, "secret-service", PASSWORD_BYTES_MAX, out, note);
     if (e == ERR_IO || (e == ERR_NOT_FOUND && note && strstr(note->text, "empty")))
         return err_noted(note, ERR_NOT_FOUND,
             "the Secret Service has nothing for %s; store it with: secret-tool store --label=%s "
@@ -83,7 +85,7 @@ static enum err open_secret_file(const char *path, int *out_fd, struct err_note 
     return e;
 }
 
-static enum err from_file(const char *path, struct buf *out, struct err_note *note)
+enum err client_secret_of_file(const char *path, struct buf *out, struct err_note *note)
 {
     autoclose int fd = -1;
     struct buf text;
@@ -192,16 +194,18 @@ static enum err from_person(const struct client_account *account, const char *pr
 enum err client_secret_prompted(const struct client_account *account, const char *prompt,
     struct buf *out_secret, bool *out_token, struct err_note *note)
 {
-    (void)buf_room(out_secret, SASL_TOKEN_BYTES_MAX + 1);
-    *out_token = account->token_command != NULL;
+    (void)buf_room(out_secret, OAUTH_TOKEN_BYTES_MAX + 1);
+    *out_token = account->token_command || client_uses_oauth(account);
+    if (client_uses_oauth(account))
+        return client_oauth_token(account, SLICE_EMPTY, out_secret, note);
     if (account->token_command)
-        return from_command(
-            account->token_command, "token-command", SASL_TOKEN_BYTES_MAX, out_secret, note);
+        return client_secret_of_command(
+            account->token_command, "token-command", OAUTH_TOKEN_BYTES_MAX, out_secret, note);
     if (account->password_command)
-        return from_command(
+        return client_secret_of_command(
             account->password_command, "password-command", PASSWORD_BYTES_MAX, out_secret, note);
     if (account->password_file)
-        return from_file(account->password_file, out_secret, note);
+        return client_secret_of_file(account->password_file, out_secret, note);
     if (account->secret_service)
         return from_secret_service(account, out_secret, note);
     return from_person(account, prompt, out_secret, note);
@@ -213,4 +217,17 @@ enum err client_secret(const struct client_account *account, struct buf *out_sec
     char prompt[USER_NAME_BYTES_MAX + 32];
     (void)snprintf(prompt, sizeof prompt, "Password for %s: ", account->user);
     return client_secret_prompted(account, prompt, out_secret, out_token, note);
+}
+
+enum err client_secret_renew(const struct client_account *account, struct slice refused,
+    struct buf *out_secret, struct err_note *note)
+{
+    (void)buf_room(out_secret, OAUTH_TOKEN_BYTES_MAX + 1);
+    if (client_uses_oauth(account))
+        return client_oauth_token(account, refused, out_secret, note);
+    if (!account->token_command)
+        return ERR_NOT_FOUND;
+    TRY(client_secret_of_command(
+        account->token_command, "token-command", OAUTH_TOKEN_BYTES_MAX, out_secret, note));
+    return slice_eq(buf_slice(out_secret), refused) ? ERR_NOT_FOUND : ERR_OK;
 }

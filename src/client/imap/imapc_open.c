@@ -15,6 +15,9 @@
 #define IMAPC_ARENA_BYTES_MAX                                                                      \
     (24u << 20) /* the tree of the longest answer: a value for each number of a SEARCH */
 
+#define INITIAL_BYTES_MAX                                                                          \
+    5900u /* some 8000 bytes in base64, which is what servers take in a line (RFC 7162 §4) */
+
 /* ---- capabilities ---- */
 
 static const struct {
@@ -140,10 +143,12 @@ static enum err answer(struct imapc *imap, struct client_login *login, struct sl
 /* RFC 9051 §6.2.2, RFC 4959. */
 static enum err authenticate(struct imapc *imap, struct client_login *login)
 {
-    bool first_pending = !(imap->caps & IMAPC_SASL_IR);
     struct buf initial;
     buf_init(&initial, 0);
+    (void)buf_room(&initial, login->options.secret.len + 2 * USER_NAME_BYTES_MAX);
     enum err e = client_login_initial(login, &initial);
+    /* one that is too long for a line goes when the server asks for it */
+    bool first_pending = !(imap->caps & IMAPC_SASL_IR) || buf_len(&initial) > INITIAL_BYTES_MAX;
     if (e == ERR_OK) {
         buf_addf(&imap->out, "b%u AUTHENTICATE %s", ++imap->tag, login->name);
         if (!first_pending) {

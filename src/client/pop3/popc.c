@@ -279,7 +279,7 @@ static enum err login_sasl(struct popc *popc, struct client_login *login)
 {
     struct buf first;
     buf_init(&first, 0);
-    (void)buf_room(&first, SASL_TOKEN_BYTES_MAX + 2 * USER_NAME_BYTES_MAX);
+    (void)buf_room(&first, login->options.secret.len + 2 * USER_NAME_BYTES_MAX);
     enum err e = client_login_initial(login, &first);
     e = e ? client_failed(popc->failure, CLIENT_WHY_SECRET, e)
           : say_auth(popc, login, buf_slice(&first));

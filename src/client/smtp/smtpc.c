@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AUTH_LINE_BYTES_MAX 12288u /* RFC 4954 §4 */
+
 /* What we call ourselves. Our real name would tell strangers about the inside of a network, and a login says who we are. */
 #define OUR_NAME "localhost"
 
@@ -203,21 +205,33 @@ static enum err talk(struct smtpc *smtpc, struct client_login *login)
     return ERR_OK;
 }
 
+/* AUTH with the initial response on its line when it fits, else on the next, when the server asks (RFC 4954 §4). */
+static enum err say_auth(struct smtpc *smtpc, const struct client_login *login, struct slice first)
+{
+    char head[64];
+    struct smtpc_reply reply = { .code = 0 };
+    int len = snprintf(head, sizeof head, "AUTH %s ", login->name);
+    if ((size_t)len + (first.len + 2) / 3 * 4 + 2 <= AUTH_LINE_BYTES_MAX)
+        return say_base64(smtpc, head, first);
+    (void)snprintf(head, sizeof head, "AUTH %s\r\n", login->name);
+    TRY(smtpc_say(smtpc, slice_of(head)));
+    TRY(smtpc_reply(smtpc, &reply, NULL));
+    return reply.code == 334 ? say_base64(smtpc, "", first) : password_refused(smtpc, &reply);
+}
+
 static enum err login_once(
     struct smtpc *smtpc, struct client_login_state *state, struct client_login *login)
 {
-    char head[64];
     struct buf first;
     enum err e = client_login_begin(login, &state->options, &smtpc->failure->note);
     if (e)
         return client_failed(
             smtpc->failure, e == ERR_DENIED ? CLIENT_WHY_WEAKER : CLIENT_WHY_NO_MECHANISM, e);
     buf_init(&first, 0);
-    (void)buf_room(&first, SASL_TOKEN_BYTES_MAX + 2 * USER_NAME_BYTES_MAX);
+    (void)buf_room(&first, state->options.secret.len + 2 * USER_NAME_BYTES_MAX);
     e = client_login_initial(login, &first);
-    (void)snprintf(head, sizeof head, "AUTH %s ", login->name);
     e = e ? client_failed(smtpc->failure, CLIENT_WHY_SECRET, e)
-          : say_base64(smtpc, head, buf_slice(&first));
+          : say_auth(smtpc, login, buf_slice(&first));
     sasl_buf_wipe(&first);
     if (!e)
         e = talk(smtpc, login);
