@@ -21,6 +21,7 @@ enum message_id {
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_client.inc"
 #include "bin/catalogue_import.inc"
+#include "bin/catalogue_mail.inc"
 #undef M
     MSG_COUNT
 };
