@@ -9,6 +9,7 @@
 #include "bin/verb_explain.h"
 #include "bin/verb_fetch.h"
 #include "bin/verb_import.h"
+#include "bin/verb_mail.h"
 #include "bin/verb_mime.h"
 #include "bin/verb_pop.h"
 #include "bin/verb_queue.h"
@@ -75,6 +76,12 @@ static const struct verb {
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },
     { "queue", verb_queue, MSG_QUEUE_USAGE },
+    { "ls", verb_ls, MSG_LS_USAGE },
+    { "search", verb_search, MSG_SEARCH_USAGE },
+    { "flag", verb_flag, MSG_FLAG_USAGE },
+    { "mv", verb_mv, MSG_MV_USAGE },
+    { "rm", verb_rm, MSG_RM_USAGE },
+    { "quota", verb_quota, MSG_QUOTA_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

@@ -19,6 +19,7 @@ enum message_id {
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_import.inc"
+#include "bin/catalogue_mail.inc"
 #include "bin/catalogue_main.inc"
 #include "bin/catalogue_pop.inc"
 #include "bin/catalogue_sync.inc"

@@ -43,14 +43,8 @@ static enum err failed(struct imap_drop *drop, enum err e, struct client_failure
 
 static const struct imap_value *item(const struct imap_reply *reply, struct slice name)
 {
-    const struct imap_value *list = reply->values;
-    if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) || !list ||
-        list->kind != IMAP_VALUE_LIST)
-        return NULL;
-    for (const struct imap_value *v = list->first; v && v->next; v = v->next->next)
-        if (imap_value_is(v, name))
-            return v->next;
-    return NULL;
+    bool fetch = reply->numbered && slice_eq_nocase(reply->name, SLICE("FETCH"));
+    return fetch ? imap_value_item(reply->values, name) : NULL;
 }
 
 /* ---- the session ---- */

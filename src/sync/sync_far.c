@@ -90,13 +90,7 @@ void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct b
 
 const struct imap_value *sync_item(const struct imap_value *list, struct slice name)
 {
-    if (!list || list->kind != IMAP_VALUE_LIST)
-        return NULL;
-    for (const struct imap_value *value = list->first; value && value->next;
-         value = value->next->next)
-        if (imap_value_is(value, name))
-            return value->next;
-    return NULL;
+    return imap_value_item(list, name);
 }
 
 /* ---- rows and news ---- */

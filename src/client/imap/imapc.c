@@ -332,10 +332,8 @@ enum err imapc_command(struct imapc *imap, struct slice text)
     return result;
 }
 
-/* ---- APPEND ---- */
-
-/* Waits for "+". *out_result: what the server said instead. */
-static enum err wait_go_ahead(struct imapc *imap, struct imapc_task *task, bool *out_go)
+/* Waits for "+"; *out_go false: the command has its answer instead. Nothing else waits for one. */
+static enum err wait_go_ahead(struct imapc *imap, bool *out_go)
 {
     for (;;) {
         struct imap_reply reply;
@@ -347,9 +345,47 @@ static enum err wait_go_ahead(struct imapc *imap, struct imapc_task *task, bool 
             enum err e = finish(imap, &reply);
             return e == ERR_OK ? ERR_OK : imapc_break(imap, e);
         }
-        (void)task;
     }
 }
+
+/* Whether a literal of that size goes without asking (RFC 7888). */
+static bool goes_at_once(const struct imapc *imap, uint64_t bytes)
+{
+    return imap->caps & IMAPC_LITERAL_PLUS ||
+           (imap->caps & IMAPC_LITERAL_MINUS && bytes <= IMAPC_LITERAL_MINUS_MAX);
+}
+
+/* ---- commands with literals ---- */
+
+static enum err literal_begins(struct imapc *imap, uint64_t bytes, bool *out_go)
+{
+    bool now = goes_at_once(imap, bytes);
+    *out_go = true;
+    buf_addf(&imap->out, "{%llu%s}\r\n", (unsigned long long)bytes, now ? "+" : "");
+    TRY(imapc_flush(imap));
+    return now ? ERR_OK : wait_go_ahead(imap, out_go);
+}
+
+enum err imapc_talk(struct imapc *imap, struct imapc_task *task, struct slice text,
+    const struct imapc_literal *literals, size_t count)
+{
+    size_t at = 0;
+    bool go = true;
+    TRY(imapc_run(imap, NULL));
+    enqueue(imap, task);
+    for (size_t i = 0; i < count && go; i++) {
+        buf_add(&imap->out, slice_sub(text, at, literals[i].at - at));
+        TRY(literal_begins(imap, literals[i].len, &go));
+        at = literals[i].at;
+    }
+    if (!go)
+        return ERR_OK; /* the task knows */
+    buf_add(&imap->out, slice_from_index(text, at));
+    buf_adds(&imap->out, "\r\n");
+    return imapc_run(imap, task);
+}
+
+/* ---- APPEND ---- */
 
 static enum err send_source(struct imapc *imap, uint64_t bytes, imapc_source_fn source, void *arg)
 {
@@ -367,25 +403,44 @@ static enum err send_source(struct imapc *imap, uint64_t bytes, imapc_source_fn 
     return e == ERR_OK ? ERR_OK : imapc_break(imap, e);
 }
 
+/* [APPENDUID uidvalidity uid] (RFC 4315 §3); anything else in it is as if it were not there. */
+static bool append_uid(const struct imap_reply *reply, uint32_t *out_uidvalidity, uint32_t *out_uid)
+{
+    const struct imap_value *first = reply->code_values;
+    return slice_eq_nocase(reply->code, SLICE("APPENDUID")) && first &&
+           imap_value_u32(first, out_uidvalidity) == ERR_OK &&
+           imap_value_u32(first->next, out_uid) == ERR_OK && *out_uid && *out_uidvalidity;
+}
+
 struct append {
     enum err result;
     uint32_t uidvalidity, uid;
 };
 
-/* [APPENDUID uidvalidity uid] (RFC 4315 §3); anything else in it is as if it were not there. */
 static enum err append_done(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct append *append = task->owner;
     uint32_t uidvalidity, uid;
     append->result = imapc_reply_err(reply);
-    const struct imap_value *first = reply->code_values;
-    if (append->result == ERR_OK && slice_eq_nocase(reply->code, SLICE("APPENDUID")) && first &&
-        imap_value_u32(first, &uidvalidity) == ERR_OK &&
-        imap_value_u32(first->next, &uid) == ERR_OK && uid && uidvalidity) {
+    if (append->result == ERR_OK && append_uid(reply, &uidvalidity, &uid)) {
         append->uidvalidity = uidvalidity;
         append->uid = uid;
     }
     return ERR_OK;
+}
+
+static enum err append_begins(struct imapc *imap, struct imapc_task *task, struct slice mailbox,
+    struct slice flags, struct slice date, uint64_t bytes, bool *out_go)
+{
+    enqueue(imap, task);
+    buf_adds(&imap->out, "APPEND ");
+    buf_add(&imap->out, mailbox);
+    if (flags.len)
+        buf_addf(&imap->out, " %.*s", SLICE_FMT(flags));
+    if (date.len)
+        buf_addf(&imap->out, " %.*s", SLICE_FMT(date));
+    buf_addc(&imap->out, ' ');
+    return literal_begins(imap, bytes, out_go);
 }
 
 enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flags, const char *date,
@@ -394,20 +449,8 @@ enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flag
     TRY(imapc_run(imap, NULL));
     struct append append = { 0 };
     struct imapc_task task = { .done = append_done, .owner = &append };
-    bool now = imap->caps & IMAPC_LITERAL_PLUS ||
-               (imap->caps & IMAPC_LITERAL_MINUS && bytes <= IMAPC_LITERAL_MINUS_MAX);
-    enqueue(imap, &task);
-    buf_adds(&imap->out, "APPEND ");
-    buf_add(&imap->out, mailbox);
-    if (*flags)
-        buf_addf(&imap->out, " %s", flags);
-    if (*date)
-        buf_addf(&imap->out, " %s", date);
-    buf_addf(&imap->out, " {%llu%s}\r\n", (unsigned long long)bytes, now ? "+" : "");
-    TRY(imapc_flush(imap));
-    bool go = true;
-    if (!now)
-        TRY(wait_go_ahead(imap, &task, &go));
+    bool go;
+    TRY(append_begins(imap, &task, mailbox, slice_of(flags), slice_of(date), bytes, &go));
     if (go) {
         TRY(send_source(imap, bytes, source, arg));
         TRY(imapc_run(imap, &task));

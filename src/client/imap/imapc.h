@@ -31,7 +31,9 @@ enum imapc_cap {
     IMAPC_ID = 1 << 12,           /* RFC 2971 */
     IMAPC_IDLE = 1 << 13,         /* RFC 2177 */
     IMAPC_LOGINDISABLED = 1 << 14,
-    IMAPC_NOTIFY = 1 << 17, /* RFC 5465 */
+    IMAPC_NAMESPACE = 1 << 15, /* RFC 2342 */
+    IMAPC_QUOTA = 1 << 16,     /* RFC 9208, RFC 2087 */
+    IMAPC_NOTIFY = 1 << 17,    /* RFC 5465 */
 };
 
 struct imapc_options {
@@ -90,6 +92,12 @@ size_t imapc_waiting(const struct imapc *imap);
 /* One command that is worth waiting for: ERR_OK for OK; ERR_NOT_FOUND, ERR_EXISTS, ERR_LIMIT, ERR_DENIED, ERR_BUSY, ERR_SYNTAX by
  * the response code (RFC 5530) of a NO or BAD. The connection stays good. Its untagged answers are thrown away. */
 enum err MUST_USE imapc_command(struct imapc *imap, struct slice text);
+/* The same for a command of which some parts are literals, at ascending places of text, which has them in it but not their headers. */
+struct imapc_literal {
+    size_t at, len;
+};
+enum err MUST_USE imapc_talk(struct imapc *imap, struct imapc_task *task, struct slice text,
+    const struct imapc_literal *literals, size_t count);
 /* What a NO or BAD means. ERR_OK for OK. */
 enum err imapc_reply_err(const struct imap_reply *reply);
 

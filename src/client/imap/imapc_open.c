@@ -40,10 +40,12 @@ static const struct {
     { SLICE_CONST("IDLE"), IMAPC_IDLE },
     { SLICE_CONST("NOTIFY"), IMAPC_NOTIFY },
     { SLICE_CONST("LOGINDISABLED"), IMAPC_LOGINDISABLED },
+    { SLICE_CONST("NAMESPACE"), IMAPC_NAMESPACE },
+    { SLICE_CONST("QUOTA"), IMAPC_QUOTA },
     /* RFC 9051 §1.3: IMAP4rev2 has these in it */
     { SLICE_CONST("IMAP4rev2"), IMAPC_SASL_IR | IMAPC_LITERAL_MINUS | IMAPC_UIDPLUS | IMAPC_MOVE |
                                     IMAPC_LIST_EXTENDED | IMAPC_LIST_STATUS | IMAPC_ESEARCH |
-                                    IMAPC_ENABLE | IMAPC_IDLE },
+                                    IMAPC_ENABLE | IMAPC_IDLE | IMAPC_NAMESPACE },
 };
 
 void imapc_take_caps(struct imapc *imap, const struct imap_value *first)

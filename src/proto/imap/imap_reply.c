@@ -400,6 +400,17 @@ bool imap_value_has(const struct imap_value *list, struct slice word)
     return false;
 }
 
+const struct imap_value *imap_value_item(const struct imap_value *list, struct slice name)
+{
+    if (!list || list->kind != IMAP_VALUE_LIST)
+        return NULL;
+    for (const struct imap_value *value = list->first; value && value->next;
+         value = value->next->next)
+        if (imap_value_is(value, name))
+            return value->next;
+    return NULL;
+}
+
 bool imap_value_is_nil(const struct imap_value *value)
 {
     return imap_value_is(value, SLICE("NIL"));

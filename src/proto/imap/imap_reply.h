@@ -81,6 +81,8 @@ bool imap_value_is(
     const struct imap_value *value, struct slice word); /* an atom, case ignored; false for NULL */
 /* Whether the atom is in the list; false when it is no list. */
 bool imap_value_has(const struct imap_value *list, struct slice word);
+/* What stands behind a name in a list of names and values, as in that of FETCH or STATUS; NULL: it is not there. */
+const struct imap_value *imap_value_item(const struct imap_value *list, struct slice name);
 bool imap_value_is_nil(const struct imap_value *value);
 /* ERR_SYNTAX when it is no such number, or NULL. */
 enum err MUST_USE imap_value_u64(const struct imap_value *value, uint64_t *out_number);
