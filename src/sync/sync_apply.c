@@ -337,6 +337,9 @@ static enum err remove_far(struct sync_folder *folder)
     for (size_t i = 0; i < folder->count; i++)
         if (far_removal(&folder->rows[i]))
             uidset_add(&uids, folder->rows[i].uid);
+    folder->behind |= run->blind && !uidset_empty(&uids);
+    if (run->blind)
+        uidset_clear(&uids);
     uint32_t asked = (uint32_t)uidset_members(&uids);
     if (asked && !run->options->dry_run)
         e = keep_copies(folder, &uids);
@@ -367,6 +370,10 @@ static enum err remove_near(struct sync_folder *folder)
         bool both_gone = row->kind == SYNC_PAIR && row->far_gone && !row->settled && !row->file;
         if (!near_removal(row) && !both_gone && !taken_gone)
             continue;
+        if (near_removal(row) && run->blind) {
+            folder->behind = true;
+            continue;
+        }
         if (near_removal(row)) {
             run->counts->near_removed++;
             folder->changed++;

@@ -523,7 +523,7 @@ enum err sync_folders(struct sync_run *run)
 /* The last of the list first: folders in folders come behind those that they are in. */
 enum err sync_remove_folders(struct sync_run *run)
 {
-    for (size_t i = run->count; i-- > 0;) {
+    for (size_t i = run->count; i-- > 0 && !run->blind;) {
         struct sync_folder *folder = &run->folders[i];
         enum err e = ERR_OK;
         if (folder->goes == SYNC_STAYS || folder->stopped)

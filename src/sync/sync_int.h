@@ -82,6 +82,8 @@ struct sync_run {
     size_t count, cap;
     char far_delimiter; /* of the server's root */
     bool made_below;    /* a folder in a folder was made there */
+    bool
+        blind; /* a folder here could not be read: what is missing elsewhere may be in it, so nothing is removed */
     const struct sync_folder *selected;
     struct sync_counts *counts;
     struct client_failure *failure;

@@ -108,6 +108,7 @@ enum err sync_load(struct sync_folder *folder)
     enum near_make make = run->options->dry_run ? NEAR_READ : NEAR_COMPLETE;
     enum err e = near_open(run->root_fd, folder->row.path, make, &folder->near, run->note);
     if (e != ERR_OK) {
+        run->blind = true;
         sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(run->note->text));
         return ERR_OK;
     }
@@ -116,6 +117,7 @@ enum err sync_load(struct sync_folder *folder)
         near_sweep(&folder->near);
     e = near_scan(&folder->near, &folder->arena, &folder->row.keywords, run->note);
     if (e != ERR_OK) {
+        run->blind = true;
         sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(run->note->text));
         return ERR_OK;
     }
