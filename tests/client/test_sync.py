@@ -344,6 +344,7 @@ def test_server_that_alters(server, tmp_path):
 
     def alter(data):
         data = re.sub(rb"RFC822.SIZE (\d+)", lambda m: b"RFC822.SIZE %d" % (int(m.group(1)) + 11), data)
+        data = re.sub(rb"\[APPENDUID [^]]*\] ", b"", data)
         return data.replace(b"body of", b"BODY OF")
     with Proxy(server.port("imap"), without=TIERS["old"], alter=alter) as proxy:
         through = Client(world.client.home, proxy.port, world.user)
