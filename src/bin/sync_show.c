@@ -48,6 +48,16 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     }
 }
 
+static void tell_brake(const struct sync_event *event, const char *folder)
+{
+    bool near = strcmp(event->text, "near") == 0;
+    unsigned long long count = event->count;
+    if (*folder)
+        cli_error(near ? MSG_SYNC_BRAKED_NEAR : MSG_SYNC_BRAKED_FAR, folder, count);
+    else
+        cli_error(near ? MSG_SYNC_BRAKED_ALL_NEAR : MSG_SYNC_BRAKED_ALL_FAR, count);
+}
+
 void sync_show_event(void *arg, const struct sync_event *event)
 {
     const struct sync_show *teller = arg;
@@ -59,8 +69,7 @@ void sync_show_event(void *arg, const struct sync_event *event)
         tell_stop(event, folder, text);
         break;
     case SYNC_BRAKED:
-        cli_error(strcmp(event->text, "near") == 0 ? MSG_SYNC_BRAKED_NEAR : MSG_SYNC_BRAKED_FAR,
-            folder, (unsigned long long)event->count);
+        tell_brake(event, folder);
         break;
     case SYNC_MESSAGE_FAILED:
         cli_error(MSG_SYNC_MESSAGE_FAILED, folder, text);

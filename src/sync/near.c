@@ -238,20 +238,27 @@ static enum err open_path(int root_fd, const char *path, bool make, int *out_fd)
     return ERR_OK;
 }
 
-enum err near_open(
-    int root_fd, const char *path, bool make, struct near_folder *out_folder, struct err_note *note)
+/* new/ or tmp/, which may be missing where nothing may be made. */
+static enum err open_part(int fd, const char *name, enum near_make make, int *out_fd)
+{
+    enum err e = open_at(fd, name, make != NEAR_READ, out_fd);
+    return e == ERR_NOT_FOUND && make == NEAR_READ ? ERR_OK : e;
+}
+
+enum err near_open(int root_fd, const char *path, enum near_make make,
+    struct near_folder *out_folder, struct err_note *note)
 {
     struct near_folder folder = {
         .fd = -1, .new_fd = -1, .cur_fd = -1, .tmp_fd = -1, .path = path
     };
-    enum err e = open_path(root_fd, path, make, &folder.fd);
+    enum err e = open_path(root_fd, path, make == NEAR_MAKE, &folder.fd);
     if (e == ERR_OK)
-        e = open_at(folder.fd, "cur", make, &folder.cur_fd);
+        e = open_at(folder.fd, "cur", make == NEAR_MAKE, &folder.cur_fd);
     if (e == ERR_OK)
-        e = open_at(folder.fd, "new", true, &folder.new_fd);
+        e = open_part(folder.fd, "new", make, &folder.new_fd);
     if (e == ERR_OK)
-        e = open_at(folder.fd, "tmp", true, &folder.tmp_fd);
-    if (e == ERR_OK && make && fsync(folder.fd) < 0)
+        e = open_part(folder.fd, "tmp", make, &folder.tmp_fd);
+    if (e == ERR_OK && make == NEAR_MAKE && fsync(folder.fd) < 0)
         e = err_from_errno(errno);
     map_init(&folder.by_base);
     if (e != ERR_OK) {
@@ -358,7 +365,7 @@ enum err near_scan(struct near_folder *folder, struct arena *arena, struct sync_
 {
     read_keywords(folder, keywords);
     enum err e = scan_one(folder, "cur", false, arena);
-    if (e == ERR_OK)
+    if (e == ERR_OK && folder->new_fd >= 0)
         e = scan_one(folder, "new", true, arena);
     if (e == ERR_OK)
         e = scan_one(folder, "cur", false, arena);
@@ -446,6 +453,16 @@ enum err near_rename(int from_fd, const char *from, int to_fd, const char *to)
     return unlinkat(from_fd, from, 0) < 0 ? err_from_errno(errno) : ERR_OK;
 }
 
+void near_name(const struct near_folder *folder, struct slice base, uint32_t flags, struct buf *out)
+{
+    if (flags) {
+        name_with_flags(folder, base, flags, out);
+        return;
+    }
+    buf_add(out, base);
+    buf_addc(out, '\0');
+}
+
 enum err near_file_draft(struct near_folder *folder, const char *base, uint32_t flags)
 {
     struct buf name;
@@ -478,18 +495,27 @@ enum err near_set_flags(
 }
 
 /* The letters of one folder mean other keywords in another: the name is made anew. */
-enum err near_move(
-    struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags)
+enum err near_move(struct near_folder *from, const struct near_file *file, struct near_folder *to,
+    uint32_t flags, struct arena *arena, struct near_file *out_file)
 {
-    int from_fd = file->in_new ? from->new_fd : from->cur_fd;
-    if (file->in_new && flags == 0)
-        return near_rename(from_fd, file->name, to->new_fd, file->name);
+    struct near_file moved = { .flags = flags, .in_new = file->in_new && flags == 0 };
     struct buf name;
     buf_init(&name, 0);
-    name_with_flags(to, file->base, flags, &name);
-    enum err e = near_rename(from_fd, file->name, to->cur_fd, buf_slice(&name).ptr);
+    if (moved.in_new)
+        buf_adds(&name, file->name);
+    else
+        name_with_flags(to, file->base, flags, &name);
+    buf_addc(&name, '\0');
+    moved.name = slice_cstr(arena, slice_of(buf_slice(&name).ptr));
     buf_done(&name);
-    return e;
+    if (!moved.name)
+        return ERR_LIMIT;
+    moved.base = slice_sub(slice_of(moved.name), 0, file->base.len);
+    TRY(near_rename(file->in_new ? from->new_fd : from->cur_fd, file->name,
+        moved.in_new ? to->new_fd : to->cur_fd, moved.name));
+    if (out_file)
+        *out_file = moved;
+    return ERR_OK;
 }
 
 enum err near_take_out(struct near_folder *folder, const struct near_file *file, int undo_fd)

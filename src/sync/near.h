@@ -1,7 +1,7 @@
 /* The near side of a synchronisation: a tree of Maildirs.
  *
  * A message is one file, in new/ or cur/ of its folder; its name up to ":2," (the base) never changes while it lives, what stands behind are its
- * flags. Line ends are LF on disk and CRLF on the way. Keywords are letters, named in dovecot-keywords. Blocking; not thread-safe. */
+ * flags. Line ends are LF on disk and CRLF on the way (near_draft has the exception). Keywords are letters, named in dovecot-keywords. Blocking; not thread-safe. */
 #ifndef SYNC_NEAR_H
 #define SYNC_NEAR_H
 
@@ -64,8 +64,14 @@ struct near_folder {
     uint32_t letter_bits[SYNC_KEYWORDS_MAX]; /* what a letter on disk stands for */
 };
 
-/* Opens the Maildir, makes what is missing of it when `make`. ERR_NOT_FOUND. */
-enum err MUST_USE near_open(int root_fd, const char *path, bool make,
+/* What may be made of a Maildir that is opened. */
+enum near_make {
+    NEAR_READ,     /* nothing: new_fd and tmp_fd are -1 where they are missing */
+    NEAR_COMPLETE, /* new/ and tmp/, of one that has cur/ */
+    NEAR_MAKE,     /* all of it, the folders that it is in too */
+};
+/* Opens the Maildir. ERR_NOT_FOUND. */
+enum err MUST_USE near_open(int root_fd, const char *path, enum near_make make,
     struct near_folder *out_folder, struct err_note *note);
 void near_close(struct near_folder *folder);
 /* Reads new/ and cur/; names in the arena. keywords learns those of dovecot-keywords. */
@@ -86,17 +92,24 @@ enum err MUST_USE near_write_keywords(
 
 /* Ours alone in the world, short, no ":" in it. */
 void near_new_base(char out_base[80]);
-/* A file being written in tmp/, its facts gathered on the way. */
+/* A file being written, its facts gathered on the way. Line ends are LF in it, unless the message has CR CR LF somewhere: read back, that would be CRLF.
+ * Such a message is kept as it came, CRLF and all. */
 struct near_draft {
-    int fd;
+    int fd, folder_fd; /* folder_fd: borrowed */
+    char name[81];     /* in folder_fd: "." and base when it is hidden, else base */
     char base[80];
     uint64_t bytes;    /* as they come, CRLF */
     struct buf header; /* while it is read, bounded */
-    bool header_done, held_cr;
+    bool header_done;
+    bool held_cr, took_cr; /* the last byte is a CR; the one before it, and is taken */
+    bool as_it_came;
     struct buf out; /* not yet written */
-    void *hash;     /* of what is on disk */
+    void *hash;     /* of its bytes with LF */
 };
+/* In tmp/ of a Maildir, under its base. */
 enum err MUST_USE near_draft_open(struct near_folder *folder, struct near_draft *out_draft);
+/* Hidden in a folder of another kind: its owner renames it. */
+enum err MUST_USE near_draft_open_hidden(int folder_fd, struct near_draft *out_draft);
 enum err MUST_USE near_draft_add(struct near_draft *draft, struct slice piece);
 /* Facts of the whole message. */
 struct sync_facts {
@@ -107,19 +120,25 @@ struct sync_facts {
 /* Ends it: written, its time set; not yet synced (near_sync) and still in tmp/. The descriptor is closed. */
 enum err MUST_USE near_draft_end(
     struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts);
-void near_draft_drop(struct near_folder *folder, struct near_draft *draft);
+/* Throws it away, ended or not. */
+void near_draft_drop(struct near_draft *draft);
+/* The same, of one that ended, when only its base is known. */
+void near_draft_forget(const struct near_folder *folder, const char *base);
 /* All drafts that ended are on disk, whatever happens then. */
 enum err MUST_USE near_sync(const struct near_folder *folder);
 /* Moves a draft to its place. flags decide between new/ and cur/. */
 enum err MUST_USE near_file_draft(struct near_folder *folder, const char *base, uint32_t flags);
+/* The name of a message, NUL and all: its letters are those of a folder that was scanned, keywords left out of one that was not. */
+void near_name(
+    const struct near_folder *folder, struct slice base, uint32_t flags, struct buf *out);
 /* new/ and cur/ are on disk, names included. */
 enum err MUST_USE near_sync_names(const struct near_folder *folder);
 /* Renames for new flags. file->name is in the arena afterwards. */
 enum err MUST_USE near_set_flags(
     struct near_folder *folder, struct near_file *file, uint32_t flags, struct arena *arena);
-/* To another folder, under its name; flags are bits of that folder. */
-enum err MUST_USE near_move(
-    struct near_folder *from, const struct near_file *file, struct near_folder *to, uint32_t flags);
+/* To another folder, under its base; flags are bits of that folder. out_file (may be NULL) is the file there, its name in the arena. */
+enum err MUST_USE near_move(struct near_folder *from, const struct near_file *file,
+    struct near_folder *to, uint32_t flags, struct arena *arena, struct near_file *out_file);
 /* Replaces nothing (ERR_EXISTS); from another file system it copies. */
 enum err MUST_USE near_rename(int from_fd, const char *from, int to_fd, const char *to);
 /* Out of the tree, to a folder `undo_fd` (made by the caller; any file system), under its name, or a new one when that is taken. */

@@ -1,4 +1,7 @@
-/* The bytes of messages on the near side: CRLF becomes LF on the way in, LF becomes CRLF on the way out; a CR of its own stays. */
+/* The bytes of messages on the near side: CRLF becomes LF on the way in, LF becomes CRLF on the way out; a CR of its own stays.
+ *
+ * On disk CR LF goes out as it stands. So CR CR LF, which would become CR LF on disk, cannot be told from it: a message that has one is stored with
+ * its CRLFs. The hash is the same either way: that of the bytes with LF. */
 #include "sync/near.h"
 
 #include "base/cleanup.h"
@@ -7,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +20,7 @@
 
 #define NEAR_HEADER_BYTES_MAX (256u << 10) /* in which a Message-ID is looked for */
 #define NEAR_WRITE_BYTES      (128u << 10)
+#define NEAR_READ_BYTES       16384u
 
 uint64_t sync_message_id(struct slice header)
 {
@@ -31,68 +36,16 @@ uint64_t sync_message_id(struct slice header)
 
 /* ---- coming in ---- */
 
-enum err near_draft_open(struct near_folder *folder, struct near_draft *out_draft)
+/* What gathers facts, without a file. */
+static void begin(struct near_draft *draft)
 {
-    struct near_draft draft = { .fd = -1 };
-    near_new_base(draft.base);
-    draft.fd = openat(folder->tmp_fd, draft.base, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (draft.fd < 0)
-        return err_from_errno(errno);
-    buf_init(&draft.header, NEAR_HEADER_BYTES_MAX);
-    buf_init(&draft.out, 0);
-    draft.hash = XXH3_createState();
-    if (!draft.hash)
+    *draft = (struct near_draft){ .fd = -1, .folder_fd = -1 };
+    buf_init(&draft->header, NEAR_HEADER_BYTES_MAX);
+    buf_init(&draft->out, 0);
+    draft->hash = XXH3_createState();
+    if (!draft->hash)
         abort();
-    (void)XXH3_128bits_reset(draft.hash);
-    *out_draft = draft;
-    return ERR_OK;
-}
-
-static enum err write_out(struct near_draft *draft)
-{
-    struct slice rest = buf_slice(&draft->out);
-    while (rest.len) {
-        ssize_t wrote = write(draft->fd, rest.ptr, rest.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return err_from_errno(errno);
-        rest = slice_from_index(rest, (size_t)wrote);
-    }
-    buf_clear(&draft->out);
-    return ERR_OK;
-}
-
-/* What goes to disk. */
-static void take(struct near_draft *draft, struct slice piece)
-{
-    if (piece.len == 0)
-        return;
-    (void)XXH3_128bits_update(draft->hash, piece.ptr, piece.len);
-    buf_add(&draft->out, piece);
-    if (!draft->header_done) {
-        buf_add(&draft->header, piece);
-        if (buf_err(&draft->header) != ERR_OK ||
-            slice_find(buf_slice(&draft->header), SLICE("\n\n")) != SIZE_MAX)
-            draft->header_done = true;
-    }
-}
-
-enum err near_draft_add(struct near_draft *draft, struct slice piece)
-{
-    draft->bytes += piece.len;
-    while (piece.len) {
-        if (draft->held_cr) {
-            if (piece.ptr[0] != '\n')
-                take(draft, SLICE("\r"));
-            draft->held_cr = false;
-        }
-        size_t at = slice_index(piece, '\r');
-        take(draft, slice_sub(piece, 0, at));
-        draft->held_cr = at < piece.len;
-        piece = slice_from_index(piece, at + 1);
-    }
-    return buf_len(&draft->out) >= NEAR_WRITE_BYTES ? write_out(draft) : ERR_OK;
+    (void)XXH3_128bits_reset(draft->hash);
 }
 
 static void release(struct near_draft *draft)
@@ -106,10 +59,157 @@ static void release(struct near_draft *draft)
     draft->hash = NULL;
 }
 
+static enum err open_draft(int folder_fd, bool hidden, struct near_draft *out_draft)
+{
+    struct near_draft draft;
+    begin(&draft);
+    draft.folder_fd = folder_fd;
+    near_new_base(draft.base);
+    snprintf(draft.name, sizeof draft.name, "%s%s", hidden ? "." : "", draft.base);
+    draft.fd = openat(folder_fd, draft.name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (draft.fd < 0) {
+        enum err e = err_from_errno(errno);
+        release(&draft);
+        return e;
+    }
+    *out_draft = draft;
+    return ERR_OK;
+}
+
+enum err near_draft_open(struct near_folder *folder, struct near_draft *out_draft)
+{
+    return open_draft(folder->tmp_fd, false, out_draft);
+}
+
+enum err near_draft_open_hidden(int folder_fd, struct near_draft *out_draft)
+{
+    return open_draft(folder_fd, true, out_draft);
+}
+
+static enum err write_all(int fd, struct slice rest)
+{
+    while (rest.len) {
+        ssize_t wrote = write(fd, rest.ptr, rest.len);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return err_from_errno(errno);
+        rest = slice_from_index(rest, (size_t)wrote);
+    }
+    return ERR_OK;
+}
+
+static enum err write_out(struct near_draft *draft)
+{
+    TRY(write_all(draft->fd, buf_slice(&draft->out)));
+    buf_clear(&draft->out);
+    return ERR_OK;
+}
+
+/* LF becomes CRLF again: every line end so far had been one. */
+static enum err copy_with_crlf(int from, int to)
+{
+    char piece[NEAR_READ_BYTES];
+    struct buf out;
+    buf_init(&out, 0);
+    enum err e = lseek(from, 0, SEEK_SET) < 0 ? err_from_errno(errno) : ERR_OK;
+    while (e == ERR_OK) {
+        ssize_t got = read(from, piece, sizeof piece);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            e = got < 0 ? err_from_errno(errno) : ERR_OK;
+            break;
+        }
+        struct slice rest = slice_from(piece, (size_t)got);
+        while (rest.len) {
+            size_t at = slice_index(rest, '\n');
+            buf_add(&out, slice_sub(rest, 0, at));
+            if (at < rest.len)
+                buf_adds(&out, "\r\n");
+            rest = slice_from_index(rest, at + 1);
+        }
+        e = write_all(to, buf_slice(&out));
+        buf_clear(&out);
+    }
+    buf_done(&out);
+    return e;
+}
+
+/* From here on as it comes; what was written is written anew, and what was is gone. */
+static enum err keep_as_it_came(struct near_draft *draft)
+{
+    if (draft->fd >= 0) {
+        struct near_draft whole;
+        TRY(write_out(draft));
+        TRY(open_draft(draft->folder_fd, draft->name[0] == '.', &whole));
+        enum err e = copy_with_crlf(draft->fd, whole.fd);
+        if (e != ERR_OK) {
+            near_draft_drop(&whole);
+            return e;
+        }
+        (void)unlinkat(draft->folder_fd, draft->name, 0);
+        close(draft->fd);
+        draft->fd = whole.fd;
+        memcpy(draft->name, whole.name, sizeof draft->name);
+        memcpy(draft->base, whole.base, sizeof draft->base);
+        whole.fd = -1;
+        release(&whole);
+    }
+    draft->as_it_came = true;
+    return ERR_OK;
+}
+
+/* Bytes with LF: to disk, unless it gets what came. */
+static void take(struct near_draft *draft, struct slice piece)
+{
+    if (piece.len == 0)
+        return;
+    (void)XXH3_128bits_update(draft->hash, piece.ptr, piece.len);
+    if (!draft->as_it_came)
+        buf_add(&draft->out, piece);
+    if (!draft->header_done) {
+        buf_add(&draft->header, piece);
+        if (buf_err(&draft->header) != ERR_OK ||
+            slice_find(buf_slice(&draft->header), SLICE("\n\n")) != SIZE_MAX)
+            draft->header_done = true;
+    }
+}
+
+enum err near_draft_add(struct near_draft *draft, struct slice piece)
+{
+    draft->bytes += piece.len;
+    struct slice raw = piece; /* of it, what is not yet in `out` */
+    while (piece.len) {
+        if (draft->held_cr) {
+            bool ends = piece.ptr[0] == '\n';
+            if (ends && draft->took_cr && !draft->as_it_came) {
+                TRY(keep_as_it_came(draft));
+                buf_addc(&draft->out, '\r'); /* the held one; the one before it was taken */
+                raw = piece;
+            }
+            if (!ends)
+                take(draft, SLICE("\r"));
+            draft->took_cr = !ends;
+            draft->held_cr = false;
+        }
+        size_t at = slice_index(piece, '\r');
+        take(draft, slice_sub(piece, 0, at));
+        if (at > 0)
+            draft->took_cr = false;
+        draft->held_cr = at < piece.len;
+        piece = slice_from_index(piece, at + 1);
+    }
+    if (draft->as_it_came)
+        buf_add(&draft->out, raw);
+    return buf_len(&draft->out) >= NEAR_WRITE_BYTES ? write_out(draft) : ERR_OK;
+}
+
 enum err near_draft_end(struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts)
 {
     if (draft->held_cr)
         take(draft, SLICE("\r"));
+    draft->held_cr = false;
     enum err e = write_out(draft);
     struct timespec times[2] = { { .tv_sec = received_s }, { .tv_sec = received_s } };
     if (e == ERR_OK && received_s > 0 && futimens(draft->fd, times) < 0)
@@ -125,13 +225,16 @@ enum err near_draft_end(struct near_draft *draft, int64_t received_s, struct syn
     return e;
 }
 
-void near_draft_drop(struct near_folder *folder, struct near_draft *draft)
+void near_draft_drop(struct near_draft *draft)
 {
     if (draft->hash)
         release(draft);
-    if (draft->base[0])
-        (void)unlinkat(folder->tmp_fd, draft->base, 0);
-    draft->base[0] = '\0';
+    (void)unlinkat(draft->folder_fd, draft->name, 0);
+}
+
+void near_draft_forget(const struct near_folder *folder, const char *base)
+{
+    (void)unlinkat(folder->tmp_fd, base, 0);
 }
 
 /* ---- going out ---- */
@@ -219,19 +322,14 @@ enum err near_read_facts(struct near_folder *folder, const struct near_file *fil
         return e;
     }
     /* the same facts as of a draft: hash of the bytes with LF, size with CRLF */
-    struct near_draft facts = { .fd = -1 };
-    buf_init(&facts.header, NEAR_HEADER_BYTES_MAX);
-    buf_init(&facts.out, 0);
-    facts.hash = XXH3_createState();
-    if (!facts.hash)
-        abort();
-    (void)XXH3_128bits_reset(facts.hash);
-    char piece[16384];
+    struct near_draft facts;
+    begin(&facts);
+    char piece[NEAR_READ_BYTES];
     size_t len = 1;
     while (e == ERR_OK && len) {
         e = read_some(reader, piece, sizeof piece, &len);
         if (e == ERR_OK)
-            e = near_draft_add(&facts, slice_from(piece, len));
+            e = near_draft_add(&facts, slice_from(piece, len)); /* less than is written at once */
         buf_clear(&facts.out);
     }
     struct stat st;

@@ -42,6 +42,7 @@ struct sync_row {
     bool listed;  /* among the ups of its folder */
     bool settled; /* moved, removed or matched: nothing more to do */
     bool moving;  /* UP: of a sync_move */
+    bool sent;    /* UP: the server took it in this run */
 };
 
 struct sync_far_state {

@@ -107,7 +107,10 @@ static enum err open_all(struct sync_run *run)
 {
     const struct sync_options *options = run->options;
     char *state = below(options->state_folder, "sync.db");
-    enum err e = open_folder(options->account->maildir, &run->root_fd, run->note);
+    bool there = access(options->account->maildir, F_OK) == 0;
+    enum err e = ERR_OK;
+    if (there || !options->dry_run)
+        e = open_folder(options->account->maildir, &run->root_fd, run->note);
     if (e == ERR_OK)
         e = state_open(state, &run->state, run->note);
     free(state);
@@ -199,13 +202,12 @@ static enum err pass(struct sync_run *run)
     TRY(sync_gather_far(run));
     TRY(sync_announce_ups(run));
     TRY(match(run));
-    for (size_t i = 0; i < run->count; i++)
-        if (!run->folders[i].stopped)
-            (void)sync_brake(&run->folders[i]);
+    sync_brake(run);
     TRY(sync_download(run));
     if (!run->options->dry_run)
         TRY(sync_move_there(run));
-    return apply(run);
+    TRY(apply(run));
+    return sync_remove_folders(run);
 }
 
 /* A folder in a folder, made there, may bring its parents with it (RFC 9051 §6.3.4): a second look finds them. */

@@ -9,14 +9,14 @@
 #include "client/core/account.h"
 #include "client/imap/imapc.h"
 
-/* A run that would remove more than this many messages of a folder, and more than this share, stops there (the brake). */
+/* A run that would remove more than this many messages of a folder, or of all folders, and more than this share, removes none of them (the brake). */
 #define SYNC_BRAKE_MESSAGES 25u
 #define SYNC_BRAKE_PERCENT  20u
 
 enum sync_event_kind {
     SYNC_FOLDER_DONE,    /* count: messages that changed in it */
     SYNC_FOLDER_STOPPED, /* reason says why; other folders go on */
-    SYNC_BRAKED, /* count: how many would be removed, on the side that text names: "near" or "far" */
+    SYNC_BRAKED, /* count: how many would be removed, on the side that text names: "near" or "far"; folder "": of all folders together */
     SYNC_MESSAGE_FAILED, /* text: why one message did not go over; it is tried again next time */
     SYNC_PROGRESS,       /* count: messages so far, of them known */
 };

@@ -27,21 +27,54 @@ static bool over_brake(size_t removals, size_t all)
     return removals > SYNC_BRAKE_MESSAGES && removals * 100 > all * SYNC_BRAKE_PERCENT;
 }
 
-bool sync_brake(struct sync_folder *folder)
+struct removals {
+    size_t near, far, all;
+};
+
+static struct removals count_removals(const struct sync_folder *folder)
 {
-    size_t near = 0, far = 0;
+    struct removals r = { .all = folder->count };
+    if (folder->noselect)
+        return r;
     for (size_t i = 0; i < folder->count; i++) {
-        near += near_removal(&folder->rows[i]);
-        far += far_removal(&folder->rows[i]);
+        r.near += near_removal(&folder->rows[i]);
+        r.far += far_removal(&folder->rows[i]);
     }
-    bool stops_near = over_brake(near, folder->count), stops_far = over_brake(far, folder->count);
-    if (folder->run->options->yes_delete || (!stops_near && !stops_far))
+    return r;
+}
+
+/* folder NULL: of all together. */
+static bool brakes(struct sync_run *run, struct sync_folder *folder, struct removals r)
+{
+    bool stops_near = over_brake(r.near, r.all), stops_far = over_brake(r.far, r.all);
+    if (!stops_near && !stops_far)
         return false;
-    sync_tell(
-        folder->run, SYNC_BRAKED, folder, stops_near ? "near" : "far", stops_near ? near : far);
-    folder->run->counts->braked++;
-    folder->stopped = true;
+    sync_tell(run, SYNC_BRAKED, folder, stops_near ? "near" : "far", stops_near ? r.near : r.far);
+    run->counts->braked++;
     return true;
+}
+
+void sync_brake(struct sync_run *run)
+{
+    struct removals sum = { 0 };
+    if (run->options->yes_delete)
+        return;
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        struct removals r = count_removals(folder);
+        sum.all += r.all;
+        if (folder->stopped)
+            continue;
+        folder->stopped = brakes(run, folder, r);
+        sum.near += folder->stopped ? 0 : r.near;
+        sum.far += folder->stopped ? 0 : r.far;
+    }
+    if (!brakes(run, NULL, sum))
+        return;
+    for (size_t i = 0; i < run->count; i++) {
+        struct removals r = count_removals(&run->folders[i]);
+        run->folders[i].stopped |= r.near || r.far;
+    }
 }
 
 static enum err open_undo(struct sync_folder *folder)
@@ -65,6 +98,8 @@ struct keeping {
     struct sync_folder *folder;
     struct near_draft draft;
     bool open;
+    struct uidset kept;
+    uint32_t uidvalidity, uidnext, exists; /* of SELECT */
 };
 
 static enum err keep_begin(struct imapc_task *task, uint64_t bytes)
@@ -73,7 +108,7 @@ static enum err keep_begin(struct imapc_task *task, uint64_t bytes)
     (void)bytes;
     if (k->open)
         return ERR_SYNTAX;
-    enum err e = near_draft_open(&k->folder->near, &k->draft);
+    enum err e = near_draft_open_hidden(k->folder->undo_fd, &k->draft);
     k->open = e == ERR_OK;
     return e;
 }
@@ -84,30 +119,47 @@ static enum err keep_body(struct imapc_task *task, struct slice piece)
     return near_draft_add(&k->draft, piece);
 }
 
+/* With its flags and its date, as far as the server tells them with it. */
 static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct keeping *k = task->owner;
     struct sync_facts facts;
-    (void)reply;
+    struct buf name;
+    uint32_t uid;
+    int32_t zone;
+    int64_t received_s = 0;
     if (!k->open)
         return ERR_OK;
     k->open = false;
-    TRY(near_draft_end(&k->draft, 0, &facts));
-    if (renameat(k->folder->near.tmp_fd, k->draft.base, k->folder->undo_fd, k->draft.base) < 0)
-        return err_from_errno(errno);
-    return ERR_OK;
+    const struct imap_value *date = sync_item(reply->values, SLICE("INTERNALDATE"));
+    uint32_t flags = sync_far_flags(k->folder, sync_item(reply->values, SLICE("FLAGS")));
+    if (date && imap_datetime_read(date->text, &received_s, &zone) != ERR_OK)
+        received_s = 0;
+    buf_init(&name, 0);
+    near_name(&k->folder->near, slice_of(k->draft.base), flags & ~(uint32_t)SYNC_TRASHED, &name);
+    enum err e = near_draft_end(&k->draft, received_s, &facts);
+    if (e == ERR_OK &&
+        renameat(k->folder->undo_fd, k->draft.name, k->folder->undo_fd, buf_slice(&name).ptr) < 0)
+        e = err_from_errno(errno);
+    if (e != ERR_OK)
+        near_draft_drop(&k->draft);
+    buf_done(&name);
+    if (e == ERR_OK && imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
+        uidset_add(&k->kept, uid);
+    return e;
 }
 
-static enum err keep_set(struct sync_folder *folder, struct slice text)
+static enum err keep_set(struct keeping *k, struct slice text)
 {
-    struct keeping k = { .folder = folder };
+    struct imapc *imap = k->folder->run->options->imap;
     struct imapc_task task = {
-        .data = kept, .body_begin = keep_begin, .body = keep_body, .owner = &k
+        .data = kept, .body_begin = keep_begin, .body = keep_body, .owner = k
     };
-    imapc_queue(folder->run->options->imap, &task, text);
-    enum err e = imapc_run(folder->run->options->imap, &task);
-    if (k.open)
-        near_draft_drop(&folder->near, &k.draft);
+    imapc_queue(imap, &task, text);
+    enum err e = imapc_run(imap, &task);
+    if (k->open)
+        near_draft_drop(&k->draft);
+    k->open = false;
     return e;
 }
 
@@ -196,21 +248,83 @@ enum err sync_expunge(struct sync_folder *folder, const struct uidset *uids, boo
     return *out_gone ? imapc_command(folder->run->options->imap, SLICE("EXPUNGE")) : ERR_OK;
 }
 
-static enum err keep_copies(struct sync_folder *folder, const struct uidset *uids)
+/* What was kept is on disk, names and all. */
+static enum err keep_end(const struct sync_folder *folder)
 {
+    return fsync(folder->undo_fd) < 0 || syncfs(folder->undo_fd) < 0 ? err_from_errno(errno)
+                                                                     : ERR_OK;
+}
+
+/* Of uids stays what was kept: no other may be removed. */
+static enum err keep_copies(struct sync_folder *folder, struct uidset *uids)
+{
+    struct keeping k = { .folder = folder };
     TRY(open_undo(folder));
     TRY(sync_select(folder));
-    for (size_t at = 0; at < uids->count;) {
+    uidset_init(&k.kept);
+    enum err e = ERR_OK;
+    for (size_t at = 0; e == ERR_OK && at < uids->count;) {
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
         sync_add_set(&text, uids, &at);
-        buf_adds(&text, " (UID BODY.PEEK[])");
-        enum err e = keep_set(folder, buf_slice(&text));
+        buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
+        e = keep_set(&k, buf_slice(&text));
         buf_done(&text);
-        TRY(e);
     }
-    return fsync(folder->undo_fd) < 0 ? err_from_errno(errno) : near_sync(&folder->near);
+    if (e == ERR_OK)
+        e = keep_end(folder);
+    uidset_intersect(uids, &k.kept);
+    uidset_done(&k.kept);
+    return e;
+}
+
+static enum err keeping_selected(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct keeping *k = task->owner;
+    if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")))
+        k->exists = reply->number;
+    if (slice_eq_nocase(reply->code, SLICE("UIDVALIDITY")) &&
+        imap_value_u32(reply->code_values, &k->uidvalidity) != ERR_OK)
+        return ERR_SYNTAX;
+    if (slice_eq_nocase(reply->code, SLICE("UIDNEXT")) &&
+        imap_value_u32(reply->code_values, &k->uidnext) != ERR_OK)
+        return ERR_SYNTAX;
+    return ERR_OK;
+}
+
+static enum err keep_all(struct keeping *k)
+{
+    struct sync_folder *folder = k->folder;
+    struct imapc *imap = folder->run->options->imap;
+    struct imapc_task task = { .data = keeping_selected, .owner = k };
+    struct buf text;
+    buf_init(&text, 0);
+    buf_adds(&text, "EXAMINE ");
+    sync_add_name(&text, folder);
+    folder->run->selected = NULL;
+    imapc_queue(imap, &task, buf_slice(&text));
+    buf_done(&text);
+    TRY(imapc_run(imap, &task));
+    if (k->uidvalidity != folder->row.far.uidvalidity || k->uidnext != folder->row.far.uidnext)
+        return ERR_BUSY;
+    if (k->exists == 0)
+        return ERR_OK;
+    TRY(open_undo(folder));
+    TRY(keep_set(k, SLICE("UID FETCH 1:* (UID FLAGS INTERNALDATE BODY.PEEK[])")));
+    TRY(keep_end(folder));
+    return uidset_members(&k->kept) == k->exists ? ERR_OK : ERR_DENIED;
+}
+
+enum err sync_keep_folder(struct sync_folder *folder)
+{
+    struct keeping k = { .folder = folder };
+    uidset_init(&k.kept);
+    enum err e = keep_all(&k);
+    uidset_done(&k.kept);
+    if (e == ERR_OK) /* some servers delete no folder that is selected */
+        e = imapc_command(folder->run->options->imap, SLICE("EXAMINE INBOX"));
+    return e;
 }
 
 static enum err remove_far(struct sync_folder *folder)
@@ -223,17 +337,22 @@ static enum err remove_far(struct sync_folder *folder)
     for (size_t i = 0; i < folder->count; i++)
         if (far_removal(&folder->rows[i]))
             uidset_add(&uids, folder->rows[i].uid);
-    if (!uidset_empty(&uids)) {
+    folder->behind |= run->blind && !uidset_empty(&uids);
+    if (run->blind)
+        uidset_clear(&uids);
+    uint32_t asked = (uint32_t)uidset_members(&uids);
+    if (asked && !run->options->dry_run)
+        e = keep_copies(folder, &uids);
+    folder->behind |= uidset_members(&uids) != asked;
+    if (e == ERR_OK && !uidset_empty(&uids)) {
         run->counts->far_removed += uidset_members(&uids);
         folder->changed += uidset_members(&uids);
         if (!run->options->dry_run)
-            e = keep_copies(folder, &uids);
-        if (e == ERR_OK && !run->options->dry_run)
             e = sync_expunge(folder, &uids, &gone);
     }
     for (size_t i = 0; e == ERR_OK && gone && i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
-        if (!far_removal(row))
+        if (!far_removal(row) || !uidset_has(&uids, row->uid))
             continue;
         row->settled = true;
         e = state_row_remove(run->state, row->id);
@@ -251,6 +370,10 @@ static enum err remove_near(struct sync_folder *folder)
         bool both_gone = row->kind == SYNC_PAIR && row->far_gone && !row->settled && !row->file;
         if (!near_removal(row) && !both_gone && !taken_gone)
             continue;
+        if (near_removal(row) && run->blind) {
+            folder->behind = true;
+            continue;
+        }
         if (near_removal(row)) {
             run->counts->near_removed++;
             folder->changed++;
@@ -466,7 +589,7 @@ static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
     if (e == ERR_OK) {
         run->counts->up++;
         folder->changed++;
-        row->settled = true;
+        row->settled = row->sent = true;
         return row->kind == SYNC_PAIR ? state_row_set(run->state, row) : ERR_OK;
     }
     if (sync_is_fatal(run, e))
@@ -550,6 +673,8 @@ enum err sync_apply_folder(struct sync_folder *folder)
     enum err e = changes(folder);
     if (e == ERR_OK && folder->changed)
         e = near_sync_names(&folder->near);
+    if (e == ERR_OK && folder->undo_fd > 0 && fsync(folder->undo_fd) < 0)
+        e = err_from_errno(errno);
     if (e != ERR_OK) {
         state_rollback(
             state); /* the next run sees both sides as they are now, and the rows as they were: it does the same again */

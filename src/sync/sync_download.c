@@ -83,9 +83,7 @@ static enum err file_one(struct download *d, struct arrived *arrived)
 {
     struct sync_folder *folder = d->folder;
     if (arrived->bound) {
-        struct near_draft draft = { .fd = -1 };
-        memcpy(draft.base, arrived->base, sizeof draft.base);
-        near_draft_drop(&folder->near, &draft);
+        near_draft_forget(&folder->near, arrived->base);
     } else {
         TRY(near_file_draft(&folder->near, arrived->base, arrived->new->flags));
         d->run->counts->down++;
@@ -118,7 +116,7 @@ static enum err file_batch(struct download *d)
 static void drop_draft(struct download *d)
 {
     if (d->open)
-        near_draft_drop(&d->folder->near, &d->draft);
+        near_draft_drop(&d->draft);
     d->open = false;
 }
 

@@ -115,17 +115,6 @@ static enum err count_rows(struct sync_folder *folder, size_t *out_count)
     return ERR_OK;
 }
 
-/* A whole folder counts as all its messages. */
-static bool brakes(struct sync_folder *folder, size_t count, const char *side)
-{
-    if (folder->run->options->yes_delete || count <= SYNC_BRAKE_MESSAGES)
-        return false;
-    sync_tell(folder->run, SYNC_BRAKED, folder, side, count);
-    folder->run->counts->braked++;
-    folder->stopped = true;
-    return true;
-}
-
 /* ---- made on the other side ---- */
 
 static enum err make_near(struct sync_folder *folder)
@@ -138,7 +127,7 @@ static enum err make_near(struct sync_folder *folder)
         folder->excluded = true;
         return ERR_OK;
     }
-    TRY(near_open(run->root_fd, folder->row.path, true, &made, run->note));
+    TRY(near_open(run->root_fd, folder->row.path, NEAR_MAKE, &made, run->note));
     near_close(&made);
     folder->near_exists = true;
     TRY(save(folder));
@@ -184,21 +173,27 @@ static bool has_taken(const struct sync_folder *folder)
 static enum err delete_far(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
-    size_t count;
-    TRY(count_rows(folder, &count));
-    if (brakes(folder, count, "far"))
+    size_t count = 0;
+    for (size_t i = 0; i < folder->count; i++)
+        count += !folder->rows[i].settled;
+    if (run->options->dry_run) {
+        run->counts->far_removed += count;
+        run->counts->far_folders++;
         return ERR_OK;
-    run->counts->far_removed += count;
-    run->counts->far_folders++;
-    if (run->options->dry_run)
-        return ERR_OK;
-    enum err e = run_named(run, "DELETE", folder, NULL);
-    if (e != ERR_OK && imapc_is_broken(run->options->imap))
+    }
+    enum err e = sync_keep_folder(folder);
+    if (e == ERR_BUSY)
+        return ERR_OK; /* new mail came into it: the next run brings it here again */
+    if (e == ERR_OK)
+        e = run_named(run, "DELETE", folder, NULL);
+    if (e != ERR_OK && sync_is_fatal(run, e))
         return e;
     if (e != ERR_OK && e != ERR_NOT_FOUND) {
         sync_stop_refused(folder);
         return ERR_OK;
     }
+    run->counts->far_removed += count;
+    run->counts->far_folders++;
     folder->far_exists = false;
     return forget(folder);
 }
@@ -221,17 +216,20 @@ static bool has_news_here(const struct sync_folder *folder)
 static enum err delete_near(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
-    if (brakes(folder, folder->near.count, "near"))
-        return ERR_OK;
-    run->counts->near_removed += folder->near.count;
     run->counts->near_folders++;
-    if (run->options->dry_run)
-        return ERR_OK;
     for (size_t i = 0; i < folder->near.count; i++) {
-        enum err e = sync_take_out(folder, &folder->near.files[i]);
+        const struct sync_row *row = row_of(&folder->near.files[i]);
+        if (row && row->settled)
+            continue; /* moved, not removed */
+        run->counts->near_removed++;
+        enum err e = run->options->dry_run ? ERR_OK : sync_take_out(folder, &folder->near.files[i]);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
     }
+    if (run->options->dry_run)
+        return ERR_OK;
+    if (folder->undo_fd > 0 && fsync(folder->undo_fd) < 0)
+        return err_from_errno(errno);
     TRY(forget(folder));
     bool kept = unlinkat(folder->near.fd, "cur", AT_REMOVEDIR) < 0 ||
                 unlinkat(folder->near.fd, "new", AT_REMOVEDIR) < 0;
@@ -474,8 +472,10 @@ static enum err settle_one(struct sync_folder *folder)
         return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
     if (folder->far_exists && folder->known && !is_inbox(folder) && sync_is_clean(folder)) {
         TRY(count_rows(folder, &(size_t){ 0 }));
-        if (!has_taken(folder))
-            return delete_far(folder);
+        if (!has_taken(folder)) {
+            folder->goes = SYNC_GOES_THERE;
+            return ERR_OK;
+        }
     }
     if (folder->far_exists) {
         if (folder->known && !folder->run->options->dry_run)
@@ -484,8 +484,12 @@ static enum err settle_one(struct sync_folder *folder)
         folder->count = 0;
         return make_near(folder);
     }
-    if (folder->near_exists && folder->known && !has_news_here(folder))
-        return delete_near(folder);
+    if (folder->near_exists && folder->known && !has_news_here(folder)) {
+        folder->goes = SYNC_GOES_HERE;
+        for (size_t i = 0; i < folder->count; i++)
+            folder->rows[i].far_gone = true;
+        return ERR_OK;
+    }
     if (folder->near_exists && folder->near_open) {
         if (folder->known && !folder->run->options->dry_run) {
             TRY(forget(folder));
@@ -512,6 +516,23 @@ enum err sync_folders(struct sync_run *run)
             return e;
         if (e != ERR_OK)
             sync_stop_folder(&run->folders[i], SYNC_STOP_DISK, slice_of(err_name(e)));
+    }
+    return ERR_OK;
+}
+
+/* The last of the list first: folders in folders come behind those that they are in. */
+enum err sync_remove_folders(struct sync_run *run)
+{
+    for (size_t i = run->count; i-- > 0 && !run->blind;) {
+        struct sync_folder *folder = &run->folders[i];
+        enum err e = ERR_OK;
+        if (folder->goes == SYNC_STAYS || folder->stopped)
+            continue;
+        e = folder->goes == SYNC_GOES_THERE ? delete_far(folder) : delete_near(folder);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
     }
     return ERR_OK;
 }

@@ -28,6 +28,13 @@ struct sync_move {
     struct sync_row *old, *up; /* the row in from; the UP row in the folder that it is now in */
 };
 
+/* A folder that is gone on one side goes on the other, at the end of the run: messages that were moved out of it are moved first. */
+enum sync_goes {
+    SYNC_STAYS,
+    SYNC_GOES_HERE,
+    SYNC_GOES_THERE,
+};
+
 struct sync_folder {
     struct sync_folder_row row; /* id 0: not in the state yet */
     char delimiter;
@@ -35,6 +42,7 @@ struct sync_folder {
     bool far_exists, near_exists, known; /* known: the state has it */
     bool noselect;
     bool excluded; /* by the account's patterns */
+    enum sync_goes goes;
     bool has_status;
     struct sync_far_state status; /* of LIST-STATUS; then of SELECT */
     bool far_dirty;               /* something there may have changed */
@@ -74,6 +82,8 @@ struct sync_run {
     size_t count, cap;
     char far_delimiter; /* of the server's root */
     bool made_below;    /* a folder in a folder was made there */
+    bool
+        blind; /* a folder here could not be read: what is missing elsewhere may be in it, so nothing is removed */
     const struct sync_folder *selected;
     struct sync_counts *counts;
     struct client_failure *failure;
@@ -109,6 +119,8 @@ bool sync_is_clean(const struct sync_folder *folder);
 void sync_add_set(struct buf *out, const struct uidset *uids, size_t *at);
 /* Takes the name of the folder as a command has it. */
 void sync_add_name(struct buf *out, const struct sync_folder *folder);
+/* The same flags in the bits of another folder. */
+uint32_t sync_translate(const struct sync_folder *from, struct sync_folder *to, uint32_t flags);
 /* Mask of a FLAGS list. */
 uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *list);
 /* "(\\Seen $x)" */
@@ -145,13 +157,18 @@ enum err MUST_USE sync_expunge(
     struct sync_folder *folder, const struct uidset *uids, bool *out_gone);
 /* To the undo store. */
 enum err MUST_USE sync_take_out(struct sync_folder *folder, const struct near_file *file);
-bool sync_brake(struct sync_folder *folder);
+/* Every message of a folder there into the undo store. ERR_BUSY: something came into it since it was listed; ERR_DENIED: not all of it could be had. */
+enum err MUST_USE sync_keep_folder(struct sync_folder *folder);
+/* Stops the folders that would lose too much, each for itself and all together. Nothing was removed before. */
+void sync_brake(struct sync_run *run);
 enum err MUST_USE sync_download(struct sync_run *run);
 enum err MUST_USE sync_apply_folder(struct sync_folder *folder);
 /* Folders: those that are known but gone on one side, and those that are new on one side. Renames there come before anything is read here,
  * everything else after. */
 enum err MUST_USE sync_renames_there(struct sync_run *run);
 enum err MUST_USE sync_folders(struct sync_run *run);
+/* Removes the folders that go. */
+enum err MUST_USE sync_remove_folders(struct sync_run *run);
 /* Reads a folder here that was made or renamed in this run. */
 enum err MUST_USE sync_load(struct sync_folder *folder);
 

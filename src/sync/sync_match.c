@@ -41,6 +41,67 @@ static struct slice key_of(const uint64_t *message_id)
     return slice_from(message_id, sizeof *message_id);
 }
 
+/* Servers that change a message when they take it (a header more, other line ends) give it another size. Without UIDPLUS they do not say which it is
+ * either: then it is the one with its Message-ID, or, when as many have come as were sent, the one in its turn. */
+static bool may_be_altered(const struct sync_folder *folder, const struct sync_row *row)
+{
+    bool says = imapc_caps(folder->run->options->imap) & IMAPC_UIDPLUS;
+    return row->kind == SYNC_UP && row->file && row->bound > 1 && (row->sent || !says);
+}
+
+static bool is_free(const struct sync_row *row, const struct sync_new *new)
+{
+    return !new->settled &&new->has_facts &&new->uid >= row->bound;
+}
+
+static enum err bind_altered(struct sync_folder *folder, struct sync_row *row, struct sync_new *new)
+{
+    row->facts.bytes = new->facts.bytes; /* what the server says of it from now on */
+    return bind(folder, row, new);
+}
+
+static enum err bind_by_id(struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->up_count; i++) {
+        struct sync_row *row = folder->ups[i];
+        for (size_t n = 0; n < folder->new_count && may_be_altered(folder, row); n++)
+            if (is_free(row, &folder->news[n]) && row->facts.message_id &&
+                row->facts.message_id == folder->news[n].facts.message_id)
+                TRY(bind_altered(folder, row, &folder->news[n]));
+    }
+    return ERR_OK;
+}
+
+static bool in_turn(const struct sync_folder *folder, const struct sync_row *row)
+{
+    return row->sent && !row->facts.message_id && may_be_altered(folder, row);
+}
+
+static enum err bind_by_turn(struct sync_folder *folder)
+{
+    size_t sent = 0, came = 0;
+    uint32_t from = UINT32_MAX;
+    for (size_t i = 0; i < folder->up_count; i++) {
+        if (!in_turn(folder, folder->ups[i]))
+            continue;
+        sent++;
+        from = folder->ups[i]->bound < from ? folder->ups[i]->bound : from;
+    }
+    for (size_t n = 0; n < folder->new_count; n++)
+        came += !folder->news[n].settled && folder->news[n].has_facts &&
+                !folder->news[n].facts.message_id && folder->news[n].uid >= from;
+    if (sent != came)
+        return ERR_OK;
+    for (size_t i = 0, n = 0; i < folder->up_count; i++) {
+        if (!in_turn(folder, folder->ups[i]))
+            continue;
+        while (!is_free(folder->ups[i], &folder->news[n]) || folder->news[n].facts.message_id)
+            n++;
+        TRY(bind_altered(folder, folder->ups[i], &folder->news[n]));
+    }
+    return ERR_OK;
+}
+
 static enum err bind_all(struct sync_folder *folder, uint32_t from)
 {
     struct map by_id;
@@ -68,7 +129,9 @@ static enum err bind_all(struct sync_folder *folder, uint32_t from)
         }
     }
     map_done(&by_id);
-    return e;
+    if (e == ERR_OK)
+        e = bind_by_id(folder);
+    return e == ERR_OK ? bind_by_turn(folder) : e;
 }
 
 enum err sync_match_ups(struct sync_folder *folder)
@@ -129,11 +192,30 @@ static struct gone *find_gone(
     return NULL;
 }
 
-/* Flags of both sides: what changed there came with the message, what changed here since the last run is kept; the next run tells it there. */
-static uint32_t moved_flags(const struct sync_row *old, uint32_t far)
+/* Flags of both sides: what changed there came with the message, what changed here since the last run is kept, and told there with the other flags. */
+static uint32_t moved_flags(const struct sync_folder *from, struct sync_folder *to,
+    const struct sync_row *old, uint32_t far)
 {
-    uint32_t mine = (old->file->flags ^ old->flags) & (SYNC_KEYWORD - 1u);
-    return (far & ~mine) | (old->file->flags & mine);
+    uint32_t mine = sync_translate(from, to, old->file->flags ^ old->flags);
+    return (far & ~mine) | (sync_translate(from, to, old->file->flags) & mine);
+}
+
+/* The file comes, and its row is one more of the folder's, so that its flags are told there in this run. */
+static enum err take_in(
+    struct gone *from, struct sync_folder *to, uint32_t flags, const struct sync_row *announced)
+{
+    struct sync_row *row = arena_zalloc(&to->arena, 1, sizeof *row);
+    struct near_file *file = arena_zalloc(&to->arena, 1, sizeof *file);
+    if (!row || !file)
+        return ERR_LIMIT;
+    TRY(near_move(&from->folder->near, from->row->file, &to->near, flags, &to->arena, file));
+    *row = *announced;
+    row->kind = SYNC_PAIR; /* DOWN in the state, until the names are synced */
+    row->file = file;
+    row->far_known = true;
+    row->far_flags = announced->flags;
+    file->row = row;
+    return sync_remember_up(to, row);
 }
 
 /* The row goes to the other folder, then the file (J-1). */
@@ -162,9 +244,10 @@ static enum err move_here(struct gone *from, struct sync_folder *to, struct sync
         return e;
     }
     TRY(state_commit(run->state));
+    uint32_t flags = moved_flags(from->folder, to, old, new->flags);
     if (to->keywords_changed)
         TRY(near_write_keywords(&to->near, &to->row.keywords));
-    return near_move(&from->folder->near, old->file, &to->near, moved_flags(old, new->flags));
+    return take_in(from, to, flags, &row);
 }
 
 static enum err match_far_moves(struct sync_run *run, struct gone_list *gone)

@@ -41,6 +41,8 @@ static enum err found_here(void *arg, const char *path)
 enum err sync_list_near(struct sync_run *run)
 {
     const struct client_account *account = run->options->account;
+    if (run->root_fd < 0)
+        return ERR_OK; /* a dry run makes nothing, not even the root */
     return near_list(account->maildir, account->layout, found_here, run, run->note);
 }
 
@@ -103,8 +105,10 @@ static enum err pair_rows(struct sync_folder *folder)
 enum err sync_load(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
-    enum err e = near_open(run->root_fd, folder->row.path, false, &folder->near, run->note);
+    enum near_make make = run->options->dry_run ? NEAR_READ : NEAR_COMPLETE;
+    enum err e = near_open(run->root_fd, folder->row.path, make, &folder->near, run->note);
     if (e != ERR_OK) {
+        run->blind = true;
         sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(run->note->text));
         return ERR_OK;
     }
@@ -113,6 +117,7 @@ enum err sync_load(struct sync_folder *folder)
         near_sweep(&folder->near);
     e = near_scan(&folder->near, &folder->arena, &folder->row.keywords, run->note);
     if (e != ERR_OK) {
+        run->blind = true;
         sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(run->note->text));
         return ERR_OK;
     }
@@ -150,7 +155,7 @@ static enum err complete_down(struct sync_folder *folder, struct sync_row *row)
     row->settled = true;
     if (!other)
         return state_row_remove(run->state, row->id);
-    TRY(near_move(&other->near, file, &folder->near, row->flags));
+    TRY(near_move(&other->near, file, &folder->near, row->flags, &folder->arena, NULL));
     file->row = row; /* it is nobody's new file there */
     row->kind = SYNC_PAIR;
     row->settled = false;

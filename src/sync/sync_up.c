@@ -19,8 +19,9 @@ struct lost_list {
 
 static bool is_lost(const struct sync_folder *folder, const struct sync_row *row)
 {
+    bool looked = folder->near_open || folder->goes == SYNC_GOES_THERE;
     return row->kind == SYNC_PAIR && row->uid && !row->file && !row->far_gone && !row->settled &&
-           !folder->stopped && folder->near_open;
+           !folder->stopped && looked && folder->far_exists;
 }
 
 static struct slice hash_key(const struct sync_facts *facts)
@@ -72,7 +73,7 @@ static struct lost *find_lost(struct lost_list *list, const struct sync_folder *
 }
 
 /* The same flags in the bits of another folder. */
-static uint32_t translate(const struct sync_folder *from, struct sync_folder *to, uint32_t flags)
+uint32_t sync_translate(const struct sync_folder *from, struct sync_folder *to, uint32_t flags)
 {
     uint32_t out = flags & (SYNC_KEYWORD - 1u);
     for (size_t i = 0; i < SYNC_KEYWORDS_MAX; i++) {
@@ -90,7 +91,10 @@ static enum err keep_keywords(struct lost *lost, struct sync_folder *to, struct 
 {
     struct slice letters = slice_from_index(slice_of(file->name), file->base.len);
     uint32_t there = near_flags_in(&lost->folder->near, letters);
-    uint32_t here = translate(lost->folder, to, there);
+    if (!lost->folder
+             ->near_open) /* gone with what its letters meant: the keywords are those that it had */
+        there |= lost->row->flags & ~(SYNC_KEYWORD - 1u);
+    uint32_t here = sync_translate(lost->folder, to, there);
     if (here == file->flags)
         return ERR_OK;
     if (to->keywords_changed)
@@ -123,7 +127,7 @@ static enum err announce(struct sync_folder *folder, struct near_file *file, str
         return ERR_OK; /* gone or renamed since it was listed, or not ours to read: next time */
     TRY(e);
     struct lost *lost = find_lost(list, folder, file->base, &facts);
-    bool first = folder->row.far.uidvalidity == 0; /* both sides may have it already */
+    bool first = folder->row.far.uidnext == 0; /* both sides may have it already */
     uint32_t bound = first                    ? 1
                      : folder->status.uidnext ? folder->status.uidnext
                                               : folder->row.far.uidnext;
@@ -139,7 +143,7 @@ static enum err announce(struct sync_folder *folder, struct near_file *file, str
         return sync_add_up(folder, file, &facts, file->flags, bound);
     TRY(keep_keywords(lost, folder, file));
     TRY(sync_add_up(
-        folder, file, &facts, translate(lost->folder, folder, lost->row->flags), bound));
+        folder, file, &facts, sync_translate(lost->folder, folder, lost->row->flags), bound));
     return add_move(folder, lost, folder->ups[folder->up_count - 1]);
 }
 
@@ -286,8 +290,8 @@ static enum err record_moved(
         move->up->uid = uidset_at(&copied->to, rank);
         move->up->kind = SYNC_PAIR;
         move->up->far_known = true;
-        move->up->far_flags =
-            translate(from, to, move->old->far_known ? move->old->far_flags : move->old->flags);
+        move->up->far_flags = sync_translate(
+            from, to, move->old->far_known ? move->old->far_flags : move->old->flags);
         TRY(state_row_set(run->state, move->up));
     }
     move->up->settled =

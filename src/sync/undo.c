@@ -191,7 +191,7 @@ static enum err put_one(void *arg, int folder_fd, const char *path, const char *
 {
     struct putting *p = arg;
     struct near_folder folder;
-    TRY(near_open(p->root_fd, path, true, &folder, p->note));
+    TRY(near_open(p->root_fd, path, NEAR_MAKE, &folder, p->note));
     bool in_new = strchr(name, ':') == NULL;
     enum err e = near_rename(folder_fd, name, in_new ? folder.new_fd : folder.cur_fd, name);
     if (e != ERR_OK)

@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -249,6 +250,172 @@ def test_brake(server, tmp_path):
     world.client.sync("--yes-delete")
     assert len(world.equal()["INBOX"]) == 30
     assert len(kept_in_undo(world.client)) == 60, "what was removed, here and there, is in the undo store"
+
+
+def test_brake_over_all_folders(server, tmp_path):
+    """Many small folders that lose all they have at once: none is above the brake, all together are."""
+    world = World(server, tmp_path)
+    names = [f"List{i}" for i in range(6)]
+    for i, name in enumerate(names):
+        world.far.make(name)
+        world.far.add_many(name, range(100 * i, 100 * i + 7))
+    world.far.add_many("INBOX", range(1000, 1010))
+    world.client.sync()
+    for i, name in enumerate(names[:3]):
+        world.near.remove(name, range(100 * i, 100 * i + 7))
+    for name in names[3:]:
+        shutil.rmtree(os.path.join(world.near.root, name))
+    world.far.add("INBOX", 2000)
+    told = world.client.sync(code=20)
+    assert "42 messages of all folders together would be removed on the server" in told, told
+    there = world.far.table()
+    assert all(len(there[name]) == 7 for name in names)
+    assert 2000 in world.near.table()["INBOX"], "the rest goes on"
+    would = world.client.sync("--dry-run", code=20)
+    assert "42 messages" in would and "0 removed there" in would
+    world.client.sync("--yes-delete")
+    assert sum(len(m) for m in world.equal().values()) == 11
+    assert len(kept_in_undo(world.client)) == 42
+
+
+def test_deleted_folder_is_in_the_undo_store(server, tmp_path):
+    """A folder that is deleted here, and so there: what it held comes back with flags and dates, also what is here in another folder."""
+    world = World(server, tmp_path)
+    world.far.make("Old")
+    world.far.add_many("Old", range(1, 4))
+    world.far.add("Old", 4, ["\\Seen", "\\Flagged"])
+    world.client.sync()
+    bodies = world.far.bodies()
+    world.near.move("Old", 1, "INBOX")
+    shutil.rmtree(os.path.join(world.near.root, "Old"))
+    told = world.client.sync()
+    assert "1 moved" in told and "3 removed there" in told, told
+    table = world.equal()
+    assert "Old" not in table and set(table["INBOX"]) == {1}
+    assert len(kept_in_undo(world.client)) == 3
+    assert world.client.run("undo").returncode == 0
+    world.client.sync()
+    assert world.equal()["Old"] == {2: frozenset(), 3: frozenset(), 4: {"\\Seen", "\\Flagged"}}
+    assert {k: v for k, v in world.far.bodies().items() if k[0] == "Old"} == {k: v for k, v in bodies.items() if k != ("Old", 1)}
+
+
+def test_deleted_folder_with_news(server, tmp_path):
+    """What came into it meanwhile was never seen here: it is not deleted there, whatever STATUS had said."""
+    world = World(server, tmp_path)
+    world.far.make("Old")
+    world.far.add("Old", 1)
+    world.client.sync()
+    shutil.rmtree(os.path.join(world.near.root, "Old"))
+    came = []
+
+    def late(data):
+        if b"* STATUS" in data and not came:
+            came.append(world.far.add("Old", 2))
+        return data
+    with Proxy(server.port("imap"), alter=late) as proxy:
+        Client(world.client.home, proxy.port, world.user).sync()
+    assert came and set(world.far.table()["Old"]) == {1, 2}
+    Client(world.client.home, server.port("imap"), world.user).sync()
+    assert set(world.equal()["Old"]) == {1, 2}
+
+
+def test_undo_of_the_far_side_on_another_file_system(server, tmp_path):
+    if not os.path.isdir("/dev/shm") or os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("needs a second file system")
+    state = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        world = World(server, tmp_path)
+        env = {"XDG_STATE_HOME": state}
+        world.far.add("INBOX", 1, ["\\Seen"])
+        world.far.add("INBOX", 2)
+        world.client.sync(env=env)
+        world.near.remove("INBOX", [1])
+        world.client.sync(env=env)
+        assert set(world.equal()["INBOX"]) == {2}
+        done = world.client.run("undo", env=env)
+        assert done.returncode == 0 and world.near.table()["INBOX"] == {1: {"\\Seen"}, 2: frozenset()}, done
+    finally:
+        shutil.rmtree(state)
+
+
+def test_server_that_alters(server, tmp_path):
+    """Without UIDPLUS, and with another size and other bytes there than here: each message goes up once, and comes down never."""
+    world = World(server, tmp_path)
+
+    def alter(data):
+        data = re.sub(rb"RFC822.SIZE (\d+)", lambda m: b"RFC822.SIZE %d" % (int(m.group(1)) + 11), data)
+        data = re.sub(rb"\[APPENDUID [^]]*\] ", b"", data)
+        return data.replace(b"body of", b"BODY OF")
+    with Proxy(server.port("imap"), without=TIERS["old"], alter=alter) as proxy:
+        through = Client(world.client.home, proxy.port, world.user)
+        world.far.add_many("INBOX", [1, 7])
+        through.sync()
+        for number in (2, 17, 27, 3):
+            world.near.add("INBOX", number)
+        assert "4 new there" in through.sync()
+        for _ in range(2):
+            told = through.sync()
+            assert "0 new here, 0 new there" in told, told
+        assert set(world.equal()["INBOX"]) == {1, 7, 2, 17, 27, 3}
+        world.near.remove("INBOX", [17])
+        through.sync()
+        assert set(world.equal()["INBOX"]) == {1, 7, 2, 27, 3}, "each is bound to its own"
+
+
+def test_flags_here_of_what_moved_there(server, tmp_path):
+    """In one run, keywords too, whatever letters they have in the two folders."""
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1, ["Work", "$Label1"])
+    world.far.add("Archive", 2, ["Home"])
+    world.client.sync()
+    world.near.set_flags("INBOX", 1, ["Work", "\\Seen"])
+    world.far.set_flags("INBOX", 1, ["Work", "$Label1", "\\Flagged"])
+    world.far.move("INBOX", 1, "Archive")
+    world.client.sync()
+    table = world.equal()
+    assert table["Archive"] == {1: {"Work", "\\Seen", "\\Flagged"}, 2: {"Home"}} and not table["INBOX"]
+    world.client.sync()
+    assert world.equal() == table
+
+
+def test_bytes_come_back_as_they_were(server, tmp_path):
+    """CR CR LF and a CR alone go here and there again and are the same bytes."""
+    world = World(server, tmp_path)
+    hard = message(1).replace(b"body of 1\r\n", b"body\r\r\nof\r1\r\r\r\n")
+    far_hard = b"x" * 200000 + b"\r\n\r\n" + hard
+    for data in (hard, b"Subject: number 3\r\n\r\n" + far_hard):
+        world.far.do(lambda c, data=data: c._command and world.far._ok(append_raw(c, "INBOX", data)))  # noqa: SLF001
+    world.client.sync()
+    before = world.far.bodies()
+    world.near.move("INBOX", 1, "Archive")
+    name = world.near.files("INBOX")[3]
+    os.rename(name, os.path.join(world.near.root, "Archive", "new", "1.copy.here"))
+    again = Client(str(tmp_path / "other"), server.port("imap"), world.user)
+    shutil.copytree(world.near.root, again.maildir)
+    world.far.remove("INBOX", [1, 3])
+    again.sync()
+    after = world.far.bodies()
+    assert {k[1]: v for k, v in after.items()} == {k[1]: v for k, v in before.items()} and len(after) == 2
+
+
+def append_raw(c, folder, data):
+    """imaplib's append makes every CR a CRLF."""
+    c.literal = data
+    return c._simple_command("APPEND", folder)  # noqa: SLF001
+
+
+def test_dry_run_makes_nothing(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    would = world.client.sync("--dry-run")
+    assert "1 would be new here" in would and not os.path.exists(world.near.root)
+    world.client.sync()
+    for part in ("new", "tmp"):
+        shutil.rmtree(os.path.join(world.near.root, "Archive", part))
+    world.client.sync("--dry-run")
+    assert os.listdir(os.path.join(world.near.root, "Archive")) == ["cur"]
+    world.client.sync()
+    assert set(os.listdir(os.path.join(world.near.root, "Archive"))) == {"cur", "new", "tmp"}
 
 
 def kept_in_undo(client):

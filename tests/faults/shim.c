@@ -12,9 +12,11 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -32,13 +34,14 @@ enum call {
     CALL_MALLOC,
     CALL_THREAD,
     CALL_READ,
+    CALL_SEND,
     CALLS,
 };
 
 enum kind {
-    KIND_ERRNO,     /* fails with control.error */
-    KIND_SHORT,     /* a write does half */
-    KIND_KILL,      /* the process ends before the call */
+    KIND_ERRNO, /* fails with control.error */
+    KIND_SHORT, /* a write does half */
+    KIND_KILL,  /* the process ends before the call */
     KIND_KILL_AFTER,
     KIND_KILL_HALF, /* a write does half, and the process ends */
     KIND_DELAY,     /* 20 ms */
@@ -149,15 +152,11 @@ static bool is_data_path(int folder, const char *path)
         die();                                                                                     \
     return wrote;
 
-ssize_t write(int fd, const void *bytes, size_t len)
-{
-    WRITE_BODY(REAL(write)(fd, bytes, len), REAL(write)(fd, bytes, len / 2))
-}
+ssize_t write(int fd, const void *bytes,
+    size_t len){ WRITE_BODY(REAL(write)(fd, bytes, len), REAL(write)(fd, bytes, len / 2)) }
 
-ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
-{
-    WRITE_BODY(REAL(pwrite64)(fd, bytes, len, at), REAL(pwrite64)(fd, bytes, len / 2, at))
-}
+ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at){ WRITE_BODY(
+    REAL(pwrite64)(fd, bytes, len, at), REAL(pwrite64)(fd, bytes, len / 2, at)) }
 
 ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
 {
@@ -174,15 +173,11 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
         die();                                                                                     \
     return result;
 
-ssize_t read(int fd, void *bytes, size_t len)
-{
-    CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(read)(fd, bytes, len))
-}
+ssize_t read(int fd, void *bytes,
+    size_t len){ CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(read)(fd, bytes, len)) }
 
-ssize_t pread64(int fd, void *bytes, size_t len, off64_t at)
-{
-    CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(pread64)(fd, bytes, len, at))
-}
+ssize_t pread64(int fd, void *bytes, size_t len,
+    off64_t at){ CALL_BODY(is_data_fd(fd), CALL_READ, -1, REAL(pread64)(fd, bytes, len, at)) }
 
 ssize_t pread(int fd, void *bytes, size_t len, off_t at)
 {
@@ -197,6 +192,11 @@ int fsync(int fd)
 int fdatasync(int fd)
 {
     CALL_BODY(is_data_fd(fd), CALL_SYNC, -1, REAL(fdatasync)(fd))
+}
+
+int syncfs(int fd)
+{
+    CALL_BODY(is_data_fd(fd), CALL_SYNC, -1, REAL(syncfs)(fd))
 }
 
 int ftruncate64(int fd, off64_t len)
@@ -277,6 +277,12 @@ int rename(const char *from, const char *to)
     return renameat(AT_FDCWD, from, AT_FDCWD, to);
 }
 
+int renameat2(int from_folder, const char *from, int to_folder, const char *to, unsigned int flags)
+{
+    CALL_BODY(is_data_path(to_folder, to), CALL_RENAME, -1,
+        REAL(renameat2)(from_folder, from, to_folder, to, flags))
+}
+
 int linkat(int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
     CALL_BODY(is_data_path(to_folder, to), CALL_LINK, -1,
@@ -301,6 +307,20 @@ int mkdirat(int folder, const char *path, mode_t mode)
 int mkdir(const char *path, mode_t mode)
 {
     return mkdirat(AT_FDCWD, path, mode);
+}
+
+/* ---- what goes to a peer ---- */
+
+ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+    int kind = fault(CALL_SEND);
+    if (kind == KIND_ERRNO)
+        return -1;
+    bool half = (kind == KIND_SHORT || kind == KIND_KILL_HALF) && len > 1;
+    ssize_t sent = REAL(send)(fd, bytes, half ? len / 2 : len, flags);
+    if (kind == KIND_KILL_AFTER || kind == KIND_KILL_HALF)
+        die();
+    return sent;
 }
 
 /* ---- memory and threads ---- */

@@ -4,6 +4,7 @@
     with Proxy(port, cut_after=1234) as p:               both directions end after that many bytes to the client
     with Proxy(port, cut_up_at=b"APPEND") as p:          both end before the client's bytes that these words are in
     with Proxy(port, delay=0.025) as p:                  each way, so that a round trip takes 50 ms
+    with Proxy(port, alter=f) as p:                      what the server says goes through f, a chunk each
 """
 import contextlib
 import re
@@ -13,11 +14,11 @@ import time
 
 
 class Proxy:
-    def __init__(self, port, without=(), cut_after=None, cut_up_after=None, cut_up_at=None, delay=0):
+    def __init__(self, port, without=(), cut_after=None, cut_up_after=None, cut_up_at=None, delay=0, alter=None):
         self.target = port
         self.without = {w.upper() for w in without}
         self.cut_after, self.cut_up_after, self.delay = cut_after, cut_up_after, delay
-        self.cut_up_at = cut_up_at
+        self.cut_up_at, self.alter = cut_up_at, alter
         self.passed = self.passed_up = 0
         self.turns = 0  # times the client spoke after the server had
         self._last = None
@@ -78,6 +79,8 @@ class Proxy:
                 data = b""
             if data and not up and self.without:
                 data = self._strip(data)
+            if data and not up and self.alter:
+                data = self.alter(data)
             ended = False
             with self._lock:
                 if data and up and self._last is not True:

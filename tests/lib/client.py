@@ -26,7 +26,7 @@ import time
 import server as lib
 
 PASSWORD = "correct horse 7"
-CALLS = ("write", "sync", "open", "rename", "link", "unlink", "truncate", "mkdir", "mmap", "malloc", "thread", "read")
+CALLS = ("write", "sync", "open", "rename", "link", "unlink", "truncate", "mkdir", "mmap", "malloc", "thread", "read", "send")
 ERRNO, SHORT, KILL, KILL_AFTER, KILL_HALF = range(5)
 
 
@@ -528,11 +528,11 @@ class Shim:
 
     def arm(self, home, call="write", kind=KILL, error=0, n=0, sticky=0):
         """Environment for the next run. n 0: nothing happens, calls are counted."""
-        struct.pack_into("=7I12I", self.map, 0, 1, CALLS.index(call), kind, error, n, sticky, 0, *([0] * 12))
+        struct.pack_into(f"={7 + len(CALLS)}I", self.map, 0, 1, CALLS.index(call), kind, error, n, sticky, 0, *([0] * len(CALLS)))
         return {"LD_PRELOAD": self.library, "BARID_FAULT_FILE": self.path, "BARID_FAULT_ROOT": home.folder}
 
     def counts(self):
-        return dict(zip(CALLS, struct.unpack_from("=12I", self.map, 28)))
+        return dict(zip(CALLS, struct.unpack_from(f"={len(CALLS)}I", self.map, 28)))
 
     def hits(self):
         return struct.unpack_from("=I", self.map, 24)[0]
