@@ -131,8 +131,8 @@ static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
     if (!k->open)
         return ERR_OK;
     k->open = false;
-    const struct imap_value *date = sync_item(reply->values, SLICE("INTERNALDATE"));
-    uint32_t flags = sync_far_flags(k->folder, sync_item(reply->values, SLICE("FLAGS")));
+    const struct imap_value *date = imap_value_item(reply->values, SLICE("INTERNALDATE"));
+    uint32_t flags = sync_far_flags(k->folder, imap_value_item(reply->values, SLICE("FLAGS")));
     if (date && imap_datetime_read(date->text, &received_s, &zone) != ERR_OK)
         received_s = 0;
     buf_init(&name, 0);
@@ -144,7 +144,7 @@ static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
     if (e != ERR_OK)
         near_draft_drop(&k->draft);
     buf_done(&name);
-    if (e == ERR_OK && imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
+    if (e == ERR_OK && imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
         uidset_add(&k->kept, uid);
     return e;
 }

@@ -176,17 +176,17 @@ static enum err fetched(struct imapc_task *task, const struct imap_reply *reply)
     int32_t zone;
     if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) || !d->folder)
         return ERR_OK;
-    TRY(small_body(d, sync_item(reply->values, SLICE("BODY[]"))));
+    TRY(small_body(d, imap_value_item(reply->values, SLICE("BODY[]"))));
     struct sync_new *new = NULL;
-    if (imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
+    if (imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
         new = wanted(d->folder, uid);
     if (!d->open || !new || d->folder->stopped ||
         in_batch(d, new)) { /* flags of somebody's change, or a message that nobody asked for */
         drop_draft(d);
         return ERR_OK;
     }
-    const struct imap_value *flags = sync_item(reply->values, SLICE("FLAGS"));
-    const struct imap_value *date = sync_item(reply->values, SLICE("INTERNALDATE"));
+    const struct imap_value *flags = imap_value_item(reply->values, SLICE("FLAGS"));
+    const struct imap_value *date = imap_value_item(reply->values, SLICE("INTERNALDATE"));
     if (flags)
         new->flags = sync_far_flags(d->folder, flags);
     if (!date || imap_datetime_read(date->text, &new->received_s, &zone) != ERR_OK)

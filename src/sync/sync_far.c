@@ -88,11 +88,6 @@ void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct b
     buf_addc(out, ')');
 }
 
-const struct imap_value *sync_item(const struct imap_value *list, struct slice name)
-{
-    return imap_value_item(list, name);
-}
-
 /* ---- rows and news ---- */
 
 /* Rows are sorted by UID, those without one first. */
@@ -273,12 +268,14 @@ static void take_status(struct sync_run *run, const struct imap_reply *reply)
     if (!folder || !name->next)
         return;
     struct sync_far_state status = { 0 };
-    bool whole =
-        imap_value_u32(sync_item(name->next, SLICE("UIDVALIDITY")), &status.uidvalidity) == ERR_OK;
-    whole &= imap_value_u32(sync_item(name->next, SLICE("UIDNEXT")), &status.uidnext) == ERR_OK;
-    whole &= imap_value_u32(sync_item(name->next, SLICE("MESSAGES")), &status.messages) == ERR_OK;
+    bool whole = imap_value_u32(imap_value_item(name->next, SLICE("UIDVALIDITY")),
+                     &status.uidvalidity) == ERR_OK;
     whole &=
-        imap_value_u64(sync_item(name->next, SLICE("HIGHESTMODSEQ")), &status.modseq) == ERR_OK;
+        imap_value_u32(imap_value_item(name->next, SLICE("UIDNEXT")), &status.uidnext) == ERR_OK;
+    whole &=
+        imap_value_u32(imap_value_item(name->next, SLICE("MESSAGES")), &status.messages) == ERR_OK;
+    whole &= imap_value_u64(imap_value_item(name->next, SLICE("HIGHESTMODSEQ")), &status.modseq) ==
+             ERR_OK;
     folder->has_status = whole;
     if (whole)
         folder->status = status;
@@ -326,7 +323,7 @@ void sync_choose(struct sync_run *run)
 static enum err row_changed(
     struct sync_folder *folder, uint32_t uid, const struct imap_value *items)
 {
-    const struct imap_value *flags = sync_item(items, SLICE("FLAGS"));
+    const struct imap_value *flags = imap_value_item(items, SLICE("FLAGS"));
     struct sync_row *row = sync_row_of_uid(folder, uid);
     uint32_t mask = sync_far_flags(folder, flags);
     if (row) {
@@ -340,7 +337,7 @@ static enum err row_changed(
     struct sync_new *new = sync_add_new(folder, uid, mask);
     if (!new)
         return ERR_LIMIT;
-    const struct imap_value *date = sync_item(items, SLICE("INTERNALDATE"));
+    const struct imap_value *date = imap_value_item(items, SLICE("INTERNALDATE"));
     int32_t zone;
     if (date && imap_datetime_read(date->text, &new->received_s, &zone) != ERR_OK)
         new->received_s = 0;
@@ -350,7 +347,7 @@ static enum err row_changed(
 static enum err take_fetch(struct sync_folder *folder, const struct imap_reply *reply)
 {
     uint32_t uid;
-    const struct imap_value *value = sync_item(reply->values, SLICE("UID"));
+    const struct imap_value *value = imap_value_item(reply->values, SLICE("UID"));
     if (!value)
         return ERR_OK; /* something that nobody asked for */
     if (imap_value_u32(value, &uid) != ERR_OK || uid == 0)
@@ -706,11 +703,11 @@ static enum err facts_data(struct imapc_task *task, const struct imap_reply *rep
     struct sync_folder *folder = task->owner;
     uint32_t uid;
     if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) ||
-        imap_value_u32(sync_item(reply->values, SLICE("UID")), &uid) != ERR_OK)
+        imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) != ERR_OK)
         return ERR_OK;
     struct sync_new *new = find_new(folder, uid);
-    const struct imap_value *size = sync_item(reply->values, SLICE("RFC822.SIZE"));
-    const struct imap_value *date = sync_item(reply->values, SLICE("INTERNALDATE"));
+    const struct imap_value *size = imap_value_item(reply->values, SLICE("RFC822.SIZE"));
+    const struct imap_value *date = imap_value_item(reply->values, SLICE("INTERNALDATE"));
     const struct imap_value *header = NULL;
     if (!new || reply->values->kind != IMAP_VALUE_LIST)
         return ERR_OK;

@@ -125,8 +125,6 @@ uint32_t sync_translate(const struct sync_folder *from, struct sync_folder *to, 
 uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *list);
 /* "(\\Seen $x)" */
 void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out);
-/* FETCH values by name. */
-const struct imap_value *sync_item(const struct imap_value *list, struct slice name);
 struct sync_row *sync_row_of_uid(struct sync_folder *folder, uint32_t uid);
 struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t flags);
 
