@@ -81,6 +81,8 @@ static const struct verb {
     { "flag", verb_flag, MSG_FLAG_USAGE },
     { "mv", verb_mv, MSG_MV_USAGE },
     { "rm", verb_rm, MSG_RM_USAGE },
+    { "read", verb_read, MSG_READ_USAGE },
+    { "save", verb_save, MSG_SAVE_USAGE },
     { "quota", verb_quota, MSG_QUOTA_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },

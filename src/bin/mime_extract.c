@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SAME_NAME_MAX 1000
-
 /* An extension for a part that has no name. */
 static const char *extension_of(const struct msg_part *part)
 {
@@ -38,7 +36,7 @@ static const char *extension_of(const struct msg_part *part)
     return slice_eq(part->type, SLICE("text")) ? ".txt" : ".bin";
 }
 
-static void propose_name(const struct msg_part *part, const char *number, struct buf *out)
+void mime_propose_name(const struct msg_part *part, const char *number, struct buf *out)
 {
     msg_safe_filename(part->filename, out);
     if (buf_len(out))
@@ -48,22 +46,26 @@ static void propose_name(const struct msg_part *part, const char *number, struct
     buf_adds(out, extension_of(part));
 }
 
-/* Creates name, or when it is there "name (2)", "name (3)" with the extension behind; *name is what it came to. -1: errno says why. */
+void mime_name_again(struct slice name, int i, struct buf *out)
+{
+    const char *dot = memrchr(name.ptr, '.', name.len);
+    size_t stem = dot && dot != name.ptr ? (size_t)(dot - name.ptr) : name.len;
+    buf_add(out, slice_sub(name, 0, stem));
+    if (i > 1)
+        buf_addf(out, " (%d)", i);
+    buf_add(out, slice_from_index(name, stem));
+    buf_addc(out, 0);
+}
+
+/* Creates name, or another one when it is there; *name is what it came to. -1: errno says why. */
 static int create_new(int folder, struct buf *name)
 {
     struct buf tried;
     buf_init(&tried, 0);
-    struct slice base = buf_slice(name);
-    const char *dot = memrchr(base.ptr, '.', base.len);
-    size_t stem = dot && dot != base.ptr ? (size_t)(dot - base.ptr) : base.len;
     int fd = -1;
-    for (int i = 1; fd < 0 && i <= SAME_NAME_MAX; i++) {
+    for (int i = 1; fd < 0 && i <= MIME_SAME_NAME_MAX; i++) {
         buf_clear(&tried);
-        buf_add(&tried, slice_sub(base, 0, stem));
-        if (i > 1)
-            buf_addf(&tried, " (%d)", i);
-        buf_add(&tried, slice_from_index(base, stem));
-        buf_addc(&tried, 0);
+        mime_name_again(buf_slice(name), i, &tried);
         fd = openat(folder, buf_slice(&tried).ptr,
             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
         if (fd < 0 && errno != EEXIST)
@@ -93,7 +95,7 @@ static int save(const struct mime_file *file, const struct msg_part *part, const
 {
     struct buf name;
     buf_init(&name, 0);
-    propose_name(part, number, &name);
+    mime_propose_name(part, number, &name);
     int fd = create_new(folder, &name);
     const char *path = buf_slice(&name).ptr;
     if (fd < 0) {

@@ -14,6 +14,10 @@ int verb_flag(const struct cli *cli, int argc, char **argv);
 int verb_mv(const struct cli *cli, int argc, char **argv);
 /* FOLDER UIDS [--for-good] */
 int verb_rm(const struct cli *cli, int argc, char **argv);
+/* FOLDER UID [--peek] */
+int verb_read(const struct cli *cli, int argc, char **argv);
+/* FOLDER UID [--attachments | --part N] [--to FOLDER] */
+int verb_save(const struct cli *cli, int argc, char **argv);
 /* [ACCOUNT] */
 int verb_quota(const struct cli *cli, int argc, char **argv);
 

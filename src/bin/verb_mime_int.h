@@ -1,4 +1,4 @@
-/* What the forms of `barid mime` share: a message read from a file, and its parts with the numbers that IMAP gives them. Private to the verb. */
+/* What the forms of `barid mime` share: a message read from a file, and its parts with the numbers that IMAP gives them. Private to the verb, but for the walk and names of parts. */
 #ifndef BIN_VERB_MIME_INT_H
 #define BIN_VERB_MIME_INT_H
 
@@ -34,6 +34,13 @@ bool mime_walk_next(struct mime_walk *walk, const struct msg_summary *summary, s
 
 /* Whether a person would look for the part among the attachments. */
 bool mime_is_attachment(const struct msg_part *part);
+
+/* Appends a name for a new file of the part: its own made safe, else one of its number and kind. */
+void mime_propose_name(const struct msg_part *part, const char *number, struct buf *out);
+
+#define MIME_SAME_NAME_MAX 1000
+/* Appends the i-th name to be tried for a file, from 1: "name.txt", "name (2).txt"; NUL-terminated. */
+void mime_name_again(struct slice name, int i, struct buf *out);
 
 /* The forms. Exit codes. */
 int mime_show_tree(const char *path);

@@ -20,6 +20,11 @@ typedef enum err msg_piece_fn(void *take_arg, struct slice piece);
 enum err MUST_USE msg_decode_range(const struct msg_source *source, struct msg_range range,
     struct slice encoding, msg_piece_fn *take, void *take_arg);
 
+/* The text of a text part as a reader sees it, in UTF-8 and in pieces of whole characters: transfer encoding, charset, HTML and format=flowed taken off. Otherwise
+ * as msg_decode_range. */
+enum err MUST_USE msg_read_text(const struct msg_source *source, const struct msg_part *part,
+    msg_piece_fn *take, void *take_arg);
+
 /* True for a charset we convert; an allow-list of iconv's plus WHATWG labels. */
 bool charset_known(struct slice name);
 /* Appends UTF-8. Unknown charset: ERR_NOT_FOUND and nothing appended. Bytes that do not fit become U+FFFD. */

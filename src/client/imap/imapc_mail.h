@@ -87,6 +87,15 @@ enum err MUST_USE imapc_each(struct imapc *imap, struct slice set, bool by_numbe
 /* Of a set of any length. */
 enum err MUST_USE imapc_each_of(struct imapc *imap, const struct uidset *uids, const char *fields,
     imapc_message_fn each, void *arg);
+/* The bytes of one message in pieces, without marking it as read. ERR_NOT_FOUND: there is no such message (any more). An error of begin or piece ends the
+ * connection. */
+struct imapc_take {
+    enum err (*begin)(void *arg, uint64_t bytes);
+    enum err (*piece)(void *arg, struct slice bytes);
+    void *arg;
+};
+enum err MUST_USE imapc_read_message(
+    struct imapc *imap, uint32_t uid, const struct imapc_take *take);
 /* Appends runs of the set from *at on, as many as fit a line; *at is the first that did not. */
 void imapc_add_set(struct buf *out, const struct uidset *uids, size_t *at);
 

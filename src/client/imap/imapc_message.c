@@ -118,6 +118,69 @@ enum err imapc_each_of(struct imapc *imap, const struct uidset *uids, const char
     return e;
 }
 
+/* ---- bytes ---- */
+
+struct reading {
+    const struct imapc_take *take;
+    uint32_t uid;
+    bool begun, there;
+    enum err result;
+};
+
+static enum err body_begin(struct imapc_task *task, uint64_t bytes)
+{
+    struct reading *r = task->owner;
+    if (r->begun)
+        return ERR_SYNTAX; /* we asked for one */
+    r->begun = true;
+    return r->take->begin(r->take->arg, bytes);
+}
+
+static enum err body_piece(struct imapc_task *task, struct slice piece)
+{
+    struct reading *r = task->owner;
+    return r->take->piece(r->take->arg, piece);
+}
+
+static enum err body_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct reading *r = task->owner;
+    uint32_t uid;
+    if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")))
+        return ERR_OK;
+    const struct imap_value *body = imap_value_item(reply->values, SLICE("BODY[]"));
+    if (!body)
+        return ERR_OK;
+    if (imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) != ERR_OK ||
+        uid != r->uid || r->there)
+        return ERR_SYNTAX;
+    r->there = r->begun || body->kind == IMAP_VALUE_STRING;
+    if (r->begun || !r->there)
+        return ERR_OK;
+    r->begun = true; /* a quoted string, for an empty message */
+    TRY(r->take->begin(r->take->arg, body->text.len));
+    return r->take->piece(r->take->arg, body->text);
+}
+
+static enum err body_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    return note_result(&((struct reading *)task->owner)->result, reply);
+}
+
+enum err imapc_read_message(struct imapc *imap, uint32_t uid, const struct imapc_take *take)
+{
+    struct reading r = { .take = take, .uid = uid };
+    struct imapc_task task = { .data = body_data,
+        .body_begin = body_begin,
+        .body = body_piece,
+        .done = body_done,
+        .owner = &r };
+    imapc_queuef(imap, &task, "UID FETCH %u (UID BODY.PEEK[])", uid);
+    TRY(imapc_run(imap, &task));
+    TRY(r.result);
+    return r.there ? ERR_OK : ERR_NOT_FOUND;
+}
+
 /* ---- changes ---- */
 
 bool imapc_flag_ok(struct slice flag)
