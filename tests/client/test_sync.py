@@ -362,6 +362,34 @@ def test_server_that_alters(server, tmp_path):
         assert set(world.equal()["INBOX"]) == {1, 7, 2, 27, 3}, "each is bound to its own"
 
 
+def test_server_that_alters_and_a_torn_upload(server, tmp_path):
+    """The line breaks before anybody has asked which messages they became: the next run knows them by Message-ID, though their size is another."""
+    world = World(server, tmp_path)
+
+    def alter(data):
+        data = re.sub(rb"RFC822.SIZE (\d+)", lambda m: b"RFC822.SIZE %d" % (int(m.group(1)) + 11), data)
+        return re.sub(rb"\[APPENDUID [^]]*\] ", b"", data).replace(b"body of", b"BODY OF")
+
+    def through(**cut):
+        return Proxy(server.port("imap"), without=TIERS["old"], alter=alter, **cut)
+    numbers = [n for n in range(2, 30) if b"Message-ID" in message(n)][:4]
+    with through() as proxy:
+        world.far.add("INBOX", 1)
+        Client(world.client.home, proxy.port, world.user).sync()
+    for number in numbers:
+        world.near.add("INBOX", number)
+    with through(cut_up_at=b"HEADER.FIELDS") as proxy:
+        Client(world.client.home, proxy.port, world.user).sync(code=75)
+    assert set(world.far.table()["INBOX"]) == {1, *numbers}
+    with through() as proxy:
+        client = Client(world.client.home, proxy.port, world.user)
+        assert "0 new here, 0 new there" in client.sync()
+        client.sync()
+    assert set(world.equal()["INBOX"]) == {1, *numbers}
+    with world.server.imap(world.user) as c:
+        assert c.select("INBOX")[1] == [b"%d" % (1 + len(numbers))]
+
+
 def test_flags_here_of_what_moved_there(server, tmp_path):
     """In one run, keywords too, whatever letters they have in the two folders."""
     world = World(server, tmp_path)
