@@ -40,7 +40,16 @@ static void put(struct buf *line)
 /* The header of the message itself, as far as people care. */
 static enum err show_header(struct mail_message *message, struct msg_source *source)
 {
-    static const char *const names[] = { "From", "To", "Cc", "Date", "Subject" };
+    static const struct {
+        const char *name;
+        enum message_id label;
+    } rows[] = {
+        { "From", MSG_READ_FROM },
+        { "To", MSG_READ_TO },
+        { "Cc", MSG_READ_CC },
+        { "Date", MSG_READ_DATE },
+        { "Subject", MSG_READ_SUBJECT },
+    };
     struct buf header, line;
     size_t cursor = 0;
     struct msg_part whole;
@@ -50,13 +59,13 @@ static enum err show_header(struct mail_message *message, struct msg_source *sou
     size_t len = whole.header_len < HEADER_BYTES_MAX ? (size_t)whole.header_len : HEADER_BYTES_MAX;
     if (e == ERR_OK)
         e = msg_source_read(source, whole.header_offset, len, &header);
-    for (size_t i = 0; e == ERR_OK && i < sizeof names / sizeof names[0]; i++) {
+    for (size_t i = 0; e == ERR_OK && i < sizeof rows / sizeof rows[0]; i++) {
         struct slice rest = buf_slice(&header);
         struct msg_field field;
         while (msg_field_next(&rest, &field)) {
-            if (!slice_eq_nocase(field.name, slice_of(names[i])))
+            if (!slice_eq_nocase(field.name, slice_of(rows[i].name)))
                 continue;
-            buf_addf(&line, "%s: ", names[i]);
+            buf_addf(&line, "%s: ", tr(rows[i].label));
             mail_add_value(field.value, &line);
             buf_addc(&line, '\n');
             put(&line);

@@ -35,6 +35,7 @@ def test_read(box):
     for word, code in (("2", 66), ("0", 64), ("1:2", 64), ("x", 64)):
         assert box.home.barid("read", "INBOX", word).returncode == code, word
     assert box.home.barid("read", "Nowhere", "1").returncode == 66
+    assert "الموضوع: " in box.home.barid("read", "INBOX", "1", "--lang", "ar").stdout
     assert "لا توجد رسالة" in box.home.barid("read", "INBOX", "9", "--lang", "ar").stderr
 
 
