@@ -1,5 +1,7 @@
 #include "bin/json.h"
 
+#include "message/text.h"
+
 #include "base/utf8.h"
 
 #include <stdio.h>
@@ -22,4 +24,14 @@ void json_print(struct slice utf8)
         }
     }
     putchar('"');
+}
+
+void json_member_decoded(const char *name, struct slice raw)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    msg_decode_words(raw, &text);
+    printf(",\"%s\":", name);
+    json_print(buf_slice(&text));
+    buf_done(&text);
 }

@@ -6,5 +6,7 @@
 
 /* utf8: what is no UTF-8 comes out as U+FFFD. */
 void json_print(struct slice utf8);
+/* ,"name":"text" of a header value: encoded-words and 8-bit decoded. */
+void json_member_decoded(const char *name, struct slice raw);
 
 #endif

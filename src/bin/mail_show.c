@@ -110,16 +110,6 @@ static void show_text(const struct imapc_message *m)
     buf_done(&text);
 }
 
-static void json_value(const char *name, struct slice raw)
-{
-    struct buf text;
-    buf_init(&text, 0);
-    msg_decode_words(raw, &text);
-    printf(",\"%s\":", name);
-    json_print(buf_slice(&text));
-    buf_done(&text);
-}
-
 static void show_json(const struct mail_rows *rows, const struct imapc_message *m)
 {
     const char *comma = "";
@@ -137,8 +127,8 @@ static void show_json(const struct mail_rows *rows, const struct imapc_message *
     }
     printf("],\"date\":%" PRId64 ",\"received\":%" PRId64 ",\"size\":%" PRIu64, time_of(m),
         m->received_s, m->bytes);
-    json_value("from", field(m->header, "From"));
-    json_value("subject", field(m->header, "Subject"));
+    json_member_decoded("from", field(m->header, "From"));
+    json_member_decoded("subject", field(m->header, "Subject"));
     printf("}\n");
 }
 

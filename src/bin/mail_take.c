@@ -1,6 +1,7 @@
 /* Taking a message from a server. */
 #include "bin/mail_take.h"
 
+#include "base/file.h"
 #include "message/summary.h"
 
 #include <errno.h>
@@ -28,17 +29,10 @@ static enum err take_piece(void *arg, struct slice piece)
     struct taking *t = arg;
     msg_scan_feed(t->scan, piece);
     t->message->bytes += piece.len;
-    while (piece.len) {
-        ssize_t wrote = write(t->message->fd, piece.ptr, piece.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0) {
-            t->errno_value = errno;
-            return ERR_IO;
-        }
-        piece = slice_from_index(piece, (size_t)wrote);
-    }
-    return ERR_OK;
+    enum err e = file_write(t->message->fd, piece);
+    if (e != ERR_OK)
+        t->errno_value = errno;
+    return e;
 }
 
 /* Without a name from the beginning where the file system can, else without one at once. */

@@ -1,6 +1,7 @@
 /* `barid mime extract`: parts of a message as files. A file is never written over, and no name leaves the folder. */
 #include "bin/verb_mime_int.h"
 
+#include "base/file.h"
 #include "bin/cli.h"
 #include "message/filename.h"
 
@@ -79,15 +80,7 @@ static int create_new(int folder, struct buf *name)
 static enum err write_piece(void *take_arg, struct slice piece)
 {
     const int *fd = take_arg;
-    while (piece.len) {
-        ssize_t wrote = write(*fd, piece.ptr, piece.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return ERR_IO;
-        piece = slice_from_index(piece, (size_t)wrote);
-    }
-    return ERR_OK;
+    return file_write(*fd, piece);
 }
 
 static int save(const struct mime_file *file, const struct msg_part *part, const char *number,

@@ -95,17 +95,6 @@ int mime_show_tree(const char *path)
 
 /* ---- for programs ---- */
 
-/* ,"name":"text" with the text decoded to UTF-8. */
-static void json_member(const char *name, struct slice raw)
-{
-    struct buf text;
-    buf_init(&text, 0);
-    msg_decode_words(raw, &text);
-    printf(",\"%s\":", name);
-    json_print(buf_slice(&text));
-    buf_done(&text);
-}
-
 static void json_headers(struct slice header)
 {
     struct msg_field field;
@@ -119,7 +108,7 @@ static void json_headers(struct slice header)
         buf_clear(&text);
         msg_decode_words(field.name, &text);
         json_print(buf_slice(&text));
-        json_member("value", field.value);
+        json_member_decoded("value", field.value);
         putchar('}');
     }
     putchar(']');
@@ -135,7 +124,7 @@ static void json_facts(const struct mime_file *file)
             facts.date_tz_min);
     else
         print(",\"date\":null,\"date_zone_minutes\":null");
-    json_member("subject", facts.subject);
+    json_member_decoded("subject", facts.subject);
     print(",\"base_subject\":");
     json_print(facts.base_subject);
     printf(",\"is_reply\":%s,\"has_attachment\":%s", facts.is_reply ? "true" : "false",
@@ -177,12 +166,12 @@ static void json_part(const struct msg_part *part, const char *number)
     else
         print("null");
     printf(",\"depth\":%u", part->depth);
-    json_member("type", part->type);
-    json_member("subtype", part->subtype);
-    json_member("encoding", part->encoding);
-    json_member("charset", part->charset);
+    json_member_decoded("type", part->type);
+    json_member_decoded("subtype", part->subtype);
+    json_member_decoded("encoding", part->encoding);
+    json_member_decoded("charset", part->charset);
     printf(",\"charset_known\":%s", charset_known(part->charset) ? "true" : "false");
-    json_member("disposition", part->disposition);
+    json_member_decoded("disposition", part->disposition);
     print(",\"filename\":");
     json_print(part->filename);
     msg_safe_filename(part->filename, &safe);

@@ -8,6 +8,7 @@
 #include "message/header.h"
 #include "sync/near.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -258,15 +259,7 @@ static int begin_file(struct saving *saving)
 static enum err write_piece(void *arg, struct slice piece)
 {
     const struct saving *saving = arg;
-    while (piece.len) {
-        ssize_t wrote = write(saving->fd, piece.ptr, piece.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return ERR_IO;
-        piece = slice_from_index(piece, (size_t)wrote);
-    }
-    return ERR_OK;
+    return file_write(saving->fd, piece);
 }
 
 /* Synced, then named; a name that is taken is not touched. */

@@ -2,17 +2,17 @@
  * without being marked as read, and deleted as \Deleted and UID EXPUNGE (RFC 4315); a server without that keeps it marked until somebody expunges, for EXPUNGE alone
  * would take what others marked. */
 #include "base/uidset.h"
-#include "client/imap/imapc.h"
+#include "client/imap/imapc_mail.h"
 #include "fetch/fetch_int.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MESSAGES_MAX  1000000u
-#define WINDOW_COUNT  200u       /* commands on their way */
-#define WINDOW_BYTES  (4u << 20) /* what they bring, but for the first of them */
-#define SET_BYTES_MAX 7000u      /* of a set in one command: servers take lines of 8 KiB */
-#define ID_BYTES_MAX  24u        /* two numbers of 32 bits and a dot */
+#define MESSAGES_MAX 1000000u
+#define WINDOW_COUNT 200u       /* commands on their way */
+#define WINDOW_BYTES (4u << 20) /* what they bring, but for the first of them */
+#define HEADER_BYTES 4096u      /* what a header is taken for in the window */
+#define ID_BYTES_MAX 24u        /* two numbers of 32 bits and a dot */
 
 struct listed {
     uint32_t uid;
@@ -183,7 +183,7 @@ struct transfer {
 
 static uint64_t bytes_of(const struct transfer *t, size_t i)
 {
-    return t->top ? 4096 : t->messages[i]->bytes;
+    return t->top ? HEADER_BYTES : t->messages[i]->bytes;
 }
 
 /* An error of the sink's is the sink's to tell. */
@@ -319,34 +319,13 @@ static enum err retrieve(void *session, const struct client_message *const *mess
 
 /* ---- what goes there ---- */
 
-/* A command for all of the set, in as many lines as it takes. */
-static enum err for_all(
-    struct imap_drop *drop, const struct uidset *uids, const char *before, const char *behind)
-{
-    for (size_t at = 0; at < uids->count;) {
-        struct buf line;
-        buf_init(&line, 0);
-        buf_adds(&line, before);
-        for (bool first = true; at < uids->count && buf_len(&line) < SET_BYTES_MAX; at++) {
-            const struct uid_run *run = &uids->runs[at];
-            buf_addf(&line, first ? "%u:%u" : ",%u:%u", (unsigned)run->first, (unsigned)run->last);
-            first = false;
-        }
-        buf_adds(&line, behind);
-        enum err e = imapc_command(drop->imap, buf_slice(&line));
-        buf_done(&line);
-        TRY(e);
-    }
-    return ERR_OK;
-}
-
 static enum err delete_marked(void *session, const struct client_message *const *messages,
     size_t count, bool *out_marked, struct client_failure *failure)
 {
     struct imap_drop *drop = session;
     for (size_t i = 0; i < count; i++)
         uidset_add(&drop->marked, drop->listed[messages[i]->number - 1].uid);
-    enum err e = for_all(drop, &drop->marked, "UID STORE ", " +FLAGS.SILENT (\\Deleted)");
+    enum err e = imapc_store(drop->imap, &drop->marked, '+', SLICE("\\Deleted"));
     if (e && imapc_is_broken(drop->imap))
         return failed(drop, e, failure);
     if (e) /* refused: nothing of it goes */
@@ -359,9 +338,9 @@ static enum err delete_marked(void *session, const struct client_message *const 
 static enum err quit(void *session, struct client_failure *failure)
 {
     struct imap_drop *drop = session;
-    if (uidset_empty(&drop->marked) || !(imapc_caps(drop->imap) & IMAPC_UIDPLUS))
+    if (uidset_empty(&drop->marked) || !imapc_can_remove(drop->imap))
         return ERR_OK;
-    return failed(drop, for_all(drop, &drop->marked, "UID EXPUNGE ", ""), failure);
+    return failed(drop, imapc_expunge(drop->imap, &drop->marked), failure);
 }
 
 const struct fetch_source fetch_source_imap = { .protocol = "imap",

@@ -5,6 +5,7 @@
 #include "sync/near.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "message/header.h"
 
 #include <assert.h>
@@ -86,22 +87,9 @@ enum err near_draft_open_hidden(int folder_fd, struct near_draft *out_draft)
     return open_draft(folder_fd, true, out_draft);
 }
 
-static enum err write_all(int fd, struct slice rest)
-{
-    while (rest.len) {
-        ssize_t wrote = write(fd, rest.ptr, rest.len);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return err_from_errno(errno);
-        rest = slice_from_index(rest, (size_t)wrote);
-    }
-    return ERR_OK;
-}
-
 static enum err write_out(struct near_draft *draft)
 {
-    TRY(write_all(draft->fd, buf_slice(&draft->out)));
+    TRY(file_write(draft->fd, buf_slice(&draft->out)));
     buf_clear(&draft->out);
     return ERR_OK;
 }
@@ -129,7 +117,7 @@ static enum err copy_with_crlf(int from, int to)
                 buf_adds(&out, "\r\n");
             rest = slice_from_index(rest, at + 1);
         }
-        e = write_all(to, buf_slice(&out));
+        e = file_write(to, buf_slice(&out));
         buf_clear(&out);
     }
     buf_done(&out);

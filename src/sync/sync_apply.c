@@ -215,7 +215,7 @@ static enum err each_set(
         struct buf set, text;
         buf_init(&set, 0);
         buf_init(&text, 0);
-        sync_add_set(&set, uids, &at);
+        imapc_add_set(&set, uids, &at);
         write(&text, buf_slice(&set), arg);
         enum err e = imapc_command(folder->run->options->imap, buf_slice(&text));
         buf_done(&set);
@@ -267,7 +267,7 @@ static enum err keep_copies(struct sync_folder *folder, struct uidset *uids)
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        sync_add_set(&text, uids, &at);
+        imapc_add_set(&text, uids, &at);
         buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
         e = keep_set(&k, buf_slice(&text));
         buf_done(&text);

@@ -246,7 +246,7 @@ static enum err queue_sets(
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        sync_add_set(&text, uids, &at);
+        imapc_add_set(&text, uids, &at);
         buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
         imapc_queue(imap, task, buf_slice(&text));
         buf_done(&text);

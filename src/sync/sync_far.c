@@ -23,16 +23,6 @@ void sync_add_name(struct buf *out, const struct sync_folder *folder)
         buf_adds(out, "\"\"");
 }
 
-void sync_add_set(struct buf *out, const struct uidset *uids, size_t *at)
-{
-    const char *comma = "";
-    for (size_t start = buf_len(out);
-         *at < uids->count && buf_len(out) - start < SYNC_SET_BYTES_MAX; ++*at) {
-        buf_addf(out, "%s%u:%u", comma, uids->runs[*at].first, uids->runs[*at].last);
-        comma = ",";
-    }
-}
-
 static const struct {
     struct slice name;
     uint32_t flag;
@@ -743,7 +733,7 @@ enum err sync_identify(struct sync_folder *folder, uint32_t from)
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        sync_add_set(&text, &uids, &at);
+        imapc_add_set(&text, &uids, &at);
         buf_adds(&text, " (UID RFC822.SIZE INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])");
         imapc_queue(imap, &task, buf_slice(&text));
         buf_done(&text);

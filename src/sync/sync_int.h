@@ -3,6 +3,7 @@
 #define SYNC_SYNC_INT_H
 
 #include "base/uidset.h"
+#include "client/imap/imapc_mail.h"
 #include "sync/state.h"
 #include "sync/sync.h"
 
@@ -12,7 +13,6 @@
 #define SYNC_DAY_S          (24 * 60 * 60)
 #define SYNC_BATCH_MESSAGES 500u /* files that one sync of the disk makes durable */
 #define SYNC_BATCH_BYTES    (16u << 20)
-#define SYNC_SET_BYTES_MAX  7000u /* of a set in one command: servers take lines of 8 KiB */
 
 /* A message there that no row knows. */
 struct sync_new {
@@ -115,8 +115,6 @@ void sync_check_uidvalidity(struct sync_folder *folder, const struct imap_reply 
 enum err MUST_USE sync_find_new(struct sync_folder *folder);
 /* Nothing changed there since the last run, as far as STATUS can tell. */
 bool sync_is_clean(const struct sync_folder *folder);
-/* Appends runs of the set from *at on, as many as fit a line; *at is the first that did not. */
-void sync_add_set(struct buf *out, const struct uidset *uids, size_t *at);
 /* Takes the name of the folder as a command has it. */
 void sync_add_name(struct buf *out, const struct sync_folder *folder);
 /* The same flags in the bits of another folder. */

@@ -359,7 +359,7 @@ static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
     collect_moves(from, to, &uids);
     for (size_t at = 0; e == ERR_OK && at < uids.count;) {
         uidset_clear(&part);
-        for (size_t bytes = 0; at < uids.count && bytes < SYNC_SET_BYTES_MAX; at++)
+        for (size_t bytes = 0; at < uids.count && bytes < IMAPC_SET_BYTES_MAX; at++)
             bytes += RUN_BYTES, uidset_add_run(&part, uids.runs[at].first, uids.runs[at].last);
         e = move_set(from, to, &part);
     }

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "client/core/account_int.h"
 
+#include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -114,13 +115,7 @@ static enum err change_begin(struct change *change, const char *path, struct err
 
 static enum err write_whole(int fd, struct slice bytes)
 {
-    while (bytes.len) {
-        ssize_t wrote = write(fd, bytes.ptr, bytes.len);
-        if (wrote < 0 && errno != EINTR)
-            return err_from_errno(errno);
-        if (wrote > 0)
-            bytes = slice_from_index(bytes, (size_t)wrote);
-    }
+    TRY(file_write(fd, bytes));
     return fsync(fd) < 0 ? err_from_errno(errno) : ERR_OK;
 }
 

@@ -133,7 +133,8 @@ bool imapc_can_move(const struct imapc *imap);
 bool imapc_can_remove(const struct imapc *imap);
 /* MOVE, or COPY and imapc_remove. ERR_NOT_FOUND: there is no such folder. */
 enum err MUST_USE imapc_move(struct imapc *imap, const struct uidset *uids, const char *far_name);
-/* \Deleted and UID EXPUNGE (RFC 4315 §2.1). */
+/* UID EXPUNGE of these (RFC 4315 §2.1), where imapc_can_remove; \Deleted and that. */
+enum err MUST_USE imapc_expunge(struct imapc *imap, const struct uidset *uids);
 enum err MUST_USE imapc_remove(struct imapc *imap, const struct uidset *uids);
 
 /* ---- quota (RFC 9208) ---- */

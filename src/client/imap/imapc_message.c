@@ -232,12 +232,17 @@ bool imapc_can_move(const struct imapc *imap)
     return imapc_caps(imap) & IMAPC_MOVE || imapc_can_remove(imap);
 }
 
+enum err imapc_expunge(struct imapc *imap, const struct uidset *uids)
+{
+    return for_sets(imap, "UID EXPUNGE ", uids, SLICE_EMPTY);
+}
+
 enum err imapc_remove(struct imapc *imap, const struct uidset *uids)
 {
     if (!imapc_can_remove(imap))
         return ERR_DENIED;
     TRY(imapc_store(imap, uids, '+', SLICE("\\Deleted")));
-    return for_sets(imap, "UID EXPUNGE ", uids, SLICE_EMPTY);
+    return imapc_expunge(imap, uids);
 }
 
 enum err imapc_move(struct imapc *imap, const struct uidset *uids, const char *far_name)
