@@ -14,6 +14,7 @@
 #include "bin/user_input.h"
 #include "client/core/oauth_login.h"
 #include "client/core/remember.h"
+#include "client/core/word.h"
 #include "client/pop3/popc.h"
 #include "net/dns.h"
 #include "proto/sasl/sasl.h"
@@ -293,15 +294,26 @@ static bool wants_oauth(
 
 static void add_line(struct buf *text, const char *keyword, struct slice value)
 {
-    if (value.len)
-        buf_addf(text, "  %s \"%.*s\"\n", keyword, SLICE_FMT(value));
+    if (!value.len)
+        return;
+    buf_addf(text, "  %s ", keyword);
+    client_word_write(value, text);
+    buf_addc(text, '\n');
 }
 
 static void add_scope(struct buf *text, struct slice scope)
 {
-    scope = slice_trim(scope);
-    if (scope.len)
-        buf_addf(text, "  oauth-scope %.*s\n", SLICE_FMT(scope));
+    struct slice rest = slice_trim(scope), word;
+    if (!rest.len)
+        return;
+    buf_adds(text, "  oauth-scope");
+    while (slice_cut(&rest, ' ', &word)) {
+        if (!word.len)
+            continue;
+        buf_addc(text, ' ');
+        client_word_write(word, text);
+    }
+    buf_addc(text, '\n');
 }
 
 /* The lines of accounts.conf. EX_OK, or the exit code after saying what is missing. */

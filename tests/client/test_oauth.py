@@ -766,6 +766,16 @@ def test_account_add(home, cert, issuer):
         assert home.barid("account", "remove", "a").returncode == 0 and record(home) is None
 
 
+def test_account_add_with_odd_words(home, cert, issuer):
+    """A quote, a backslash and a # in what goes into accounts.conf come out of it as they were."""
+    secret = home.file('a "b" \\ #c', "s3cret\n")
+    with Imap(issuer) as imap:
+        done = add(home, cert, issuer, imap, "--oauth-client-id", "mine", "--oauth-client-secret-file", secret, "--oauth-scope", "one #two")
+        assert done.returncode == 0, done.stderr
+        assert "one #two" in str(issuer.asked)
+        assert home.barid("sync").returncode == 0
+
+
 def test_account_add_refused_by_imap(home, cert, issuer):
     """The page agreed, the mail server does not: nothing stays."""
     with Imap(issuer) as imap:
