@@ -366,11 +366,11 @@ static void write_block(struct buf *text, const struct words *words,
             user = server->user;
     }
     if (user.len && !slice_eq(user, slice_of(words->address)))
-        buf_addf(text, "  user %.*s\n", SLICE_FMT(user));
+        add_line(text, "user", user);
     if (words->ca_file)
-        buf_addf(text, "  ca-file \"%s\"\n", words->ca_file);
+        add_line(text, "ca-file", slice_of(words->ca_file));
     if (words->maildir)
-        buf_addf(text, "  maildir \"%s\"\n", words->maildir);
+        add_line(text, "maildir", slice_of(words->maildir));
     else
         buf_addf(text, "  maildir ~/Mail/%s\n", name);
     if (result && result->files_sent_copy)

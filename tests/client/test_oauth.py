@@ -770,10 +770,11 @@ def test_account_add_with_odd_words(home, cert, issuer):
     """A quote, a backslash and a # in what goes into accounts.conf come out of it as they were."""
     secret = home.file('a "b" \\ #c', "s3cret\n")
     with Imap(issuer) as imap:
-        done = add(home, cert, issuer, imap, "--oauth-client-id", "mine", "--oauth-client-secret-file", secret, "--oauth-scope", "one #two")
+        done = add(home, cert, issuer, imap, "--oauth-client-id", "mine", "--oauth-client-secret-file", secret, "--oauth-scope", "one #two",
+                   "--maildir", os.path.join(home.folder, 'Mail "x" #y'))
         assert done.returncode == 0, done.stderr
         assert "one #two" in str(issuer.asked)
-        assert home.barid("sync").returncode == 0
+        assert home.barid("sync").returncode == 0 and os.path.isdir(os.path.join(home.folder, 'Mail "x" #y', "INBOX"))
 
 
 def test_account_add_refused_by_imap(home, cert, issuer):
