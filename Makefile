@@ -31,7 +31,8 @@ uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 pro
 uses.sync         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
-libs.net     := -lssl -lcrypto -lunbound -lcurl
+# libcurl is loaded when it is needed: src/net/curl_calls.h
+libs.net     := -lssl -lcrypto -lunbound
 libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash

@@ -3,11 +3,10 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "net/curl_calls.h"
 #include "net/reach.h"
 #include "net/tls_int.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +15,7 @@
 #define ADDRESSES_MAX    8u     /* that are tried */
 
 struct hop {
+    const struct curl_calls *curl;
     CURL *easy;
     size_t bytes_max, header_bytes;
     struct buf body;
@@ -24,19 +24,14 @@ struct hop {
     char error[CURL_ERROR_SIZE];
 };
 
-static void start_curl(void)
-{
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 /* ---- URLs ---- */
 
 static char *url_part(CURLU *url, CURLUPart part, struct arena *arena)
 {
     char *text = NULL, *copy = NULL;
-    if (curl_url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
+    if (curl_calls()->url_get(url, part, &text, CURLU_DEFAULT_PORT) == CURLUE_OK)
         copy = slice_cstr(arena, slice_of(text));
-    curl_free(text);
+    curl_calls()->free(text);
     return copy;
 }
 
@@ -144,27 +139,27 @@ static bool set_options(struct hop *hop, const struct fetch_request *request, CU
 {
     CURL *easy = hop->easy;
     unsigned bad = 0;
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CURLU, url);
-    bad |= (unsigned)curl_easy_setopt(
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_CURLU, url);
+    bad |= (unsigned)hop->curl->setopt(
         easy, CURLOPT_PROTOCOLS_STR, hop->loopback ? "http,https" : "https");
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_RESOLVE, place);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* mail itself goes by none */
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, hop->error);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_WRITEDATA, hop);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_HEADERDATA, hop);
-    bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_USERAGENT, "Barid");
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_RESOLVE, place);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_HTTPHEADER, headers);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_PROXY, ""); /* mail itself goes by none */
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_TIMEOUT_MS, left_ms);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, left_ms);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_ERRORBUFFER, hop->error);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_WRITEDATA, hop);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_HEADERDATA, hop);
+    bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_USERAGENT, "Barid");
     if (request->ca_file)
-        bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);
+        bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_CAINFO, request->ca_file);
     if (request->post)
-        bad |= (unsigned)curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->post); /* borrowed */
+        bad |= (unsigned)hop->curl->setopt(easy, CURLOPT_POSTFIELDS, request->post); /* borrowed */
     return bad == 0;
 }
 
@@ -186,36 +181,37 @@ static enum fetch_end end_of_curl(CURLcode code, const struct hop *hop)
 }
 
 /* NULL when there is no memory. */
-static struct curl_slist *make_headers(const struct fetch_request *request)
+static struct curl_slist *make_headers(
+    const struct curl_calls *curl, const struct fetch_request *request)
 {
     const char *type = request->content_type ? request->content_type : "text/plain";
     struct buf line;
     buf_init(&line, 0);
-    struct curl_slist *all = curl_slist_append(NULL, "Accept: */*");
+    struct curl_slist *all = curl->append(NULL, "Accept: */*");
     /* without a wait for "100 Continue", which few servers give */
-    struct curl_slist *last = all ? curl_slist_append(all, "Expect:") : NULL;
+    struct curl_slist *last = all ? curl->append(all, "Expect:") : NULL;
     if (last && request->post) {
         buf_addf(&line, "Content-Type: %s%c", type, '\0');
-        last = curl_slist_append(all, buf_slice(&line).ptr);
+        last = curl->append(all, buf_slice(&line).ptr);
         buf_clear(&line);
     }
     if (last && request->authorization) {
         buf_addf(&line, "Authorization: %s%c", request->authorization, '\0');
-        last = curl_slist_append(all, buf_slice(&line).ptr);
+        last = curl->append(all, buf_slice(&line).ptr);
     }
     if (line.mem)
         explicit_bzero(line.mem, line.cap);
     buf_done(&line);
     if (!last)
-        curl_slist_free_all(all);
+        curl->free_all(all);
     return last ? all : NULL;
 }
 
-static void free_headers(struct curl_slist *headers, bool secret)
+static void free_headers(const struct curl_calls *curl, struct curl_slist *headers, bool secret)
 {
     for (struct curl_slist *one = headers; secret && one; one = one->next)
         explicit_bzero(one->data, strlen(one->data));
-    curl_slist_free_all(headers);
+    curl->free_all(headers);
 }
 
 static enum fetch_end perform(struct hop *hop, const struct fetch_request *request, CURLU *url,
@@ -224,20 +220,20 @@ static enum fetch_end perform(struct hop *hop, const struct fetch_request *reque
     int64_t left_ms = request->until_ms - clock_mono_ms();
     if (left_ms <= 0)
         return FETCH_LATE;
-    struct curl_slist *places = hop->loopback ? NULL : curl_slist_append(NULL, place);
-    struct curl_slist *headers = make_headers(request);
+    struct curl_slist *places = hop->loopback ? NULL : hop->curl->append(NULL, place);
+    struct curl_slist *headers = make_headers(hop->curl, request);
     enum fetch_end end = FETCH_UNREACHABLE;
     if ((places || hop->loopback) && headers &&
         set_options(hop, request, url, places, headers, (long)left_ms)) {
-        end = end_of_curl(curl_easy_perform(hop->easy), hop);
+        end = end_of_curl(hop->curl->perform(hop->easy), hop);
         long status = 0;
-        (void)curl_easy_getinfo(hop->easy, CURLINFO_RESPONSE_CODE, &status);
+        (void)hop->curl->getinfo(hop->easy, CURLINFO_RESPONSE_CODE, &status);
         answer->status = (int)status;
         if (end != FETCH_DONE && !hop->too_big)
             (void)snprintf(answer->why, sizeof answer->why, "%s", hop->error);
     }
-    free_headers(headers, request->secret);
-    curl_slist_free_all(places);
+    free_headers(hop->curl, headers, request->secret);
+    hop->curl->free_all(places);
     return end;
 }
 
@@ -247,7 +243,7 @@ static char *redirected_to(const struct hop *hop, int status, struct arena *aren
     char *target = NULL;
     if (status < 300 || status > 399 || status == 304)
         return NULL;
-    if (curl_easy_getinfo(hop->easy, CURLINFO_REDIRECT_URL, &target) != CURLE_OK || !target)
+    if (hop->curl->getinfo(hop->easy, CURLINFO_REDIRECT_URL, &target) != CURLE_OK || !target)
         return NULL;
     return slice_cstr(arena, slice_of(target));
 }
@@ -276,7 +272,7 @@ static void wipe(struct buf *buf)
 static enum err ask(struct hop *hop, const struct fetch_request *request, CURLU *url,
     const char *place, struct arena *arena, struct fetch_answer *answer, char **out_next)
 {
-    hop->easy = curl_easy_init();
+    hop->easy = hop->curl->easy_init();
     if (!hop->easy) {
         answer->end = FETCH_UNREACHABLE;
         return ERR_OK;
@@ -289,7 +285,7 @@ static enum err ask(struct hop *hop, const struct fetch_request *request, CURLU 
         *out_next = redirected_to(hop, answer->status, arena);
     buf_addc(&hop->body, '\0');
     answer->body = slice_dup(arena, buf_slice(&hop->body));
-    curl_easy_cleanup(hop->easy);
+    hop->curl->cleanup(hop->easy);
     if (hop->secret)
         wipe(&hop->body);
     buf_done(&hop->body);
@@ -303,7 +299,9 @@ static enum err ask(struct hop *hop, const struct fetch_request *request, CURLU 
 static enum err one_hop(struct dns *dns, const struct fetch_request *request, CURLU *url,
     bool redirect, struct arena *arena, struct fetch_answer *answer, char **out_next)
 {
-    struct hop hop = { .bytes_max = request->bytes_max, .secret = request->secret };
+    struct hop hop = {
+        .curl = curl_calls(), .bytes_max = request->bytes_max, .secret = request->secret
+    };
     struct buf place;
     answer->end = check_url(url, request, redirect, arena, &answer->host, &hop.loopback);
     if (answer->end != FETCH_DONE)
@@ -327,8 +325,8 @@ static enum err follow(struct dns *dns, const struct fetch_request *request, CUR
             answer->end = FETCH_REDIRECTS;
             return ERR_OK;
         }
-        if (strlen(target) > URL_BYTES_MAX ||
-            curl_url_set(url, CURLUPART_URL, target, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+        if (strlen(target) > URL_BYTES_MAX || curl_calls()->url_set(url, CURLUPART_URL, target,
+                                                  CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
             answer->end = FETCH_BAD_URL;
             return ERR_OK;
         }
@@ -342,15 +340,20 @@ static enum err follow(struct dns *dns, const struct fetch_request *request, CUR
 enum err fetch(struct dns *dns, const struct fetch_request *request, struct arena *arena,
     struct fetch_answer *out_answer)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct fetch_answer answer = { .end = FETCH_BAD_URL, .body = SLICE_EMPTY, .host = "" };
-    (void)pthread_once(&once, start_curl);
+    const struct curl_calls *curl = curl_calls();
     net_ignore_sigpipe();
-    CURLU *url = curl_url();
+    if (!curl) {
+        answer.end = FETCH_UNREACHABLE;
+        (void)snprintf(answer.why, sizeof answer.why, "%s is not on this machine", CURL_LIBRARY);
+        *out_answer = answer;
+        return ERR_OK;
+    }
+    CURLU *url = curl->url();
     if (!url)
         return ERR_LIMIT;
     enum err e = follow(dns, request, url, arena, &answer);
-    curl_url_cleanup(url);
+    curl->url_cleanup(url);
     if (e == ERR_OK)
         *out_answer = answer;
     return e;
