@@ -108,6 +108,24 @@ void buf_addu(struct buf *buf, uint64_t number)
     buf_add(buf, slice_from(digits + at, sizeof digits - at));
 }
 
+void buf_add_quoted(struct buf *buf, struct slice text)
+{
+    size_t escapes = 0, at = 0;
+    for (size_t i = 0; i < text.len; i++)
+        escapes += text.ptr[i] == '"' || text.ptr[i] == '\\';
+    char *room = buf_room(buf, text.len + escapes + 2);
+    if (!room)
+        return;
+    room[at++] = '"';
+    for (size_t i = 0; i < text.len; i++) {
+        if (escapes && (text.ptr[i] == '"' || text.ptr[i] == '\\'))
+            room[at++] = '\\';
+        room[at++] = text.ptr[i];
+    }
+    room[at++] = '"';
+    buf_wrote(buf, at);
+}
+
 void buf_consume(struct buf *buf, size_t bytes)
 {
     assert(bytes <= buf_len(buf));

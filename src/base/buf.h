@@ -69,6 +69,8 @@ static inline void buf_adds(struct buf *buf, const char *cstr)
 
 void buf_addf(struct buf *buf, const char *format, ...) PRINTF(2, 3);
 void buf_addu(struct buf *buf, uint64_t number); /* decimal */
+/* In "...", with a backslash before " and \: the quoted string of mail, IMAP and SMTP. The caller sees to what else may stand in it. */
+void buf_add_quoted(struct buf *buf, struct slice text);
 
 /* Drops bytes at the front. */
 void buf_consume(struct buf *buf, size_t bytes);

@@ -36,6 +36,26 @@ static void adds_and_consumes(void **state)
     buf_done(&buf);
 }
 
+static void quotes(void **state)
+{
+    (void)state;
+    struct buf buf;
+    buf_init(&buf, 0);
+    buf_add_quoted(&buf, SLICE(""));
+    buf_add_quoted(&buf, SLICE("plain"));
+    buf_add_quoted(&buf, SLICE("\\a \"b\" \\"));
+    buf_add_quoted(&buf, SLICE("\"\"\"\""));
+    assert_slice(
+        "all", buf_slice(&buf), SLICE("\"\"\"plain\"\"\\\\a \\\"b\\\" \\\\\"\"\\\"\\\"\\\"\\\"\""));
+    buf_done(&buf);
+    buf_init(&buf, 6);
+    buf_add_quoted(&buf, SLICE("a\"c"));
+    assert_ok(buf_err(&buf));
+    buf_addc(&buf, 'x');
+    assert_err(ERR_LIMIT, buf_err(&buf));
+    buf_done(&buf);
+}
+
 /* A long formatted text does not fit the first guess. */
 static void formats_long_texts(void **state)
 {
@@ -100,5 +120,5 @@ static void streams(void **state)
     buf_done(&buf);
 }
 
-TEST_MAIN(cmocka_unit_test(adds_and_consumes), cmocka_unit_test(formats_long_texts),
-    cmocka_unit_test(limit_holds), cmocka_unit_test(streams))
+TEST_MAIN(cmocka_unit_test(adds_and_consumes), cmocka_unit_test(quotes),
+    cmocka_unit_test(formats_long_texts), cmocka_unit_test(limit_holds), cmocka_unit_test(streams))

@@ -117,6 +117,17 @@ enum err slice_to_u64(struct slice s, uint64_t max, uint64_t *out_number)
     return ERR_OK;
 }
 
+enum err slice_to_size(struct slice s, uint64_t max, uint64_t *out_bytes)
+{
+    static const char units[] = "kmgt";
+    const char *unit = s.len ? memchr(units, ascii_lower(s.ptr[s.len - 1]), 4) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    uint64_t number;
+    TRY(slice_to_u64(unit ? slice_sub(s, 0, s.len - 1) : s, max >> shift, &number));
+    *out_bytes = number << shift;
+    return ERR_OK;
+}
+
 struct slice slice_dup(struct arena *arena, struct slice s)
 {
     char *copy = arena_alloc(arena, s.len ? s.len : 1);

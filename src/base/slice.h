@@ -78,6 +78,8 @@ bool slice_cut(struct slice *s, char c, struct slice *out_head);
 
 /* The one checked number parser: 1 to 20 decimal digits, nothing else. ERR_SYNTAX, or ERR_LIMIT over max. */
 enum err MUST_USE slice_to_u64(struct slice s, uint64_t max, uint64_t *out_number);
+/* The same in bytes: "500", or with a unit of 1,024 and more behind it, "500K", "20m", "2G", "1T". */
+enum err MUST_USE slice_to_size(struct slice s, uint64_t max, uint64_t *out_bytes);
 
 /* Copies into the arena; the second adds a NUL. NULL ptr only when the arena's budget is used up. */
 struct slice slice_dup(struct arena *arena, struct slice s);

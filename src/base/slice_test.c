@@ -115,6 +115,38 @@ static void numbers(void **state)
     }
 }
 
+static void sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max;
+        enum err err;
+        uint64_t bytes;
+    } rows[] = {
+        { "0", 10, ERR_OK, 0 },
+        { "500", 500, ERR_OK, 500 },
+        { "501", 500, ERR_LIMIT, 0 },
+        { "1K", 1024, ERR_OK, 1024 },
+        { "1k", 1023, ERR_LIMIT, 0 },
+        { "2m", UINT64_MAX, ERR_OK, 2u << 20 },
+        { "3G", UINT64_MAX, ERR_OK, 3ull << 30 },
+        { "16777215T", UINT64_MAX, ERR_OK, 16777215ull << 40 },
+        { "16777216T", UINT64_MAX, ERR_LIMIT, 0 },
+        { "", 10, ERR_SYNTAX, 0 },
+        { "K", 10, ERR_SYNTAX, 0 },
+        { "1KB", UINT64_MAX, ERR_SYNTAX, 0 },
+        { "1 K", UINT64_MAX, ERR_SYNTAX, 0 },
+        { "-1K", UINT64_MAX, ERR_SYNTAX, 0 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        uint64_t bytes = 77;
+        enum err e = slice_to_size(slice_of(rows[i].text), rows[i].max, &bytes);
+        if (e != rows[i].err || bytes != (e == ERR_OK ? rows[i].bytes : 77))
+            fail_msg("\"%s\": %s, %llu", rows[i].text, err_name(e), (unsigned long long)bytes);
+    }
+}
+
 static void copies(void **state)
 {
     (void)state;
@@ -133,4 +165,4 @@ static void copies(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(compares), cmocka_unit_test(finds), cmocka_unit_test(cuts),
-    cmocka_unit_test(numbers), cmocka_unit_test(copies))
+    cmocka_unit_test(numbers), cmocka_unit_test(sizes), cmocka_unit_test(copies))

@@ -16,23 +16,11 @@
 
 enum err user_parse_size(struct slice text, uint64_t *out_bytes)
 {
-    unsigned shift = 0;
-    uint64_t number;
     if (slice_eq_nocase(text, SLICE("none"))) {
         *out_bytes = 0;
         return ERR_OK;
     }
-    if (text.len > 0) {
-        static const char units[] = "kmgt";
-        const char *unit = strchr(units, ascii_lower(text.ptr[text.len - 1]));
-        if (unit && *unit) {
-            shift = 10 * (unsigned)(unit - units + 1);
-            text = slice_sub(text, 0, text.len - 1);
-        }
-    }
-    TRY(slice_to_u64(text, INT64_MAX >> shift, &number));
-    *out_bytes = number << shift;
-    return ERR_OK;
+    return slice_to_size(text, INT64_MAX, out_bytes);
 }
 
 static enum err parse_on_off(struct user_switches *switches, enum user_service service,

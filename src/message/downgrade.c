@@ -87,17 +87,6 @@ static bool is_token(struct slice s)
     return is_of(s, "!#$%&'*+-.^_`{|}~");
 }
 
-static void add_quoted(struct buf *out, struct slice text)
-{
-    buf_addc(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, text.ptr[i]);
-    }
-    buf_addc(out, '"');
-}
-
 /* ---- text fields ---- */
 
 static bool is_text_field(struct slice name)
@@ -148,7 +137,7 @@ static void add_phrase(struct buf *out, struct slice text, size_t column)
     if (text.len == 0)
         return;
     if (is_printable(text) && text.len <= QUOTED_LEN_MAX) {
-        add_quoted(out, text);
+        buf_add_quoted(out, text);
         buf_addc(out, ' ');
     } else {
         add_words(out, text, column);
@@ -172,7 +161,7 @@ static void add_mailbox(struct buf *out, const struct msg_address *address)
     if (is_dot_atom(address->mailbox))
         buf_add(out, address->mailbox);
     else
-        add_quoted(out, address->mailbox);
+        buf_add_quoted(out, address->mailbox);
     if (address->host.len) {
         buf_addc(out, '@');
         buf_add(out, address->host);
@@ -287,7 +276,7 @@ static void add_plain(struct buf *out, struct slice name, struct slice value)
     if (is_token(value))
         buf_add(out, value);
     else
-        add_quoted(out, value);
+        buf_add_quoted(out, value);
 }
 
 static void add_param(struct buf *out, const struct mime_param *param)

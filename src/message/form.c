@@ -29,33 +29,14 @@ void form_nstring(struct buf *out, struct slice text)
         buf_add(out, SLICE("NIL"));
         return;
     }
-    size_t escapes = 0;
     for (size_t i = 0; i < text.len; i++) {
         unsigned char c = slice_at(text, i);
         if (c >= 0x80 || c == 0 || c == '\r' || c == '\n') {
             form_literal(out, text);
             return;
         }
-        escapes += c == '"' || c == '\\';
     }
-    char *room = buf_room(out, text.len + escapes + 2);
-    if (!room)
-        return;
-    size_t at = 0;
-    room[at++] = '"';
-    if (!escapes) {
-        if (text.len)
-            memcpy(room + at, text.ptr, text.len);
-        at += text.len;
-    } else {
-        for (size_t i = 0; i < text.len; i++) {
-            if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-                room[at++] = '\\';
-            room[at++] = text.ptr[i];
-        }
-    }
-    room[at++] = '"';
-    buf_wrote(out, at);
+    buf_add_quoted(out, text);
 }
 
 /* Only the blanks between the colon and the text are no part of the value; blanks at the end, and those of a fold right after

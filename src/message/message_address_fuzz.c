@@ -7,17 +7,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static void add_quoted(struct buf *out, struct slice text)
-{
-    buf_addc(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, text.ptr[i]);
-    }
-    buf_addc(out, '"');
-}
-
 static bool is_clean_host(struct slice host)
 {
     for (size_t i = 0; i < host.len; i++) {
@@ -40,9 +29,9 @@ static void check_round_trip(struct arena *arena, const struct msg_address *addr
         return;
     struct buf text;
     buf_init(&text, 0);
-    add_quoted(&text, address->name);
+    buf_add_quoted(&text, address->name);
     buf_adds(&text, " <");
-    add_quoted(&text, address->mailbox);
+    buf_add_quoted(&text, address->mailbox);
     buf_addc(&text, '@');
     buf_add(&text, address->host);
     buf_addc(&text, '>');

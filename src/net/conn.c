@@ -183,6 +183,29 @@ static enum err read_some(struct conn *conn, char *to, size_t len, size_t *out_l
     }
 }
 
+enum conn_next conn_steps(struct conn *conn, enum err (*step)(void *session), void *session,
+    const bool *closing, bool *stop_reading)
+{
+    for (;;) {
+        if (*closing)
+            return CONN_CLOSE;
+        enum err e = step(session);
+        if (e == ERR_OK && *stop_reading) {
+            *stop_reading = false;
+            return CONN_PARK;
+        }
+        if (e == ERR_OK && conn_flush_full(conn) != ERR_OK)
+            return CONN_CLOSE;
+        if (e == ERR_OK)
+            continue;
+        if (e != ERR_BUSY)
+            return CONN_CLOSE;
+        e = conn_fill(conn);
+        if (e != ERR_OK)
+            return e == ERR_BUSY ? CONN_PARK : CONN_CLOSE;
+    }
+}
+
 enum err conn_fill(struct conn *conn)
 {
     if (conn->phase == PHASE_HANDSHAKE)

@@ -42,6 +42,10 @@ struct buf *conn_in(struct conn *conn);
  * a parked connection is run again at once. ERR_OK: conn_in grew. ERR_BUSY: nothing there now.
  * ERR_CLOSED: the peer ended or broke the connection. ERR_LIMIT: conn_in is at its limit, consume first. */
 enum err MUST_USE conn_fill(struct conn *conn);
+/* The loop of a session's input. step does the next thing: ERR_OK when it did one, ERR_BUSY when there is none yet, anything else ends the connection.
+ * *closing: close, once this step is over. *stop_reading: park now although more input may be there; it is taken back. */
+enum conn_next conn_steps(
+    struct conn *conn, enum err (*step)(void *session), void *session, const bool *closing, bool *stop_reading);
 /* Limit of conn_in; the framers' own limits are tighter. Default LINE_BYTES_MAX_PRELOGIN * 2. */
 void conn_in_limit(struct conn *conn, size_t bytes);
 /* True once after conn_wake; clears the mark. */

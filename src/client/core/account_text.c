@@ -208,27 +208,10 @@ static enum err read_number(struct parser *p, size_t at, unsigned max, int *fiel
 static enum err read_size(struct parser *p, uint64_t *field)
 {
     TRY(one_word(p));
-    struct slice text = word(p, 1);
-    unsigned shift = 0;
-    uint64_t number = 0;
-    switch (ascii_upper(text.ptr[text.len - 1])) {
-    case 'K':
-        shift = 10;
-        break;
-    case 'M':
-        shift = 20;
-        break;
-    case 'G':
-        shift = 30;
-        break;
-    default:
-        break;
-    }
-    if (slice_to_u64(
-            slice_sub(text, 0, text.len - (shift > 0)), UINT64_MAX >> (shift + 1), &number) ||
-        number == 0)
+    uint64_t bytes;
+    if (slice_to_size(word(p, 1), INT64_MAX, &bytes) || bytes == 0)
         return bad(p, "%.*s takes a size such as 500K, 20M or 2G", SLICE_FMT(word(p, 0)));
-    *field = number << shift;
+    *field = bytes;
     return ERR_OK;
 }
 

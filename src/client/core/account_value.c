@@ -130,15 +130,10 @@ static void add_local(struct slice local, struct buf *out)
         bool dot = c == '.' && i > 0 && local.ptr[i - 1] != '.';
         plain = plain && (atext || dot);
     }
-    if (!plain)
-        buf_addc(out, '"');
-    for (size_t i = 0; i < local.len; i++) {
-        if (!plain && (local.ptr[i] == '"' || local.ptr[i] == '\\'))
-            buf_addc(out, '\\');
-        buf_addc(out, local.ptr[i]);
-    }
-    if (!plain)
-        buf_addc(out, '"');
+    if (plain)
+        buf_add(out, local);
+    else
+        buf_add_quoted(out, local);
 }
 
 enum err client_address_write(struct slice local, struct slice host, struct buf *out)

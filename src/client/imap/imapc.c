@@ -114,13 +114,7 @@ enum err imapc_add_string(struct buf *out, struct slice s)
     for (size_t i = 0; i < s.len; i++)
         if (slice_at(s, i) >= 0x80 || s.ptr[i] == '\0' || s.ptr[i] == '\r' || s.ptr[i] == '\n')
             return ERR_SYNTAX;
-    buf_addc(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"' || s.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, s.ptr[i]);
-    }
-    buf_addc(out, '"');
+    buf_add_quoted(out, s);
     return ERR_OK;
 }
 

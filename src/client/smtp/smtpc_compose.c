@@ -68,17 +68,6 @@ static bool is_phrase(struct slice text)
     return true;
 }
 
-static void write_quoted_string(struct slice text, struct buf *out)
-{
-    buf_addc(out, '"');
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, text.ptr[i]);
-    }
-    buf_addc(out, '"');
-}
-
 void smtpc_write_address(struct slice name, struct slice address, struct buf *out)
 {
     if (name.len == 0) {
@@ -90,7 +79,7 @@ void smtpc_write_address(struct slice name, struct slice address, struct buf *ou
     else if (is_phrase(name))
         buf_add(out, name);
     else
-        write_quoted_string(name, out);
+        buf_add_quoted(out, name);
     buf_addf(out, " <%.*s>", SLICE_FMT(address));
 }
 
@@ -101,7 +90,7 @@ void smtpc_write_parameter(const char *name, struct slice utf8, struct buf *out)
     static const char digits[] = "0123456789ABCDEF";
     if (is_plain(utf8) && utf8.len <= 60) {
         buf_addf(out, ";\n %s=", name);
-        write_quoted_string(utf8, out);
+        buf_add_quoted(out, utf8);
         return;
     }
     size_t part = 0, column = SIZE_MAX;

@@ -47,13 +47,7 @@ void imap_write_string(struct buf *out, struct slice s)
         buf_add(out, s);
         return;
     }
-    buf_addc(out, '"');
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '"' || s.ptr[i] == '\\')
-            buf_addc(out, '\\');
-        buf_addc(out, s.ptr[i]);
-    }
-    buf_addc(out, '"');
+    buf_add_quoted(out, s);
 }
 
 void imap_write_astring(struct buf *out, struct slice s)

@@ -129,27 +129,8 @@ const char *protocol_name(enum protocol protocol)
 
 static enum err parse_size(struct slice s, const struct key *key, uint64_t *out)
 {
-    unsigned shift = 0;
-    if (s.len > 1) {
-        switch (ascii_upper(s.ptr[s.len - 1])) {
-        case 'K':
-            shift = 10;
-            break;
-        case 'M':
-            shift = 20;
-            break;
-        case 'G':
-            shift = 30;
-            break;
-        default:
-            break;
-        }
-    }
-    if (shift)
-        s.len--;
     uint64_t n;
-    TRY(slice_to_u64(s, UINT64_MAX >> shift, &n));
-    n <<= shift;
+    TRY(slice_to_size(s, UINT64_MAX, &n));
     if (n < key->min || n > key->max)
         return ERR_LIMIT;
     *out = n;

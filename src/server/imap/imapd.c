@@ -226,8 +226,9 @@ static enum err append_header(struct imapd_session *s, struct slice frame)
 }
 
 /* One step with what is in the input. ERR_BUSY: more input is needed. */
-static enum err step(struct imapd_session *s)
+static enum err step(void *session)
 {
+    struct imapd_session *s = session;
     struct buf *in = conn_in(s->conn);
     if (s->mode == IMAPD_MODE_BODY) {
         if (buf_len(in)) /* a long message may take longer than one deadline */
@@ -269,40 +270,18 @@ static enum err step(struct imapd_session *s)
     return e;
 }
 
-/* A parked session holds no memory of commands. */
-static enum conn_next park(struct imapd_session *s)
-{
-    arena_done(&s->arena);
-    arena_done(&s->rows);
-    return CONN_PARK;
-}
-
 static enum conn_next imapd_input(void *session)
 {
     struct imapd_session *s = session;
     bool woken = conn_woken(s->conn);
     if (woken && s->mode == IMAPD_MODE_IDLE && imapd_idle_woken(s) != ERR_OK)
         return CONN_CLOSE;
-    for (;;) {
-        enum err e = s->logging_out ? ERR_CLOSED : step(s);
-        if (e == ERR_OK && s->logging_out)
-            return CONN_CLOSE;
-        if (e == ERR_OK && s->stop_reading) {
-            s->stop_reading = false;
-            return park(s);
-        }
-        if (e == ERR_OK && conn_flush_full(s->conn) != ERR_OK)
-            return CONN_CLOSE;
-        if (e == ERR_OK)
-            continue;
-        if (e != ERR_BUSY)
-            return CONN_CLOSE;
-        e = conn_fill(s->conn);
-        if (e == ERR_BUSY)
-            return park(s);
-        if (e != ERR_OK)
-            return CONN_CLOSE;
+    enum conn_next next = conn_steps(s->conn, step, s, &s->logging_out, &s->stop_reading);
+    if (next == CONN_PARK) { /* a parked session holds no memory of commands */
+        arena_done(&s->arena);
+        arena_done(&s->rows);
     }
+    return next;
 }
 
 const struct conn_ops imapd_ops = {

@@ -204,8 +204,9 @@ static enum err skip(struct popd_session *s)
 }
 
 /* ERR_BUSY: more input is needed. */
-static enum err step(struct popd_session *s)
+static enum err step(void *session)
 {
+    struct popd_session *s = session;
     struct buf *in = conn_in(s->conn);
     struct slice line;
     if (s->skipping)
@@ -253,26 +254,7 @@ static enum err step(struct popd_session *s)
 static enum conn_next session_input(void *session)
 {
     struct popd_session *s = session;
-    for (;;) {
-        if (s->closing)
-            return CONN_CLOSE;
-        enum err e = step(s);
-        if (e == ERR_OK && s->stop_reading) {
-            s->stop_reading = false;
-            return CONN_PARK;
-        }
-        if (e == ERR_OK && conn_flush_full(s->conn) != ERR_OK)
-            return CONN_CLOSE;
-        if (e == ERR_OK)
-            continue;
-        if (e != ERR_BUSY)
-            return CONN_CLOSE;
-        e = conn_fill(s->conn);
-        if (e == ERR_BUSY)
-            return CONN_PARK;
-        if (e != ERR_OK)
-            return CONN_CLOSE;
-    }
+    return conn_steps(s->conn, step, s, &s->closing, &s->stop_reading);
 }
 
 const struct conn_ops popd_ops = {

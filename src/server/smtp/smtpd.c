@@ -299,8 +299,9 @@ static enum err step_skip(struct smtpd_session *s)
     return ERR_OK;
 }
 
-static enum err step(struct smtpd_session *s)
+static enum err step(void *session)
 {
+    struct smtpd_session *s = session;
     switch (s->mode) {
     case SMTPD_COMMAND:
     case SMTPD_SASL:
@@ -318,26 +319,7 @@ static enum err step(struct smtpd_session *s)
 static enum conn_next session_input(void *session)
 {
     struct smtpd_session *s = session;
-    for (;;) {
-        if (s->closing)
-            return CONN_CLOSE;
-        enum err e = step(s);
-        if (e == ERR_OK && s->stop_reading) {
-            s->stop_reading = false;
-            return CONN_PARK;
-        }
-        if (e == ERR_OK && conn_flush_full(s->conn) != ERR_OK)
-            return CONN_CLOSE;
-        if (e == ERR_OK)
-            continue;
-        if (e != ERR_BUSY)
-            return CONN_CLOSE;
-        e = conn_fill(s->conn);
-        if (e == ERR_BUSY)
-            return CONN_PARK;
-        if (e != ERR_OK)
-            return CONN_CLOSE;
-    }
+    return conn_steps(s->conn, step, s, &s->closing, &s->stop_reading);
 }
 
 #define SMTPD_OPS(open_fn)                                                                         \
