@@ -136,6 +136,7 @@ static void release(struct sync_run *run)
 {
     forget_folders(run);
     free(run->folders);
+    free(run->far_prefix);
     state_close(run->state);
     if (run->root_fd >= 0)
         close(run->root_fd);

@@ -162,19 +162,44 @@ static struct sync_folder *find_inbox(struct sync_run *run, struct slice name)
     return NULL;
 }
 
+bool sync_is_in_inbox(struct slice far_name, char delimiter)
+{
+    size_t end = delimiter ? slice_index(far_name, delimiter) : far_name.len;
+    return slice_eq_nocase(slice_sub(far_name, 0, end), SLICE("INBOX"));
+}
+
+/* "INBOX.Archive" where that is what folders of one's own are called is "Archive" here; "INBOX.INBOX" is none but itself. */
+static struct slice without_prefix(const char *prefix, struct slice far_name, char delimiter)
+{
+    if (!prefix || !slice_starts(far_name, slice_of(prefix)))
+        return far_name;
+    struct slice rest = slice_from_index(far_name, strlen(prefix));
+    return rest.len == 0 || sync_is_in_inbox(rest, delimiter) ? far_name : rest;
+}
+
+enum err sync_path_of(const struct sync_run *run, struct slice far_name, char delimiter,
+    bool *out_raw, struct buf *out_path)
+{
+    struct slice own = without_prefix(run->far_prefix, far_name, delimiter);
+    struct buf name;
+    buf_init(&name, 0);
+    bool raw = imap_utf7_decode(own, &name) != ERR_OK;
+    enum err e = near_path_of(
+        raw ? own : buf_slice(&name), raw, delimiter, run->options->account->layout, out_path);
+    buf_done(&name);
+    *out_raw = raw;
+    return e;
+}
+
 /* The path of a listed folder; ERR_SYNTAX, ERR_LIMIT: it has none. */
 static enum err path_of(struct sync_run *run, struct sync_folder *folder, char **out_path)
 {
-    struct buf name, path;
-    buf_init(&name, 0);
+    struct buf path;
     buf_init(&path, 0);
-    folder->raw = imap_utf7_decode(slice_of(folder->row.far_name), &name) != ERR_OK;
-    struct slice shown = folder->raw ? slice_of(folder->row.far_name) : buf_slice(&name);
     enum err e =
-        near_path_of(shown, folder->raw, folder->delimiter, run->options->account->layout, &path);
+        sync_path_of(run, slice_of(folder->row.far_name), folder->delimiter, &folder->raw, &path);
     if (e == ERR_OK)
         *out_path = mem_strndup(buf_slice(&path).ptr, buf_len(&path));
-    buf_done(&name);
     buf_done(&path);
     return e;
 }
@@ -271,6 +296,41 @@ static void take_status(struct sync_run *run, const struct imap_reply *reply)
         folder->status = status;
 }
 
+/* Folders that have the prefix here too, from a run before it was known: then all have. */
+static bool has_prefix_here(const struct sync_run *run, const char *prefix, char delimiter)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct sync_folder *folder = &run->folders[i];
+        struct slice far_name = slice_of(folder->row.far_name);
+        if (!folder->known || without_prefix(prefix, far_name, delimiter).len == far_name.len)
+            continue;
+        struct buf path;
+        bool raw;
+        buf_init(&path, 0);
+        bool same = sync_path_of(run, far_name, delimiter, &raw, &path) == ERR_OK &&
+                    slice_eq(buf_slice(&path), slice_of(folder->row.path));
+        buf_done(&path);
+        if (same)
+            return true;
+    }
+    return false;
+}
+
+/* Asked for before LIST, so that it is known when the names come. */
+static void take_namespace(struct sync_run *run, const struct imap_reply *reply)
+{
+    struct slice text;
+    char delimiter;
+    if (run->far_prefix || !imapc_take_namespace(reply, &text, &delimiter) || !delimiter ||
+        text.len < 2 || text.ptr[text.len - 1] != delimiter || memchr(text.ptr, '\0', text.len))
+        return;
+    char *prefix = mem_strndup(text.ptr, text.len);
+    if (has_prefix_here(run, prefix, delimiter))
+        free(prefix);
+    else
+        run->far_prefix = prefix;
+}
+
 static enum err list_data(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct sync_run *run = task->owner;
@@ -278,6 +338,8 @@ static enum err list_data(struct imapc_task *task, const struct imap_reply *repl
         return take_list(run, reply);
     if (slice_eq_nocase(reply->name, SLICE("STATUS")))
         take_status(run, reply);
+    if (slice_eq_nocase(reply->name, SLICE("NAMESPACE")))
+        take_namespace(run, reply);
     return ERR_OK;
 }
 
@@ -294,6 +356,9 @@ enum err sync_list_far(struct sync_run *run)
     struct imapc_task task = { .data = list_data, .done = list_done, .owner = run };
     unsigned caps = imapc_caps(imap);
     bool with_status = caps & IMAPC_LIST_STATUS && caps & IMAPC_CONDSTORE;
+    struct imapc_task namespace = { .data = list_data, .owner = run };
+    if (caps & IMAPC_NAMESPACE)
+        imapc_queue(imap, &namespace, SLICE("NAMESPACE"));
     if (with_status)
         imapc_queue(imap, &task,
             SLICE("LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))"));

@@ -47,30 +47,35 @@ static enum err run_named(struct sync_run *run, const char *verb, const struct s
 /* The far name of a folder that was made here. False: it cannot have one. */
 static bool name_there(struct sync_run *run, struct sync_folder *folder)
 {
-    struct buf name, wire, quoted, path;
+    struct buf name, own, wire, quoted, path;
+    bool raw;
     buf_init(&name, 0);
+    buf_init(&own, 0);
     buf_init(&wire, 0);
     buf_init(&quoted, 0);
+    buf_init(&path, 0);
     folder->delimiter = run->far_delimiter;
     enum err e = near_name_of(
         slice_of(folder->row.path), run->far_delimiter, run->options->account->layout, &name);
     if (e == ERR_OK)
-        e = imap_utf7_encode(buf_slice(&name), &wire);
+        e = imap_utf7_encode(buf_slice(&name), &own);
+    if (run->far_prefix && !sync_is_in_inbox(buf_slice(&own), run->far_delimiter))
+        buf_adds(&wire, run->far_prefix);
+    buf_add(&wire, buf_slice(&own));
     if (e == ERR_OK)
         e = imapc_add_string(&quoted, buf_slice(&wire));
     /* a name that comes back as another folder is that folder's: "Inbox" is INBOX, "%41" is "A" */
-    buf_init(&path, 0);
     if (e == ERR_OK)
-        e = near_path_of(
-            buf_slice(&name), false, run->far_delimiter, run->options->account->layout, &path);
-    if (e == ERR_OK && !slice_eq(buf_slice(&path), slice_of(folder->row.path)))
+        e = sync_path_of(run, buf_slice(&wire), run->far_delimiter, &raw, &path);
+    if (e == ERR_OK && (raw || !slice_eq(buf_slice(&path), slice_of(folder->row.path))))
         e = ERR_EXISTS;
     if (e == ERR_OK)
         folder->row.far_name = mem_strndup(buf_slice(&wire).ptr, buf_len(&wire));
     buf_done(&path);
-    buf_done(&name);
-    buf_done(&wire);
     buf_done(&quoted);
+    buf_done(&wire);
+    buf_done(&own);
+    buf_done(&name);
     return e == ERR_OK;
 }
 
@@ -134,6 +139,35 @@ static enum err make_near(struct sync_folder *folder)
     return sync_load(folder);
 }
 
+/* A server that makes the parents of a folder with it may say of them "already exists" in words alone, without a code (RFC 5530 §3). */
+static enum err is_there(struct sync_folder *folder)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_adds(&text, "STATUS ");
+    sync_add_name(&text, folder);
+    buf_adds(&text, " (UIDVALIDITY)");
+    enum err e = imapc_command(folder->run->options->imap, buf_slice(&text));
+    buf_done(&text);
+    return e;
+}
+
+/* CREATE; ERR_OK too when it is there already. */
+static enum err create_far(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    enum err e = run_named(run, "CREATE", folder, NULL);
+    if (e == ERR_OK || e == ERR_EXISTS || imapc_is_broken(run->options->imap))
+        return e == ERR_EXISTS ? ERR_OK : e;
+    autofree char *words = mem_strdup(imapc_words(run->options->imap));
+    if (is_there(folder) == ERR_OK)
+        return ERR_OK;
+    if (imapc_is_broken(run->options->imap))
+        return e;
+    sync_stop_folder(folder, SYNC_STOP_REFUSED, slice_of(words));
+    return e;
+}
+
 static enum err make_far(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
@@ -147,13 +181,9 @@ static enum err make_far(struct sync_folder *folder)
         folder->excluded = true;
         return ERR_OK;
     }
-    enum err e = run_named(run, "CREATE", folder, NULL);
-    if (e != ERR_OK && e != ERR_EXISTS && imapc_is_broken(run->options->imap))
-        return e;
-    if (e != ERR_OK && e != ERR_EXISTS) {
-        sync_stop_refused(folder);
-        return ERR_OK;
-    }
+    enum err e = create_far(folder);
+    if (e != ERR_OK)
+        return imapc_is_broken(run->options->imap) ? e : ERR_OK;
     folder->far_exists = true;
     run->made_below |= strchr(folder->row.path, '/') != NULL || folder->row.path[0] == '.';
     return save(folder);
@@ -167,6 +197,20 @@ static bool has_taken(const struct sync_folder *folder)
     for (size_t i = 0; i < folder->count; i++)
         if (folder->rows[i].kind == SYNC_TAKEN)
             return true;
+    return false;
+}
+
+/* Folders in it that stay: many servers delete none that has any (RFC 9051 §6.3.5). Then it comes again. */
+static bool has_folders_there(const struct sync_folder *folder)
+{
+    size_t len = strlen(folder->row.far_name);
+    for (size_t i = 0; i < folder->run->count; i++) {
+        const struct sync_folder *other = &folder->run->folders[i];
+        if (other->far_exists && folder->delimiter &&
+            strncmp(other->row.far_name, folder->row.far_name, len) == 0 &&
+            other->row.far_name[len] == folder->delimiter)
+            return true;
+    }
     return false;
 }
 
@@ -188,6 +232,8 @@ static enum err delete_far(struct sync_folder *folder)
         e = run_named(run, "DELETE", folder, NULL);
     if (e != ERR_OK && sync_is_fatal(run, e))
         return e;
+    if (e != ERR_OK && e != ERR_NOT_FOUND && has_folders_there(folder))
+        return forget(folder);
     if (e != ERR_OK && e != ERR_NOT_FOUND) {
         sync_stop_refused(folder);
         return ERR_OK;
@@ -520,19 +566,36 @@ enum err sync_folders(struct sync_run *run)
     return ERR_OK;
 }
 
-/* The last of the list first: folders in folders come behind those that they are in. */
+static enum err remove_folder(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    enum err e = folder->goes == SYNC_GOES_THERE ? delete_far(folder) : delete_near(folder);
+    if (e != ERR_OK && sync_is_fatal(run, e))
+        return e;
+    if (e != ERR_OK)
+        sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
+    return ERR_OK;
+}
+
+static int longer_first(const void *a, const void *b)
+{
+    const struct sync_folder *const *x = a, *const *y = b;
+    size_t lx = strlen((*x)->row.path), ly = strlen((*y)->row.path);
+    return (lx < ly) - (lx > ly);
+}
+
+/* Folders in folders before those that they are in, which have shorter names on both sides. */
 enum err sync_remove_folders(struct sync_run *run)
 {
-    for (size_t i = run->count; i-- > 0 && !run->blind;) {
-        struct sync_folder *folder = &run->folders[i];
-        enum err e = ERR_OK;
-        if (folder->goes == SYNC_STAYS || folder->stopped)
-            continue;
-        e = folder->goes == SYNC_GOES_THERE ? delete_far(folder) : delete_near(folder);
-        if (e != ERR_OK && sync_is_fatal(run, e))
-            return e;
-        if (e != ERR_OK)
-            sync_stop_folder(folder, SYNC_STOP_DISK, slice_of(err_name(e)));
-    }
-    return ERR_OK;
+    struct sync_folder **going = mem_zalloc(run->count + 1, sizeof *going);
+    size_t count = 0;
+    enum err e = ERR_OK;
+    for (size_t i = 0; i < run->count && !run->blind; i++)
+        if (run->folders[i].goes != SYNC_STAYS && !run->folders[i].stopped)
+            going[count++] = &run->folders[i];
+    qsort(going, count, sizeof *going, longer_first);
+    for (size_t i = 0; e == ERR_OK && i < count; i++)
+        e = remove_folder(going[i]);
+    free(going);
+    return e;
 }

@@ -81,7 +81,9 @@ struct sync_run {
     struct sync_folder *folders; /* owned */
     size_t count, cap;
     char far_delimiter; /* of the server's root */
-    bool made_below;    /* a folder in a folder was made there */
+    char *
+        far_prefix; /* owned; of our own folders there, which have none of it here: "INBOX."; NULL: none */
+    bool made_below; /* a folder in a folder was made there */
     bool
         blind; /* a folder here could not be read: what is missing elsewhere may be in it, so nothing is removed */
     const struct sync_folder *selected;
@@ -101,6 +103,11 @@ bool sync_is_fatal(const struct sync_run *run, enum err e);
 
 /* ---- far ---- */
 enum err MUST_USE sync_list_far(struct sync_run *run);
+/* The path that a folder of this name has here. *out_raw: the name is no modified UTF-7. ERR_SYNTAX, ERR_LIMIT: it can have none. */
+enum err MUST_USE sync_path_of(const struct sync_run *run, struct slice far_name, char delimiter,
+    bool *out_raw, struct buf *out_path);
+/* Whether the name is INBOX or one in it, which the prefix does not hide. */
+bool sync_is_in_inbox(struct slice far_name, char delimiter);
 /* Leaves out what the account's patterns leave out. */
 void sync_choose(struct sync_run *run);
 /* What changed there in every folder that needs a look. */

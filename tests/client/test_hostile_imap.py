@@ -462,3 +462,31 @@ def test_flags_that_are_not_kept_there(tmp_path):
             assert client_for(tmp_path, liar.port).run("sync").returncode == 0
         assert not [w for w in words_of(liar) if b"STORE" in w], liar.heard
     assert near.flags("INBOX", near.files("INBOX")[1]) == {"\\Seen", "$Forwarded"}
+
+
+@pytest.mark.parametrize("namespace, folders", [
+    (b'(("INBOX." ".")) NIL NIL', {"INBOX", "a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),
+    (b'(("INBOX" ".")) NIL NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),  # no delimiter at its end
+    (b'(("INBOX." NIL)) NIL NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),
+    (b'(("." ".")("INBOX." ".")) NIL NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),
+    (b'(("other." ".")) NIL NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "x"}),
+    (b'NIL NIL NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),
+    (b'((((("x" "."))))) "INBOX." NIL', {"INBOX", "INBOX/a", "INBOX/INBOX", "INBOX/inbox/b", "other/x"}),
+])
+def test_prefix(tmp_path, namespace, folders):
+    """The prefix of our own folders there is none of theirs here, where the server's word for it makes sense; nothing of it leads out."""
+    names = (b"INBOX.a", b"INBOX.INBOX", b"INBOX.inbox.b", b"other.x", b"INBOX...evil", b"other...evil", b"INBOX.")
+    listed = b'* LIST () "." INBOX\r\n' + b"".join(b'* LIST () "." "%s"\r\n' % n for n in names)
+    answers = {**GOOD, "LIST": listed, "NAMESPACE": b"* NAMESPACE " + namespace + b"\r\n"}
+    with Liar(Script(answers, "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS NAMESPACE")) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+        assert done.returncode == 75 and "evil" in done.stderr, done
+        near = Near(client.maildir)
+        assert set(near.folders()) == folders
+        near.make("made")
+        client_for(tmp_path, liar.port).run("sync")
+    prefix = re.match(rb'\(\(("INBOX\."|"other\.") "\."', namespace)
+    create = b'CREATE "%smade"' % (prefix.group(1).strip(b'"') if prefix else b"")
+    assert create in words_of(liar), words_of(liar)
+    assert not any("evil" in f for f in os.listdir(tmp_path))

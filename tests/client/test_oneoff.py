@@ -2,8 +2,10 @@
 import base64
 import imaplib
 import json
+import os
 import re
 import socket
+import tempfile
 import threading
 
 import pytest
@@ -259,3 +261,62 @@ def test_answers_without_end_end(home, what):
         home.account("a", imap=f"127.0.0.1 {fake.port} none")
         done = home.barid(*(("search", "INBOX", "x") if what == "SEARCH" else ("ls", "INBOX")), timeout=60)
         assert done.returncode == 76, done
+
+
+@pytest.fixture(params=["courier", "cyrus", "cyrus-as-it-comes"])
+def peer_box(request, home):
+    """Servers without MOVE or without a folder beside INBOX; (Box, the name that a folder has there)."""
+    peer = peers.PEERS[request.param]()
+    if peer is None:
+        pytest.skip(f"{request.param} is not here (tools/deps check)")
+    with peer:
+        user = peer.user()
+        home.file("secret", user.password + "\n")
+        yield Box(home, peer.port, user), lambda name: peer.prefix + name.replace("/", peer.delimiter)
+
+
+def test_other_servers(peer_box):
+    """Every verb, with the names that people write: without the prefix, and with "/"."""
+    box, there = peer_box
+    run = box.home.barid
+    box.append("INBOX", mail(1, body=ARABIC), mail(2), mail(3), mail(4))
+    box.append("INBOX", mail(5), flags="(\\Seen \\Flagged)")
+    box.create(there("Work/2026"))
+    box.create(there("Trash"))
+    assert box.rows("ls", "INBOX")[0]["subject"] == "number 1"
+    folders = {f["folder"]: f for f in box.rows("ls")}
+    assert folders["INBOX"]["messages"] == 5 and folders["INBOX"]["unseen"] == 4 and there("Work/2026") in folders
+    assert [r["uid"] for r in box.rows("search", "INBOX", ARABIC)] == [1]
+    assert [r["uid"] for r in box.rows("search", "INBOX", "subject:number 3")] == [3]
+    done = run("read", "INBOX", "1", "--peek")
+    assert done.returncode == 0 and ARABIC in done.stdout, done
+    assert "\\Seen" not in box.flags("INBOX")[1]
+    assert run("flag", "INBOX", "2:3", "+seen", "+urgent").returncode == 0
+    assert box.flags("INBOX")[2] == {"\\Seen", "urgent"} and box.flags("INBOX")[4] == set()
+    done = run("mv", "INBOX", "2", "Work/2026")
+    assert done.returncode == 0, done
+    assert list(box.flags(there("Work/2026")).values()) == [{"\\Seen", "urgent"}] and set(box.flags("INBOX")) == {1, 3, 4, 5}
+    done = run("mv", "INBOX", "5", "New", "--make")
+    assert done.returncode == 0, done
+    assert list(box.flags(there("New")).values()) == [{"\\Seen", "\\Flagged"}]
+    assert run("flag", "INBOX", "4", "+deleted").returncode == 0
+    assert run("rm", "INBOX", "3").returncode == 0
+    assert set(box.flags("INBOX")) == {1, 4} and len(box.flags(there("Trash"))) == 1, "what others marked as deleted stays"
+    assert run("rm", "Trash", "1").returncode == 0 and box.flags(there("Trash")) == {}
+    to = tempfile.mkdtemp(dir=box.home.folder)
+    assert run("save", "INBOX", "1", "--to", to).returncode == 0
+    with open(os.path.join(to, *os.listdir(to)), "rb") as f:
+        assert f.read().replace(b"\r\n", b"\n") == mail(1, body=ARABIC).replace(b"\r\n", b"\n")
+    assert run("quota").returncode == 0
+
+
+def test_fetch_from_other_servers(peer_box):
+    """Into a Maildir, all of it once, and removed there when that is wanted."""
+    box, _ = peer_box
+    box.append("INBOX", *(mail(n) for n in range(1, 6)))
+    box.home.account("a", imap=f"127.0.0.1 {box.port} none", address=box.user.address)
+    for _ in range(2):
+        done = box.home.barid("fetch")
+        assert done.returncode == 0, done
+        assert sorted(box.home.mail().values()) == sorted(lib_client.local(mail(n)) for n in range(1, 6))
+    assert len(box.flags("INBOX")) == 5

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from capproxy import Proxy
-from peers import dovecot
-from server import User, barid_program
+from peers import PEERS
+from server import barid_program
 from twosides import Client, Far, Near, difference, equal, message
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "$Forwarded", "$Label1", "Work"]
@@ -28,13 +28,14 @@ TIERS = {
 
 
 class World:
-    """One account with both sides, seen by a client through a proxy or directly."""
+    """One account with both sides, seen by a client through a proxy or directly. The server is ours or a peer."""
 
     def __init__(self, server, home, port=None, extra=""):
         self.server = server
         self.user = server.user()
-        self.far = Far(server.port("imap"), self.user)
-        self.client = Client(str(home), port or server.port("imap"), self.user, extra)
+        self.port = server.port if isinstance(server.port, int) else server.port("imap")
+        self.far = Far(self.port, self.user, getattr(server, "delimiter", "/"), getattr(server, "prefix", ""))
+        self.client = Client(str(home), port or self.port, self.user, extra)
         self.near = Near(self.client.maildir)
 
     def equal(self):
@@ -107,37 +108,124 @@ def test_random_changes(server, tmp_path, tier):
         assert world.far.bodies() == world.near.bodies()
 
 
-@pytest.mark.parametrize("location", ["maildir:~/Maildir", "sdbox:~/sdbox"])
-def test_dovecot(tmp_path, location):
-    """The same with another server's ideas of flags, moves, dates and names."""
-    peer = dovecot(location)
-    if not peer:
-        pytest.skip("dovecot-imapd is not installed (tools/deps check)")
-    rng = random.Random(f"sync {location}")
+class House:
+    """New accounts on a server of one kind: users of ours and of Cyrus, whole servers where a mailbox is all of it."""
+
+    def __init__(self, kind, server):
+        self.kind = kind
+        self.server = server if kind == "barid" else self._start()
+
+    def _start(self):
+        peer = PEERS[self.kind]()
+        if not peer:
+            pytest.skip(f"{self.kind} is not here (tools/deps check)")
+        return peer
+
+    def world(self, home):
+        if self.kind != "barid" and not self.kind.startswith("cyrus"):
+            self.close()
+            self.server = self._start()
+        world = World(self.server, home)
+        if self.kind != "barid":
+            for name in ("Archive", "Work", "Work/2026"):
+                world.far.make(name)
+        return world
+
+    def close(self):
+        if self.kind != "barid":
+            self.server.__exit__()
+
+
+@pytest.fixture(params=PEERS)
+def peer_house(request):
+    """Servers of others."""
+    house = House(request.param, None)
+    yield house
+    house.close()
+
+
+@pytest.fixture(params=["barid", *(p for p in PEERS if p != "cyrus-as-it-comes")])
+def house(request, server):
+    """Ours too; Cyrus once: its names are not what a cut or a kill is about."""
+    house = House(request.param, server)
+    yield house
+    house.close()
+
+
+def test_peers(peer_house, tmp_path):
+    """The same with other servers' ideas of flags, moves, dates and names."""
+    rng = random.Random(f"sync {peer_house.kind}{os.environ.get('BARID_SEED', '')}")
     numbers = iter(range(1, 100000))
-    with peer:
-        user = User("salma@barid.test", "unused")
-        world = World.__new__(World)
-        world.far = Far(peer.port, user)
-        world.client = Client(str(tmp_path), peer.port, user)
-        world.near = Near(world.client.maildir)
-        world.far.add_many("INBOX", [next(numbers) for _ in range(20)])
-        for name in ("Archive", "Work", "Work/2026"):
-            world.far.make(name)
-        world.client.sync()
+    world = peer_house.world(tmp_path)
+    world.far.add_many("INBOX", [next(numbers) for _ in range(20)])
+    world.client.sync()
+    table = world.equal()
+    for _ in range(12):
+        want = random_round(rng, world, table, numbers)
+        told = world.client.sync()
         table = world.equal()
-        for _ in range(12):
-            want = random_round(rng, world, table, numbers)
-            told = world.client.sync()
-            table = world.equal()
-            assert table == want, f"is | should be: {difference(table, want)}; {told}"
-        assert world.far.bodies() == world.near.bodies()
-        world.near.make("Made/below")
-        world.near.add("Made/below", next(numbers))
-        world.far.rename("Work/2026", "Work/2027")
+        assert table == want, f"is | should be: {difference(table, want)}; {told}"
+    told = world.client.sync()
+    assert "0 new here, 0 new there" in told and world.equal() == table, told
+    assert world.far.bodies() == world.near.bodies()
+    world.near.make("Made/below")
+    world.near.add("Made/below", next(numbers))
+    world.far.rename("Work/2026", "Work/2027")
+    world.client.sync()
+    table = world.equal()
+    assert "Made/below" in table and "Work/2027" in table and "Work/2026" not in table
+    os.rename(os.path.join(world.near.root, "Made"), os.path.join(world.near.root, "Kept"))
+    told = world.client.sync()
+    assert world.equal()["Kept/below"] == table["Made/below"] and "Made/below" not in world.far.table(), told
+    assert "0 new here, 0 new there" in told, "a rename is one there too"
+    world.client.sync()  # a rename may have been a change of the folder to the server
+    shutil.rmtree(os.path.join(world.near.root, "Kept"))
+    world.client.sync()
+    if peer_house.kind == "courier":  # it does not say whether something came into the folder meanwhile: nothing is deleted
+        assert world.equal()["Kept/below"] == table["Made/below"]
+    else:
+        assert "Kept/below" not in world.equal()
+
+
+def test_cyrus_keeps_a_folder_with_folders_in_it(tmp_path):
+    """It refuses the deletion: the folder that is gone here comes again, and nobody hears of it in every run."""
+    house = House("cyrus", None)
+    try:
+        world = house.world(tmp_path)
+        world.far.add("Work", 1)
+        world.far.add("Work/2026", 2)
         world.client.sync()
+        for part in ("cur", "new", "tmp"):
+            shutil.rmtree(os.path.join(world.near.root, "Work", part))
+        for _ in range(2):
+            world.client.sync()
         table = world.equal()
-        assert "Made/below" in table and "Work/2027" in table and "Work/2026" not in table
+        assert set(table["Work"]) == {1} and set(table["Work/2026"]) == {2}
+    finally:
+        house.close()
+
+
+def test_prefix_of_a_server(tmp_path):
+    """What was "INBOX/Archive" here before the prefix was known stays so, and what is new is beside it."""
+    house = House("courier", None)
+    try:
+        world = house.world(tmp_path)
+        world.far.add("Archive", 1)
+        with Proxy(world.port, without={"NAMESPACE"}) as proxy:
+            Client(world.client.home, proxy.port, world.user).sync()
+        assert set(world.near.folders()) == {"INBOX", "INBOX/Archive", "INBOX/Work", "INBOX/Work/2026"}
+        world.far.make("New")
+        world.near.make("INBOX/Here")
+        world.near.add("INBOX/Here", 2)
+        for _ in range(2):
+            Client(world.client.home, world.port, world.user).sync()
+        assert set(world.near.folders()) >= {"INBOX", "INBOX/Archive", "INBOX/New", "INBOX/Here"}
+        assert set(world.far.table()["Here"]) == {2} and set(world.near.table()["INBOX/Archive"]) == {1}
+        world.near.make("Archive")
+        told = Client(world.client.home, world.port, world.user).sync(code=75)
+        assert "Archive" in told, told
+    finally:
+        house.close()
 
 
 @pytest.mark.parametrize("listener, security", [("imaps", "tls"), ("imap", "starttls")])
@@ -613,9 +701,9 @@ def test_two_runs_at_once(server, tmp_path):
     assert len(world.equal()["INBOX"]) == 39
 
 
-def prepare_cut(server, home):
+def prepare_cut(house, home):
     """An account in which every kind of step is due."""
-    world = World(server, home)
+    world = house.world(home)
     world.far.add_many("INBOX", range(1, 12))
     world.client.sync()
     want = world.equal()
@@ -648,30 +736,30 @@ def cut_points(total, count):
 
 
 @pytest.mark.parametrize("up", [False, True], ids=["answers", "commands"])
-def test_cut_anywhere(server, tmp_path, up):
+def test_cut_anywhere(house, tmp_path, up):
     """The connection ends after any byte of either direction: the next run ends with both sides equal, nothing lost, nothing doubled."""
-    world, _ = prepare_cut(server, tmp_path / "whole")
-    with Proxy(server.port("imap")) as proxy:
+    world, _ = prepare_cut(house, tmp_path / "whole")
+    with Proxy(world.port) as proxy:
         Client(world.client.home, proxy.port, world.user).sync()
         total = proxy.passed_up if up else proxy.passed
-    for at in cut_points(total, int(os.environ.get("BARID_CUTS", "12"))):
+    for at in cut_points(total, int(os.environ.get("BARID_CUTS", "12" if house.kind == "barid" else "4"))):
         home = tmp_path / f"cut-{at}"
-        world, want = prepare_cut(server, home)
-        with Proxy(server.port("imap"), **{"cut_up_after" if up else "cut_after": at}) as proxy:
+        world, want = prepare_cut(house, home)
+        with Proxy(world.port, **{"cut_up_after" if up else "cut_after": at}) as proxy:
             done = Client(world.client.home, proxy.port, world.user).run("sync")
             assert done.returncode in (0, 69, 75, 76, 77), f"cut at {at}: {done}"
-        told = Client(world.client.home, server.port("imap"), world.user).sync()
+        told = Client(world.client.home, world.port, world.user).sync()
         got = world.equal()
         assert got == want, f"cut at {at}, is | should be: {difference(got, want)}; {told}"
         shutil.rmtree(home)
 
 
-def test_kill_anywhere(server, tmp_path):
+def test_kill_anywhere(house, tmp_path):
     """kill -9 at some moment of a run, many times: the next run ends with both sides equal."""
-    rng = random.Random("kill")
-    for turn in range(int(os.environ.get("BARID_KILLS", "15"))):
+    rng = random.Random("kill" + os.environ.get("BARID_SEED", ""))
+    for turn in range(int(os.environ.get("BARID_KILLS", "15" if house.kind == "barid" else "5"))):
         home = tmp_path / f"kill-{turn}"
-        world, want = prepare_cut(server, home)
+        world, want = prepare_cut(house, home)
         running = subprocess.Popen([barid_program(), "sync"], env=world.client.env, stderr=subprocess.DEVNULL,
                                    stdout=subprocess.DEVNULL)
         time.sleep(rng.random() * 0.06)

@@ -31,10 +31,18 @@ def number_of(data):
 
 
 class Far:
-    """The server's side, by imaplib."""
+    """The server's side, by imaplib. Names of folders are those that they have here: "Work/2026", whatever the server calls it."""
 
-    def __init__(self, port, user):
-        self.port, self.user = port, user
+    def __init__(self, port, user, delimiter="/", prefix=""):
+        self.port, self.user, self.delimiter, self.prefix = port, user, delimiter, prefix
+
+    def there(self, folder):
+        """Its name there, as a command has it."""
+        name = folder.replace("/", self.delimiter)
+        return f'"{name if folder == "INBOX" else self.prefix + name}"'
+
+    def here(self, name):
+        return name.removeprefix(self.prefix).replace(self.delimiter, "/")
 
     def connect(self):
         c = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)
@@ -57,7 +65,7 @@ class Far:
             found = re.match(rb'\((.*?)\) (?:"(.)"|NIL) (?:"((?:[^"\\]|\\.)*)"|(\S+))$', line)
             if b"\\noselect" in found.group(1).lower() or b"\\nonexistent" in found.group(1).lower():
                 continue
-            out.append((found.group(3) or found.group(4)).decode())
+            out.append(self.here((found.group(3) or found.group(4)).decode()))
         return out
 
     def table(self):
@@ -65,7 +73,7 @@ class Far:
             out = {}
             for name in self._folders(c):
                 rows = {}
-                kind, _ = c.select(f'"{name}"', readonly=True)
+                kind, _ = c.select(self.there(name), readonly=True)
                 assert kind == "OK", name
                 kind, answer = c.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
                 for at, item in enumerate(answer or []):
@@ -82,7 +90,7 @@ class Far:
         return self.do(work)
 
     def uids(self, c, folder):
-        assert c.select(f'"{folder}"')[0] == "OK"
+        assert c.select(self.there(folder))[0] == "OK"
         _, answer = c.uid("FETCH", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         out = {}
         for at, item in enumerate(answer or []):
@@ -92,12 +100,12 @@ class Far:
         return out
 
     def add(self, folder, number, flags=(), size=0):
-        self.do(lambda c: self._ok(c.append(f'"{folder}"', f"({' '.join(flags)})", None, message(number, size))))
+        self.do(lambda c: self._ok(c.append(self.there(folder), f"({' '.join(flags)})", None, message(number, size))))
 
     def add_many(self, folder, numbers, size=0):
         def work(c):
             for n in numbers:
-                self._ok(c.append(f'"{folder}"', "", None, message(n, size)))
+                self._ok(c.append(self.there(folder), "", None, message(n, size)))
         self.do(work)
 
     @staticmethod
@@ -120,7 +128,7 @@ class Far:
     def move(self, folder, number, to):
         def work(c):
             uid = self.uids(c, folder)[number]
-            self._ok(c.uid("COPY", uid, f'"{to}"'))
+            self._ok(c.uid("COPY", uid, self.there(to)))
             self._ok(c.uid("STORE", uid, "+FLAGS", "(\\Deleted)"))
             self._ok(c.expunge())
         self.do(work)
@@ -128,23 +136,23 @@ class Far:
     def copy(self, folder, number, to):
         def work(c):
             uid = self.uids(c, folder)[number]
-            self._ok(c.uid("COPY", uid, f'"{to}"'))
+            self._ok(c.uid("COPY", uid, self.there(to)))
         self.do(work)
 
     def make(self, folder):
-        self.do(lambda c: self._ok(c.create(f'"{folder}"')))
+        self.do(lambda c: self._ok(c.create(self.there(folder))))
 
     def delete(self, folder):
-        self.do(lambda c: self._ok(c.delete(f'"{folder}"')))
+        self.do(lambda c: self._ok(c.delete(self.there(folder))))
 
     def rename(self, folder, to):
-        self.do(lambda c: self._ok(c.rename(f'"{folder}"', f'"{to}"')))
+        self.do(lambda c: self._ok(c.rename(self.there(folder), self.there(to))))
 
     def bodies(self):
         def work(c):
             out = {}
             for name in self._folders(c):
-                c.select(f'"{name}"', readonly=True)
+                c.select(self.there(name), readonly=True)
                 _, answer = c.uid("FETCH", "1:*", "(BODY.PEEK[])")
                 for item in answer or []:
                     if isinstance(item, tuple):

@@ -119,19 +119,32 @@ static void take_status(struct listing *listing, const struct imap_reply *reply)
             imap_value_u32(imap_value_item(name->next, SLICE("UNSEEN")), &folder->unseen) == ERR_OK;
 }
 
-/* (("INBOX." ".")) NIL NIL: the first of the personal ones. */
-static void take_namespace(struct listing *listing, const struct imap_reply *reply)
+bool imapc_take_namespace(
+    const struct imap_reply *reply, struct slice *out_prefix, char *out_delimiter)
 {
     const struct imap_value *personal = reply->values;
     const struct imap_value *one =
         personal && personal->kind == IMAP_VALUE_LIST ? personal->first : NULL;
     const struct imap_value *prefix = one && one->kind == IMAP_VALUE_LIST ? one->first : NULL;
     if (!prefix || prefix->kind != IMAP_VALUE_STRING || !prefix->next)
+        return false;
+    *out_prefix = prefix->text;
+    *out_delimiter = prefix->next->kind == IMAP_VALUE_STRING && prefix->next->text.len == 1
+                         ? prefix->next->text.ptr[0]
+                         : '\0';
+    return true;
+}
+
+static void take_namespace(struct listing *listing, const struct imap_reply *reply)
+{
+    struct slice prefix;
+    char delimiter;
+    if (!imapc_take_namespace(reply, &prefix, &delimiter))
         return;
     free(listing->folders->prefix);
-    listing->folders->prefix = decoded(prefix->text);
-    if (prefix->next->kind == IMAP_VALUE_STRING && prefix->next->text.len == 1)
-        listing->folders->delimiter = prefix->next->text.ptr[0];
+    listing->folders->prefix = decoded(prefix);
+    if (delimiter)
+        listing->folders->delimiter = delimiter;
 }
 
 static enum err list_data(struct imapc_task *task, const struct imap_reply *reply)

@@ -47,6 +47,10 @@ struct imapc_folders {
 enum err MUST_USE imapc_list(
     struct imapc *imap, bool with_status, struct imapc_folders *out_folders);
 void imapc_folders_done(struct imapc_folders *folders);
+/* NAMESPACE (RFC 2342 §5): the prefix, as the server writes it, and delimiter ('\0': none) of the first personal namespace,
+ * (("INBOX." ".")) NIL NIL. Borrowed from the reply. False: it names none. */
+bool imapc_take_namespace(
+    const struct imap_reply *reply, struct slice *out_prefix, char *out_delimiter);
 /* By its name; "/" stands for the server's delimiter where no name has it so, and INBOX is written in any case. NULL. */
 const struct imapc_folder *imapc_folder_find(
     const struct imapc_folders *folders, struct slice name);
