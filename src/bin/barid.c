@@ -86,6 +86,7 @@ static const struct verb {
     { "save", verb_save, MSG_SAVE_USAGE },
     { "quota", verb_quota, MSG_QUOTA_USAGE },
     { "export", verb_export, MSG_EXPORT_USAGE },
+    { "verify", verb_verify, MSG_VERIFY_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

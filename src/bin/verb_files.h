@@ -6,5 +6,7 @@
 
 /* ACCOUNT[:FOLDER]... PATH [--format maildir|mbox] [--dry-run] */
 int verb_export(const struct cli *cli, int argc, char **argv);
+/* [ACCOUNT] [--bytes] */
+int verb_verify(const struct cli *cli, int argc, char **argv);
 
 #endif
