@@ -87,6 +87,7 @@ static const struct verb {
     { "quota", verb_quota, MSG_QUOTA_USAGE },
     { "export", verb_export, MSG_EXPORT_USAGE },
     { "verify", verb_verify, MSG_VERIFY_USAGE },
+    { "log", verb_log, MSG_LOG_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

@@ -8,5 +8,7 @@
 int verb_export(const struct cli *cli, int argc, char **argv);
 /* [ACCOUNT] [--bytes] */
 int verb_verify(const struct cli *cli, int argc, char **argv);
+/* MESSAGE-ID [ACCOUNT] */
+int verb_log(const struct cli *cli, int argc, char **argv);
 
 #endif

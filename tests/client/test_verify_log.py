@@ -3,12 +3,13 @@ import contextlib
 import json
 import os
 import sqlite3
+import subprocess
 
 import pytest
 
 import peers
 from capproxy import Proxy
-from server import User
+from server import User, barid_program
 from twosides import Client, Far, Near, message
 
 
@@ -151,3 +152,99 @@ def test_every_byte(server, tmp_path):
         assert w.verify(code=22) == {f: {"whole": True} for f in w.far.table()}
     assert w.client.run("verify", "--what").returncode == 64
     assert message(3)
+
+
+# ---- log ----
+
+def places(w, *words, code=0):
+    done = w.client.run("log", *words, "--json")
+    assert done.returncode == code, f"exit {done.returncode}: {done.stdout}{done.stderr}"
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(params=["barid", "dovecot"])
+def box(request, server, tmp_path):
+    if request.param == "barid":
+        yield World(tmp_path, server.port("imap"), server.user())
+        return
+    peer = peers.dovecot("maildir:~/Maildir")
+    if peer is None:
+        pytest.skip("dovecot-imapd is not installed (tools/deps check)")
+    with peer:
+        yield World(tmp_path, peer.port, User("salma@barid.test", "unused"))
+
+
+def test_log_on_the_server_and_here(box):
+    w = box
+    w.far.make("Work")
+    w.far.add("INBOX", 1, ["\\Seen"])
+    w.far.add("Work", 1)
+    w.far.add("INBOX", 11)
+    found = places(w, "1@example.org")
+    assert sorted((p["where"], p["folder"], p["seen"]) for p in found) == [("server", "INBOX", True), ("server", "Work", False)]
+    assert not os.path.exists(os.path.join(w.client.state, "sync.db"))
+    w.client.sync()
+    found = places(w, "<1@example.org>")
+    here = {p["folder"]: p["file"] for p in found if p["where"] == "sync"}
+    assert here == {"INBOX": w.near.files("INBOX")[1], "Work": w.near.files("Work")[1]}
+    # moved by another program: the file is named as it is now; removed: it is said
+    w.near.set_flags("INBOX", 1, ["\\Seen", "\\Flagged"])
+    w.near.remove("Work", [1])
+    here = {p["folder"]: p["file"] for p in places(w, "1@example.org") if p["where"] == "sync"}
+    assert here == {"INBOX": w.near.files("INBOX")[1], "Work": ""}
+    text = w.client.run("log", "1@example.org").stdout
+    assert "on the server: INBOX 1," in text and "the file is gone" in text and "(sync: on both sides)" in text
+    # a part of an id, or one in other case, is another one
+    assert places(w, "@example.org", code=66) == [] and places(w, "1@EXAMPLE.org", code=66) == []
+    assert "is nowhere" in w.client.run("log", "none@example.org").stdout
+
+
+def test_log_takes_what_fetch_knows(box):
+    w = box
+    w.far.add_many("INBOX", [1, 2])
+    assert [p["where"] for p in places(w, "1@example.org")] == ["server"]
+    done = w.client.run("fetch")
+    assert done.returncode == 0, done
+    w.far.add("INBOX", 3)
+    assert [p["where"] for p in places(w, "1@example.org")] == ["server", "fetch"]
+    assert [p["where"] for p in places(w, "3@example.org")] == ["server"]
+
+
+def test_log_of_hostile_and_foreign_ids(box):
+    w = box
+    ids = ['<a"b\\c@example.org>', "<x) OR ALL@example.org>", "<{3+}@example.org>", "<رسالة@example.org>", "<a*%@example.org>"]
+
+    def fill(c):
+        for i, name in enumerate(ids):
+            m = f"Subject: number {i}\r\nMessage-ID: {name}\r\n\r\nx\r\n".encode()
+            assert c.append("INBOX", "", None, m)[0] == "OK"
+    w.far.do(fill)
+    for i, name in enumerate(ids):
+        assert [(p["folder"], p["uid"]) for p in places(w, name)] == [("INBOX", i + 1)], name
+    before = w.far.table()
+    for bad in ("", "<>", "a\r\nA1 DELETE INBOX@x", "a\nb", "\x01@x", "a>b<@x", "x" * 2000):
+        assert w.client.run("log", bad).returncode == 64, bad
+    for absent in ('x" DELETED', "x\" {5}", "' OR 1=1 --@x"):
+        assert places(w, absent, code=66) == []
+    assert w.far.table() == before
+    assert w.client.run("log").returncode == 64
+
+
+def test_log_of_the_queue(server, tmp_path):
+    w = World(tmp_path, server.port("imap"), server.user())
+    with open(os.path.join(w.client.home, ".config/barid/accounts.conf"), "a", encoding="utf-8") as f:
+        f.write("  smtp 127.0.0.1 1 none\n")  # nobody listens there: it waits
+    mail = tmp_path / "mail"
+    mail.write_text("To: omar@barid.test\nSubject: hello\nMessage-ID: <q1@example.org>\n\ntext\n")
+    with open(mail, encoding="utf-8") as f:
+        done = subprocess.run([barid_program(), "send", "-t"], stdin=f, env=w.client.env, capture_output=True, text=True, check=False)
+    found = places(w, "q1@example.org")
+    assert [(p["where"], p["to"], p["state"]) for p in found] == [("queue", "omar@barid.test", "waits")], done
+    assert "to be sent" in w.client.run("log", "<q1@example.org>").stdout
+    # the server away: what is known here is told all the same, and then why not the rest
+    conf = os.path.join(w.client.home, ".config/barid/accounts.conf")
+    with open(conf, encoding="utf-8") as f:
+        lines = f.read()
+    with open(conf, "w", encoding="utf-8") as f:
+        f.write(lines.replace(f"imap 127.0.0.1 {w.far.port} none", "imap 127.0.0.1 1 none"))
+    assert [p["where"] for p in places(w, "q1@example.org", code=75)] == ["queue"]
