@@ -8,6 +8,7 @@
 #include "bin/verb_discover.h"
 #include "bin/verb_explain.h"
 #include "bin/verb_fetch.h"
+#include "bin/verb_files.h"
 #include "bin/verb_import.h"
 #include "bin/verb_mail.h"
 #include "bin/verb_mime.h"
@@ -84,6 +85,9 @@ static const struct verb {
     { "read", verb_read, MSG_READ_USAGE },
     { "save", verb_save, MSG_SAVE_USAGE },
     { "quota", verb_quota, MSG_QUOTA_USAGE },
+    { "export", verb_export, MSG_EXPORT_USAGE },
+    { "verify", verb_verify, MSG_VERIFY_USAGE },
+    { "log", verb_log, MSG_LOG_USAGE },
     { "help", verb_help, MSG_USAGE },
     { "version", verb_version, MSG_USAGE },
 };

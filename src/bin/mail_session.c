@@ -25,7 +25,7 @@ char *mail_cut_word(
     return name;
 }
 
-static int log_in(struct mail_session *session)
+int mail_log_in(struct mail_session *session)
 {
     struct client_use *use = &session->use;
     struct client_failure failure = { .why = CLIENT_WHY_NONE };
@@ -45,7 +45,7 @@ int mail_begin_account(struct mail_session *session, const char *account)
 {
     *session = (struct mail_session){ .imap = NULL };
     int code = client_use_begin(&session->use, account);
-    return code ? code : log_in(session);
+    return code ? code : mail_log_in(session);
 }
 
 int mail_begin(struct mail_session *session, const char *word, const char **out_folder)
@@ -56,7 +56,7 @@ int mail_begin(struct mail_session *session, const char *word, const char **out_
         return code;
     autofree char *account = mail_cut_word(&session->use.accounts, word, out_folder);
     code = client_use_choose(&session->use, account);
-    return code ? code : log_in(session);
+    return code ? code : mail_log_in(session);
 }
 
 void mail_end(struct mail_session *session)

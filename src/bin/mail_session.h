@@ -25,6 +25,8 @@ char *mail_cut_word(
 int mail_begin(struct mail_session *session, const char *word, const char **out_folder);
 /* The same for one of two sessions: with accounts.conf of its own. account NULL: the first. */
 int mail_begin_account(struct mail_session *session, const char *account);
+/* For those that have chosen the account themselves (session->use). */
+int mail_log_in(struct mail_session *session);
 void mail_end(struct mail_session *session);
 
 /* Lists folders, with counts or not. */

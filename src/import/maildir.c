@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define EXPORT_MARKER ".barid-export" /* of `barid export` */
 #define DOVECOT_LIST "dovecot-uidlist"
 #define COURIER_LIST "courierpop3dsizelist"
 #define LIST_BYTES_MAX                                                                             \
@@ -312,6 +313,7 @@ struct place {
 struct places {
     struct importing *import;
     int top;          /* borrowed */
+    bool exported;    /* names of folders are as an export writes them */
     struct place *at; /* owned */
     size_t count, cap;
 };
@@ -333,15 +335,19 @@ static bool is_maildir(int parent_fd, const char *name)
 }
 
 /* Where a folder below the top goes. */
-static struct slice mailbox_for(struct importing *import, struct slice name, char separator)
+static struct slice mailbox_for(const struct places *places, struct slice name, char separator)
 {
+    struct importing *import = places->import;
     struct buf out;
     buf_init(&out, 0);
     if (import->options->mailbox.len) {
         buf_add(&out, import->options->mailbox);
         buf_addc(&out, '/');
     }
-    import_folder_name(name, separator, &out);
+    if (places->exported && separator == '/')
+        import_exported_name(name, &out);
+    else
+        import_folder_name(name, separator, &out);
     struct slice kept = slice_dup(&import->arena, buf_slice(&out));
     buf_done(&out);
     return kept;
@@ -358,7 +364,7 @@ static void add_place(struct places *places, const char *path, char separator)
         name = slice_from_index(name, 1);
     places->at[places->count++] =
         (struct place){ .path = slice_cstr(&places->import->arena, slice_of(path)),
-            .mailbox = mailbox_for(places->import, name, separator) };
+            .mailbox = mailbox_for(places, name, separator) };
 }
 
 static bool is_special(const char *name)
@@ -471,6 +477,8 @@ enum err import_maildir(struct importing *import)
         return import_problem(import, ERR_SYNTAX, IMPORT_NO_MAILDIR, path);
     import->result->uidls = choose_uidls(import, top);
     struct places places = { .import = import, .top = top };
+    struct stat marker;
+    places.exported = fstatat(top, EXPORT_MARKER, &marker, AT_SYMLINK_NOFOLLOW) == 0;
     find_nested(&places, ".", DIR_DEPTH_MAX);
     find_beside(&places);
     if (places.count > 0)

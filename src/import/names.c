@@ -1,16 +1,12 @@
 #include "import/names.h"
 
+#include "base/encode.h"
 #include "base/utf8.h"
 #include "proto/imap/imap_utf7.h"
 #include "store/store.h"
 
-/* One level as it is shown. */
-static void add_level(struct slice level, struct buf *out)
+static void add_shown(struct slice text, struct buf *out)
 {
-    struct buf decoded;
-    buf_init(&decoded, 0);
-    bool utf7 = imap_utf7_decode(level, &decoded) == ERR_OK;
-    struct slice text = utf7 ? buf_slice(&decoded) : level;
     for (size_t i = 0; i < text.len;) {
         uint32_t c;
         size_t len = utf8_decode(text, i, &c);
@@ -21,10 +17,37 @@ static void add_level(struct slice level, struct buf *out)
             buf_addc(out, '?');
         i += len ? len : 1;
     }
+}
+
+/* One level as it is shown. */
+static void add_level(struct slice level, struct buf *out)
+{
+    struct buf decoded;
+    buf_init(&decoded, 0);
+    bool utf7 = imap_utf7_decode(level, &decoded) == ERR_OK;
+    add_shown(utf7 ? buf_slice(&decoded) : level, out);
     buf_done(&decoded);
 }
 
-void import_folder_name(struct slice name, char separator, struct buf *out)
+/* A "%" that begins no escape stays: of a level that was cut. */
+static void add_exported(struct slice level, struct buf *out)
+{
+    struct buf decoded;
+    buf_init(&decoded, 0);
+    for (size_t i = 0; i < level.len; i++) {
+        char byte = level.ptr[i];
+        if (byte == '%' && i + 1 < level.len && level.ptr[i + 1] == '&')
+            byte = level.ptr[++i];
+        else if (byte == '%' && hex_decode(slice_sub(level, i + 1, 2), &byte, 1) == ERR_OK)
+            i += 2;
+        buf_addc(&decoded, byte);
+    }
+    add_shown(buf_slice(&decoded), out);
+    buf_done(&decoded);
+}
+
+static void add_levels(struct slice name, char separator,
+    void (*add)(struct slice level, struct buf *out), struct buf *out)
 {
     struct slice level;
     bool first = true;
@@ -33,9 +56,19 @@ void import_folder_name(struct slice name, char separator, struct buf *out)
             continue;
         if (!first)
             buf_addc(out, '/');
-        add_level(level, out);
+        add(level, out);
         first = false;
     }
+}
+
+void import_folder_name(struct slice name, char separator, struct buf *out)
+{
+    add_levels(name, separator, add_level, out);
+}
+
+void import_exported_name(struct slice name, struct buf *out)
+{
+    add_levels(name, '/', add_exported, out);
 }
 
 int64_t import_name_time(struct slice name)

@@ -8,6 +8,9 @@
  * or UTF-8. Bytes that are neither become '?'; empty levels go. */
 void import_folder_name(struct slice name, char separator, struct buf *out);
 
+/* The same in what `barid export` wrote: levels are parted by '/' and in UTF-8, and "%XX" is a byte that could not stand in a file name, "%&" an ampersand. */
+void import_exported_name(struct slice name, struct buf *out);
+
 /* Seconds since 1970 that the name of a file begins with; 0: it begins with none. */
 int64_t import_name_time(struct slice name);
 
@@ -20,6 +23,7 @@ struct import_name_flags {
 struct import_name_flags import_name_flags(struct slice name);
 
 /* A line of Dovecot's dovecot-keywords: "0 name" is letter a. ERR_SYNTAX. */
-enum err MUST_USE import_keyword_line(struct slice line, unsigned *out_letter, struct slice *out_name);
+enum err MUST_USE import_keyword_line(
+    struct slice line, unsigned *out_letter, struct slice *out_name);
 
 #endif

@@ -44,6 +44,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     same_again(mailbox);
     buf_done(&out);
 
+    buf_init(&out, 0);
+    import_exported_name(name, &out);
+    assert(utf8_valid(buf_slice(&out)));
+    assert(slice_find(buf_slice(&out), SLICE("//")) == SIZE_MAX);
+    buf_done(&out);
+
     int64_t at = import_name_time(name);
     assert(at >= 0 && at <= UINT32_MAX);
     struct import_name_flags flags = import_name_flags(name);

@@ -33,6 +33,33 @@ static void folders(void **state)
     }
 }
 
+static void exported_folders(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *wanted;
+    } rows[] = {
+        { "Work/2026", "Work/2026" },
+        { "رسائل", "رسائل" },
+        { "%2E./%2Ehidden/%63ur", "../.hidden/cur" },
+        { "100%25", "100%" },
+        { "R%26D", "R&D" },
+        { "%&bad", "&bad" },
+        { "a%2Fb%0A", "a?b?" },
+        { "%FF", "?" },
+        { "&BjEGMwYnBiYGRA-", "&BjEGMwYnBiYGRA-" },
+        { "long%~0123", "long%~0123" },
+        { "a/%/b%2", "a/%/b%2" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf out;
+        buf_init(&out, 0);
+        import_exported_name(slice_of(rows[i].name), &out);
+        assert_slice(rows[i].name, buf_slice(&out), slice_of(rows[i].wanted));
+        buf_done(&out);
+    }
+}
+
 static void files(void **state)
 {
     (void)state;
@@ -76,4 +103,5 @@ static void keywords(void **state)
     assert_int_equal(letter, 2);
 }
 
-TEST_MAIN(cmocka_unit_test(folders), cmocka_unit_test(files), cmocka_unit_test(keywords))
+TEST_MAIN(cmocka_unit_test(folders), cmocka_unit_test(exported_folders), cmocka_unit_test(files),
+    cmocka_unit_test(keywords))

@@ -145,6 +145,11 @@ enum err MUST_USE near_rename(int from_fd, const char *from, int to_fd, const ch
 enum err MUST_USE near_take_out(
     struct near_folder *folder, const struct near_file *file, int undo_fd);
 
+/* Facts of bytes that come in pieces and are kept nowhere. near_facts_end releases it, also when it is not whole. */
+void near_facts_begin(struct near_draft *draft);
+void near_facts_add(struct near_draft *draft, struct slice piece);
+void near_facts_end(struct near_draft *draft, struct sync_facts *out_facts);
+
 /* For sending: opens the file; *out_bytes is its size with CRLF, facts as above. */
 enum err MUST_USE near_read_facts(struct near_folder *folder, const struct near_file *file,
     struct sync_facts *out_facts, int64_t *out_received_s);

@@ -193,20 +193,31 @@ enum err near_draft_add(struct near_draft *draft, struct slice piece)
     return buf_len(&draft->out) >= NEAR_WRITE_BYTES ? write_out(draft) : ERR_OK;
 }
 
-enum err near_draft_end(struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts)
+static struct sync_facts facts_of(const struct near_draft *draft)
 {
-    if (draft->held_cr)
-        take(draft, SLICE("\r"));
-    draft->held_cr = false;
-    enum err e = write_out(draft);
-    struct timespec times[2] = { { .tv_sec = received_s }, { .tv_sec = received_s } };
-    if (e == ERR_OK && received_s > 0 && futimens(draft->fd, times) < 0)
-        e = err_from_errno(errno);
     struct sync_facts facts = { .bytes = draft->bytes,
         .message_id = sync_message_id(buf_slice(&draft->header)) };
     XXH128_canonical_t hash;
     XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(draft->hash));
     memcpy(facts.hash, hash.digest, sizeof facts.hash);
+    return facts;
+}
+
+static void take_held(struct near_draft *draft)
+{
+    if (draft->held_cr)
+        take(draft, SLICE("\r"));
+    draft->held_cr = false;
+}
+
+enum err near_draft_end(struct near_draft *draft, int64_t received_s, struct sync_facts *out_facts)
+{
+    take_held(draft);
+    enum err e = write_out(draft);
+    struct timespec times[2] = { { .tv_sec = received_s }, { .tv_sec = received_s } };
+    if (e == ERR_OK && received_s > 0 && futimens(draft->fd, times) < 0)
+        e = err_from_errno(errno);
+    struct sync_facts facts = facts_of(draft);
     release(draft);
     if (e == ERR_OK)
         *out_facts = facts;
@@ -223,6 +234,31 @@ void near_draft_drop(struct near_draft *draft)
 void near_draft_forget(const struct near_folder *folder, const char *base)
 {
     (void)unlinkat(folder->tmp_fd, base, 0);
+}
+
+/* ---- only facts ---- */
+
+void near_facts_begin(struct near_draft *draft)
+{
+    begin(draft);
+}
+
+void near_facts_add(struct near_draft *draft, struct slice piece)
+{
+    while (piece.len) {
+        /* less than is written at once, so that nothing is, and nothing can fail */
+        enum err e = near_draft_add(draft, slice_sub(piece, 0, NEAR_READ_BYTES));
+        assert(e == ERR_OK);
+        buf_clear(&draft->out);
+        piece = slice_from_index(piece, NEAR_READ_BYTES);
+    }
+}
+
+void near_facts_end(struct near_draft *draft, struct sync_facts *out_facts)
+{
+    take_held(draft);
+    *out_facts = facts_of(draft);
+    release(draft);
 }
 
 /* ---- going out ---- */
@@ -309,31 +345,24 @@ enum err near_read_facts(struct near_folder *folder, const struct near_file *fil
         free(reader);
         return e;
     }
-    /* the same facts as of a draft: hash of the bytes with LF, size with CRLF */
     struct near_draft facts;
-    begin(&facts);
+    near_facts_begin(&facts);
     char piece[NEAR_READ_BYTES];
     size_t len = 1;
     while (e == ERR_OK && len) {
         e = read_some(reader, piece, sizeof piece, &len);
         if (e == ERR_OK)
-            e = near_draft_add(&facts, slice_from(piece, len)); /* less than is written at once */
-        buf_clear(&facts.out);
+            near_facts_add(&facts, slice_from(piece, len));
     }
     struct stat st;
     if (e == ERR_OK && fstat(reader->fd, &st) < 0)
         e = err_from_errno(errno);
-    if (facts.held_cr)
-        take(&facts, SLICE("\r"));
+    struct sync_facts read;
+    near_facts_end(&facts, &read);
     if (e == ERR_OK) {
-        XXH128_canonical_t hash;
-        XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(facts.hash));
-        *out_facts = (struct sync_facts){ .bytes = facts.bytes,
-            .message_id = sync_message_id(buf_slice(&facts.header)) };
-        memcpy(out_facts->hash, hash.digest, sizeof out_facts->hash);
+        *out_facts = read;
         *out_received_s = st.st_mtime;
     }
-    release(&facts);
     near_reader_close(reader);
     free(reader);
     return e;

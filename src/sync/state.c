@@ -20,6 +20,7 @@ enum {
     ST_ROW_REMOVE,
     ST_ROWS_REMOVE,
     ST_SETTLE,
+    ST_FIND,
     ST_COUNT
 };
 
@@ -48,6 +49,9 @@ static const char *const texts[ST_COUNT] = {
     [ST_ROW_REMOVE] = "DELETE FROM message WHERE id = ?1",
     [ST_ROWS_REMOVE] = "DELETE FROM message WHERE folder = ?1",
     [ST_SETTLE] = "UPDATE message SET kind = 0 WHERE folder = ?1 AND kind = 1",
+    [ST_FIND] = "SELECT m.id, m.kind, m.uid, m.bound, m.base, m.flags, m.bytes, m.message_id, "
+                "m.hash, f.path FROM message m JOIN folder f ON f.id = m.folder"
+                " WHERE m.message_id = ?1 ORDER BY f.path, m.uid",
 };
 
 /* user_version is the version of these tables. */
@@ -351,4 +355,24 @@ enum err state_settle(struct state *state, int64_t folder)
 {
     (void)sqlite3_bind_int64(state->statements[ST_SETTLE], 1, folder);
     return run(state, ST_SETTLE);
+}
+
+/* A look now and then: the table is read through, no index is kept for it. */
+enum err state_find(struct state *state, uint64_t message_id, state_found_fn each, void *arg)
+{
+    sqlite3_stmt *s = state->statements[ST_FIND];
+    struct arena arena;
+    enum err e = ERR_OK;
+    int code = SQLITE_DONE;
+    arena_init(&arena, SIZE_MAX);
+    (void)sqlite3_bind_int64(s, 1, (int64_t)message_id);
+    while (e == ERR_OK && (code = sqlite3_step(s)) == SQLITE_ROW) {
+        struct sync_row row;
+        e = read_row(s, &arena, &row);
+        if (e == ERR_OK)
+            e = each(arg, (const char *)sqlite3_column_text(s, 9), &row);
+    }
+    (void)sqlite3_reset(s);
+    arena_done(&arena);
+    return e == ERR_OK ? err_of(code) : e;
 }

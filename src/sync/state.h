@@ -86,6 +86,10 @@ enum err MUST_USE state_row_add(
     struct state *state, int64_t folder, struct sync_row *row); /* sets row->id */
 enum err MUST_USE state_row_set(struct state *state, const struct sync_row *row);
 enum err MUST_USE state_row_remove(struct state *state, int64_t id);
+/* Rows with this hash of a Message-ID, of all folders; row and path are borrowed. */
+typedef enum err (*state_found_fn)(void *arg, const char *path, const struct sync_row *row);
+enum err MUST_USE state_find(
+    struct state *state, uint64_t message_id, state_found_fn each, void *arg);
 /* DOWN rows of the folder become PAIR. */
 enum err MUST_USE state_settle(struct state *state, int64_t folder);
 

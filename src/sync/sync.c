@@ -103,7 +103,7 @@ static char *below(const char *folder, const char *name)
     return path;
 }
 
-static enum err open_all(struct sync_run *run)
+enum err sync_open(struct sync_run *run)
 {
     const struct sync_options *options = run->options;
     char *state = below(options->state_folder, "sync.db");
@@ -132,7 +132,7 @@ static void forget_folders(struct sync_run *run)
     run->selected = NULL;
 }
 
-static void release(struct sync_run *run)
+void sync_release(struct sync_run *run)
 {
     forget_folders(run);
     free(run->folders);
@@ -189,14 +189,19 @@ static enum err apply(struct sync_run *run)
     return ERR_OK;
 }
 
-static enum err pass(struct sync_run *run)
+enum err sync_list(struct sync_run *run)
 {
     TRY(state_folders(run->state, known_folder, run));
     TRY(sync_list_far(run));
     TRY(sync_list_near(run));
     sync_choose(run);
     set_up_folders(run);
-    TRY(check_roots(run));
+    return check_roots(run);
+}
+
+static enum err pass(struct sync_run *run)
+{
+    TRY(sync_list(run));
     TRY(sync_renames_there(run));
     TRY(sync_gather_near(run));
     TRY(sync_folders(run));
@@ -222,7 +227,7 @@ static enum err steps(struct sync_run *run)
 }
 
 /* What failed: some steps say so themselves; a broken connection knows why; the rest is the disk. */
-static enum err failed(struct sync_run *run, enum err e, bool opened)
+enum err sync_failed(struct sync_run *run, enum err e, bool opened)
 {
     struct imapc *imap = run->options->imap;
     bool disk = e == ERR_NO_SPACE || e == ERR_IO;
@@ -252,16 +257,16 @@ enum err sync_run(const struct sync_options *options, struct sync_counts *out_co
         .counts = out_counts,
         .failure = failure,
         .note = &failure->note };
-    enum err e = open_all(&run);
+    enum err e = sync_open(&run);
     bool opened = e == ERR_OK;
     if (opened && !options->dry_run)
         undo_sweep(options->state_folder, run.begin_s);
     if (opened)
         e = steps(&run);
     if (e != ERR_OK)
-        e = failed(&run, e, opened);
+        e = sync_failed(&run, e, opened);
     else
         failure->note.text[0] = '\0'; /* of a folder that was left alone */
-    release(&run);
+    sync_release(&run);
     return e;
 }

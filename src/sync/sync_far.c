@@ -4,6 +4,7 @@
  *     QRESYNC    SELECT tells of every change and what vanished (RFC 7162 §3.2.5)
  *     CONDSTORE  FETCH of what changed, SEARCH of what is still there
  *     plain      FETCH of all flags */
+#include "sync/flags.h"
 #include "sync/sync_int.h"
 
 #include "proto/imap/imap_date.h"
@@ -23,59 +24,17 @@ void sync_add_name(struct buf *out, const struct sync_folder *folder)
         buf_adds(out, "\"\"");
 }
 
-static const struct {
-    struct slice name;
-    uint32_t flag;
-} flag_names[] = {
-    { SLICE_CONST("\\Draft"), SYNC_DRAFT },
-    { SLICE_CONST("\\Flagged"), SYNC_FLAGGED },
-    { SLICE_CONST("$Forwarded"), SYNC_PASSED },
-    { SLICE_CONST("\\Answered"), SYNC_ANSWERED },
-    { SLICE_CONST("\\Seen"), SYNC_SEEN },
-    { SLICE_CONST("\\Deleted"), SYNC_TRASHED },
-};
-
-static uint32_t flag_of(struct sync_folder *folder, struct slice name)
-{
-    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++)
-        if (slice_eq_nocase(name, flag_names[i].name))
-            return flag_names[i].flag;
-    if (name.len == 0 || name.ptr[0] == '\\') /* \Recent, and what is not ours to keep */
-        return 0;
-    bool is_new = false;
-    uint32_t bit = sync_keyword_bit(&folder->row.keywords, name, &is_new);
-    folder->keywords_changed |= is_new;
-    return bit;
-}
-
 uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *list)
 {
-    uint32_t flags = 0;
-    if (!list || list->kind != IMAP_VALUE_LIST)
-        return 0;
-    for (const struct imap_value *value = list->first; value; value = value->next)
-        if (value->kind == IMAP_VALUE_ATOM)
-            flags |= flag_of(folder, value->text);
+    bool is_new = false;
+    uint32_t flags = sync_flag_bits(&folder->row.keywords, list, &is_new, NULL);
+    folder->keywords_changed |= is_new;
     return flags;
 }
 
 void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out)
 {
-    const char *blank = "";
-    buf_addc(out, '(');
-    for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++) {
-        if (flags & flag_names[i].flag) {
-            buf_addf(out, "%s%.*s", blank, SLICE_FMT(flag_names[i].name));
-            blank = " ";
-        }
-    }
-    for (size_t i = 0; i < SYNC_KEYWORDS_MAX; i++) {
-        if (flags & (uint32_t)SYNC_KEYWORD << i && folder->row.keywords.names[i]) {
-            buf_addf(out, "%s%s", blank, folder->row.keywords.names[i]);
-            blank = " ";
-        }
-    }
-    buf_addc(out, ')');
+    sync_flag_names(&folder->row.keywords, flags, out);
 }
 
 /* ---- rows and news ---- */

@@ -92,6 +92,15 @@ struct sync_run {
     struct err_note *note; /* of failure */
 };
 
+/* ---- a run, step by step ---- */
+/* Opens what it needs: the Maildir's root (-1 in a dry run without one), the state. */
+enum err MUST_USE sync_open(struct sync_run *run);
+/* All folders, of the state and of both sides. From here on their array does not move. */
+enum err MUST_USE sync_list(struct sync_run *run);
+/* Says in run->failure what failed; gives e back. */
+enum err sync_failed(struct sync_run *run, enum err e, bool opened);
+void sync_release(struct sync_run *run);
+
 void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct sync_folder *folder,
     const char *text, uint64_t count);
 /* Leaves a folder as it is, once, and says why; the run goes on. */

@@ -125,6 +125,15 @@ void imapc_query_done(struct imapc_query *query);
 enum err MUST_USE imapc_search(
     struct imapc *imap, const struct imapc_query *query, struct uidset *out_uids);
 
+#define IMAPC_SEARCH_ANSWERS_MAX 1000u /* one is right; some servers cut theirs */
+
+/* Calls back for each message of this Message-ID ("<...>", as it stands in the field) in all folders that can be opened; flags, size and date are in it. The id has no CR,
+ * LF or NUL. */
+typedef enum err (*imapc_found_fn)(void *arg, const struct imapc_folder *folder,
+    uint32_t uidvalidity, const struct imapc_message *message);
+enum err MUST_USE imapc_find_message(struct imapc *imap, const struct imapc_folders *folders,
+    struct slice id, imapc_found_fn each, void *arg);
+
 /* ---- changes in the selected folder ---- */
 
 /* sign '+' or '-'; flags as "\\Seen $x", each an atom. */

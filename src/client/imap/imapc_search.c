@@ -185,8 +185,8 @@ static enum err search_data(struct imapc_task *task, const struct imap_reply *re
     bool extended = slice_eq_nocase(reply->name, SLICE("ESEARCH"));
     if (!extended && !slice_eq_nocase(reply->name, SLICE("SEARCH")))
         return ERR_OK;
-    if (++s->answers > 1000)
-        return ERR_LIMIT; /* one is right; some servers cut theirs */
+    if (++s->answers > IMAPC_SEARCH_ANSWERS_MAX)
+        return ERR_LIMIT;
     if (extended)
         return take_esearch(s, reply->values);
     for (const struct imap_value *value = reply->values; value; value = value->next) {
