@@ -3,7 +3,7 @@
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
           store import auth deliver server/core server/imap server/pop3 server/smtp \
-          client/oauth client/core client/imap client/pop3 client/smtp fetch sync bin
+          client/oauth client/core client/imap client/pop3 client/smtp fetch sync copy bin
 
 uses.base         :=
 uses.net          := base
@@ -29,6 +29,7 @@ uses.client/smtp  := $(uses.client/core) client/core proto/smtp
 uses.client/pop3  := $(uses.client/core) client/core proto/pop3
 uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 proto/imap proto/pop3
 uses.sync         := $(uses.client/imap) client/imap
+uses.copy         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
 libs.net     := -lssl -lcrypto -lunbound -lcurl
@@ -44,6 +45,7 @@ libs.client/oauth := -ljansson -lcrypto
 libs.client/core := -lidn2
 libs.fetch   := -lsqlite3
 libs.sync := -lsqlite3 -lxxhash
+libs.copy := -lsqlite3 -lsodium
 libs.proto/sasl := -lcrypto -lunistring
 
 # Flavours: debug, release, asan (with UBSan), tsan, fuzz (clang), cov

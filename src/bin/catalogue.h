@@ -18,6 +18,7 @@ enum message_id {
 #include "bin/catalogue_client.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_discover.inc"
+#include "bin/catalogue_copy.inc"
 #include "bin/catalogue_import.inc"
 #include "bin/catalogue_mail.inc"
 #include "bin/catalogue_main.inc"

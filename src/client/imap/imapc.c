@@ -157,6 +157,11 @@ static enum err read_body(struct imapc *imap, struct imapc_task *task, uint64_t 
     return ERR_OK;
 }
 
+struct slice imapc_head(const struct imapc *imap)
+{
+    return buf_slice(&imap->head);
+}
+
 /* Puts the piece before a message literal aside, with NIL where the literal was, and takes the literal. */
 static enum err take_body(struct imapc *imap, struct imapc_task *task, struct slice in)
 {

@@ -75,6 +75,10 @@ struct imapc_task {
     struct imapc_task *next;
 };
 
+/* In body_begin: what the server said of the message before its bytes, "* 5 FETCH (UID 7 BODY[] NIL". A server may answer several FETCHes together and say OK to all of them
+ * behind that: then this is how to know whose bytes come. */
+struct slice imapc_head(const struct imapc *imap);
+
 /* Queues a command; text is without tag and CRLF, and complete (strings by imapc_add_string). */
 void imapc_queue(struct imapc *imap, struct imapc_task *task, struct slice text);
 void imapc_queuef(struct imapc *imap, struct imapc_task *task, const char *format, ...)

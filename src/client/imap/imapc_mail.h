@@ -32,6 +32,7 @@ struct imapc_folder {
     char delimiter; /* 0: no folders in it */
     bool noselect;
     enum imapc_use use; /* as the server marks it */
+    bool subscribed; /* after imapc_list_subscribed */
     bool has_status;
     uint32_t messages, unseen;
 };
@@ -47,6 +48,8 @@ struct imapc_folders {
 enum err MUST_USE imapc_list(
     struct imapc *imap, bool with_status, struct imapc_folders *out_folders);
 void imapc_folders_done(struct imapc_folders *folders);
+/* Marks those that are subscribed; a server that cannot tell has none. */
+enum err MUST_USE imapc_list_subscribed(struct imapc *imap, struct imapc_folders *folders);
 /* By its name; "/" stands for the server's delimiter where no name has it so, and INBOX is written in any case. NULL. */
 const struct imapc_folder *imapc_folder_find(
     const struct imapc_folders *folders, struct slice name);
