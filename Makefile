@@ -3,7 +3,7 @@
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
           store import auth deliver server/core server/imap server/pop3 server/smtp \
-          client/oauth client/core client/imap client/pop3 client/smtp fetch sync export bin
+          client/oauth client/core client/imap client/pop3 client/smtp fetch sync copy export bin
 
 uses.base         :=
 uses.net          := base
@@ -30,6 +30,7 @@ uses.client/pop3  := $(uses.client/core) client/core proto/pop3
 uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 proto/imap proto/pop3
 uses.sync         := $(uses.client/imap) client/imap
 uses.export       := $(uses.sync) sync
+uses.copy         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
 # libcurl is loaded when it is needed: src/net/curl_calls.h
@@ -47,6 +48,7 @@ libs.client/core := -lidn2
 libs.fetch   := -lsqlite3
 libs.sync := -lsqlite3 -lxxhash
 libs.export := -lxxhash
+libs.copy := -lsqlite3 -lsodium
 libs.proto/sasl := -lcrypto -lunistring
 
 # Flavours: debug, release, asan (with UBSan), tsan, fuzz (clang), cov

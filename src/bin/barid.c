@@ -3,6 +3,7 @@
 #include "bin/verb_account.h"
 #include "bin/verb_backup.h"
 #include "bin/verb_config.h"
+#include "bin/verb_copy.h"
 #include "bin/verb_demo.h"
 #include "bin/verb_device.h"
 #include "bin/verb_discover.h"
@@ -74,6 +75,7 @@ static const struct verb {
     { "sync", verb_sync, MSG_SYNC_USAGE },
     { "watch", verb_watch, MSG_WATCH_USAGE },
     { "undo", verb_undo, MSG_UNDO_USAGE },
+    { "copy", verb_copy, MSG_COPY_USAGE },
     { "fetch", verb_fetch, MSG_FETCH_USAGE },
     { "send", verb_send, MSG_SEND_USAGE },
     { "queue", verb_queue, MSG_QUEUE_USAGE },

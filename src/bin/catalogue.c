@@ -11,6 +11,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #define M(id, en, ar) [MSG_##id] = (en),
 #include "bin/catalogue_account.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_copy.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_files.inc"
@@ -26,6 +27,7 @@ static const char *const texts[2][MSG_COUNT] = {
 #define M(id, en, ar) [MSG_##id] = (ar),
 #include "bin/catalogue_account.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_copy.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_files.inc"

@@ -16,6 +16,7 @@ enum message_id {
 #define M(id, en, ar) MSG_##id,
 #include "bin/catalogue_account.inc"
 #include "bin/catalogue_client.inc"
+#include "bin/catalogue_copy.inc"
 #include "bin/catalogue_device.inc"
 #include "bin/catalogue_discover.inc"
 #include "bin/catalogue_files.inc"

@@ -56,6 +56,14 @@ void cli_error(enum message_id id, ...)
     (void)fputc('\n', stderr);
 }
 
+void cli_progress(enum message_id id, ...)
+{
+    va_list args;
+    va_start(args, id);
+    (void)vfprintf(stderr, tr(id), args);
+    va_end(args);
+}
+
 void cli_error_more(enum message_id id, ...)
 {
     va_list args;

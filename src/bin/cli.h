@@ -22,6 +22,8 @@ enum err MUST_USE cli_config(const struct cli *cli, struct config **out_config);
 void cli_say(enum message_id id, ...);
 void cli_put(enum message_id id, ...); /* without the line end */
 void cli_error(enum message_id id, ...);
+/* On standard error, without "barid: " and the line end: a line that is written over. */
+void cli_progress(enum message_id id, ...);
 /* A further line on standard error, without "barid: ". */
 void cli_error_more(enum message_id id, ...);
 /* Prints text that comes from elsewhere (an err_note) after "barid: ". */

@@ -9,7 +9,7 @@ import pytest
 TOP = os.path.join(os.path.dirname(__file__), "..", "..")
 BARID = os.environ.get("BARID", os.path.join(TOP, "barid"))
 VERBS = ["demo", "serve", "status", "fsck", "rebuild", "backup", "restore", "import", "config", "domain", "user", "passwd",
-         "app-password", "explain", "pop", "device", "alias", "discover", "mime", "account", "sync", "watch", "undo", "fetch", "send", "queue",
+         "app-password", "explain", "pop", "device", "alias", "discover", "mime", "account", "sync", "watch", "undo", "copy", "fetch", "send", "queue",
          "ls", "read", "save", "search", "flag", "mv", "rm", "quota", "export", "verify", "log"]
 
 

@@ -12,6 +12,8 @@
 
 #define IMAPC_APPEND_PIECE_BYTES 65536u
 #define IMAPC_LITERAL_MINUS_MAX  4096u /* RFC 7888 §5 */
+/* Of messages on their way out, kept together: small ones share a packet, and a large one goes in few. */
+#define IMAPC_OUT_BYTES_MAX 65536u
 
 enum err imapc_break(struct imapc *imap, enum err e)
 {
@@ -63,6 +65,14 @@ bool imapc_is_broken(const struct imapc *imap)
 }
 
 /* ---- out ---- */
+
+/* No part of a message goes out any more: what the server has of it can never become whole. */
+static enum err cut(struct imapc *imap, enum err e)
+{
+    imap->appending = 0;
+    buf_clear(&imap->out);
+    return imapc_break(imap, e);
+}
 
 enum err imapc_flush(struct imapc *imap)
 {
@@ -139,6 +149,11 @@ static enum err read_body(struct imapc *imap, struct imapc_task *task, uint64_t 
         imap->progress_ms = clock_mono_ms();
     }
     return ERR_OK;
+}
+
+struct slice imapc_head(const struct imapc *imap)
+{
+    return buf_slice(&imap->head);
 }
 
 /* Puts the piece before a message literal aside, with NIL where the literal was, and takes the literal. */
@@ -351,11 +366,16 @@ static bool goes_at_once(const struct imapc *imap, uint64_t bytes)
 
 /* ---- commands with literals ---- */
 
+static void add_literal_header(struct imapc *imap, uint64_t bytes, bool now)
+{
+    buf_addf(&imap->out, "{%llu%s}\r\n", (unsigned long long)bytes, now ? "+" : "");
+}
+
 static enum err literal_begins(struct imapc *imap, uint64_t bytes, bool *out_go)
 {
     bool now = goes_at_once(imap, bytes);
     *out_go = true;
-    buf_addf(&imap->out, "{%llu%s}\r\n", (unsigned long long)bytes, now ? "+" : "");
+    add_literal_header(imap, bytes, now);
     TRY(imapc_flush(imap));
     return now ? ERR_OK : wait_go_ahead(imap, out_go);
 }
@@ -397,13 +417,22 @@ static enum err send_source(struct imapc *imap, uint64_t bytes, imapc_source_fn 
     return e == ERR_OK ? ERR_OK : imapc_break(imap, e);
 }
 
-/* [APPENDUID uidvalidity uid] (RFC 4315 §3); anything else in it is as if it were not there. */
-static bool append_uid(const struct imap_reply *reply, uint32_t *out_uidvalidity, uint32_t *out_uid)
+bool imapc_append_uid(const struct imap_reply *reply, uint32_t *out_uidvalidity, uint32_t *out_uid)
 {
     const struct imap_value *first = reply->code_values;
-    return slice_eq_nocase(reply->code, SLICE("APPENDUID")) && first &&
-           imap_value_u32(first, out_uidvalidity) == ERR_OK &&
-           imap_value_u32(first->next, out_uid) == ERR_OK && *out_uid && *out_uidvalidity;
+    uint32_t uidvalidity, uid;
+    if (!slice_eq_nocase(reply->code, SLICE("APPENDUID")) || !first ||
+        imap_value_u32(first, &uidvalidity) != ERR_OK ||
+        imap_value_u32(first->next, &uid) != ERR_OK || !uid || !uidvalidity)
+        return false;
+    *out_uidvalidity = uidvalidity;
+    *out_uid = uid;
+    return true;
+}
+
+uint64_t imapc_append_limit(const struct imapc *imap)
+{
+    return imap->append_limit ? imap->append_limit : UINT64_MAX;
 }
 
 struct append {
@@ -414,17 +443,14 @@ struct append {
 static enum err append_done(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct append *append = task->owner;
-    uint32_t uidvalidity, uid;
     append->result = imapc_reply_err(reply);
-    if (append->result == ERR_OK && append_uid(reply, &uidvalidity, &uid)) {
-        append->uidvalidity = uidvalidity;
-        append->uid = uid;
-    }
+    if (append->result == ERR_OK)
+        (void)imapc_append_uid(reply, &append->uidvalidity, &append->uid);
     return ERR_OK;
 }
 
-static enum err append_begins(struct imapc *imap, struct imapc_task *task, struct slice mailbox,
-    struct slice flags, struct slice date, uint64_t bytes, bool *out_go)
+static void append_header(struct imapc *imap, struct imapc_task *task, struct slice mailbox,
+    struct slice flags, struct slice date)
 {
     enqueue(imap, task);
     buf_adds(&imap->out, "APPEND ");
@@ -434,7 +460,52 @@ static enum err append_begins(struct imapc *imap, struct imapc_task *task, struc
     if (date.len)
         buf_addf(&imap->out, " %.*s", SLICE_FMT(date));
     buf_addc(&imap->out, ' ');
-    return literal_begins(imap, bytes, out_go);
+}
+
+enum err imapc_append_begin(struct imapc *imap, struct imapc_task *task, struct slice mailbox,
+    struct slice flags, struct slice date, uint64_t bytes, bool *out_go)
+{
+    bool now = goes_at_once(imap, bytes);
+    assert(!imap->appending);
+    if (!now)
+        TRY(imapc_run(imap, NULL)); /* a go-ahead is of the only command that waits */
+    append_header(imap, task, mailbox, flags, date);
+    *out_go = true;
+    if (now)
+        add_literal_header(imap, bytes, true);
+    else
+        TRY(literal_begins(imap, bytes, out_go));
+    if (*out_go)
+        imap->appending = bytes + 1; /* so that an empty one is one too */
+    return ERR_OK;
+}
+
+enum err imapc_append_piece(struct imapc *imap, struct slice piece)
+{
+    assert(imap->appending > piece.len);
+    imap->appending -= piece.len;
+    if (buf_len(&imap->out) + piece.len <= IMAPC_OUT_BYTES_MAX) {
+        buf_add(&imap->out, piece);
+        return imap->broken;
+    }
+    TRY(imapc_flush(imap));
+    enum err e = dial_send(imap->dial, piece);
+    return e == ERR_OK ? ERR_OK : imapc_break(imap, e);
+}
+
+enum err imapc_append_end(struct imapc *imap)
+{
+    if (imap->appending != 1)
+        return cut(imap, ERR_SYNTAX);
+    imap->appending = 0;
+    buf_adds(&imap->out, "\r\n");
+    return buf_len(&imap->out) > IMAPC_OUT_BYTES_MAX ? imapc_flush(imap) : imap->broken;
+}
+
+void imapc_append_cut(struct imapc *imap)
+{
+    if (imap->appending)
+        (void)cut(imap, ERR_CANCELED);
 }
 
 enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flags, const char *date,
@@ -444,7 +515,8 @@ enum err imapc_append(struct imapc *imap, struct slice mailbox, const char *flag
     struct append append = { 0 };
     struct imapc_task task = { .done = append_done, .owner = &append };
     bool go;
-    TRY(append_begins(imap, &task, mailbox, slice_of(flags), slice_of(date), bytes, &go));
+    append_header(imap, &task, mailbox, slice_of(flags), slice_of(date));
+    TRY(literal_begins(imap, bytes, &go));
     if (go) {
         TRY(send_source(imap, bytes, source, arg));
         TRY(imapc_run(imap, &task));

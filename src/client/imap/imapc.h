@@ -75,6 +75,10 @@ struct imapc_task {
     struct imapc_task *next;
 };
 
+/* In body_begin: what the server said of the message before its bytes, "* 5 FETCH (UID 7 BODY[] NIL". A server may answer several FETCHes together and say OK to all of them
+ * behind that: then this is how to know whose bytes come. */
+struct slice imapc_head(const struct imapc *imap);
+
 /* Queues a command; text is without tag and CRLF, and complete (strings by imapc_add_string). */
 void imapc_queue(struct imapc *imap, struct imapc_task *task, struct slice text);
 void imapc_queuef(struct imapc *imap, struct imapc_task *task, const char *format, ...)
@@ -108,6 +112,21 @@ typedef enum err (*imapc_source_fn)(void *arg, char *to, size_t len);
 enum err MUST_USE imapc_append(struct imapc *imap, struct slice mailbox, const char *flags,
     const char *date, uint64_t bytes, imapc_source_fn source, void *arg, uint32_t *out_uidvalidity,
     uint32_t *out_uid);
+
+/* The same in steps, for bytes that come from elsewhere as they go out. begin waits for the server's go-ahead where it must (then for all answers before it too), else for
+ * nothing; then pieces of exactly so many bytes in all, which wait only while the server takes nothing; then end. The task's answer comes with imapc_run: several may be
+ * on their way, and small ones go out together, at the latest in imapc_run. *out_go false: it was refused, and the task is done. Whoever cannot go on says so by
+ * imapc_append_cut, which ends the connection in the middle of the command: the server keeps nothing of it. So does end when bytes are missing (ERR_SYNTAX). */
+enum err MUST_USE imapc_append_begin(struct imapc *imap, struct imapc_task *task,
+    struct slice mailbox, struct slice flags, struct slice date, uint64_t bytes, bool *out_go);
+enum err MUST_USE imapc_append_piece(struct imapc *imap, struct slice piece);
+enum err MUST_USE imapc_append_end(struct imapc *imap);
+/* No append is begun: nothing happens. */
+void imapc_append_cut(struct imapc *imap);
+/* [APPENDUID uidvalidity uid] of an OK (RFC 4315 §3). False: there is none that can be one, and nothing is set. */
+bool imapc_append_uid(const struct imap_reply *reply, uint32_t *out_uidvalidity, uint32_t *out_uid);
+/* The largest message that the server says it takes (RFC 7889); UINT64_MAX: it does not say. */
+uint64_t imapc_append_limit(const struct imapc *imap);
 
 /* Files a sent message in the Sent folder of the server (the one marked \\Sent, else one of the usual names, else a new "Sent") unless a message of this Message-ID
  * is there already, which *out_was_there says. message_id "": it is not looked for. Selects that folder. */

@@ -226,6 +226,34 @@ enum err imapc_list(struct imapc *imap, bool with_status, struct imapc_folders *
     return e;
 }
 
+/* LSUB and LIST (RFC 5258 §3.1) alike: attributes, delimiter, name. */
+static enum err subscribed_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct listing *listing = task->owner;
+    const struct imap_value *name =
+        reply->values && reply->values->next ? reply->values->next->next : NULL;
+    if (++listing->answers > 3 * IMAPC_FOLDERS_MAX)
+        return ERR_LIMIT;
+    if (!name || name->kind == IMAP_VALUE_LIST ||
+        (!slice_eq_nocase(reply->name, SLICE("LSUB")) &&
+            !slice_eq_nocase(reply->name, SLICE("LIST"))))
+        return ERR_OK;
+    struct imapc_folder *folder = find_far(listing->folders, name->text);
+    if (folder && !imap_value_has(reply->values, SLICE("\\Noselect")))
+        folder->subscribed = true;
+    return ERR_OK;
+}
+
+enum err imapc_list_subscribed(struct imapc *imap, struct imapc_folders *folders)
+{
+    struct listing listing = { .folders = folders };
+    struct imapc_task task = { .data = subscribed_data, .owner = &listing };
+    bool extended = imapc_caps(imap) & IMAPC_LIST_EXTENDED; /* LSUB is not in RFC 9051 */
+    imapc_queue(
+        imap, &task, extended ? SLICE("LIST (SUBSCRIBED) \"\" \"*\"") : SLICE("LSUB \"\" \"*\""));
+    return imapc_run(imap, &task);
+}
+
 /* ---- one of them ---- */
 
 /* Whether they are the same when "/" stands for the delimiter. */

@@ -9,6 +9,7 @@ struct imapc {
     struct dial *dial; /* owned */
     int timeout_ms;
     unsigned caps, mechanisms; /* offered */
+    uint64_t append_limit;     /* 0: none is known */
     bool caps_known;
     bool qresync;
     bool preauth;
@@ -20,6 +21,7 @@ struct imapc {
     unsigned tag;                       /* of the last command */
     struct imapc_task *oldest, *newest; /* borrowed */
     size_t waiting;
+    uint64_t appending;           /* bytes that a begun message still needs, and one: its end */
     struct imapc_task id, enable; /* they go out with the first command */
     struct buf out;               /* queued and not sent */
     struct imap_reply_framer framer;

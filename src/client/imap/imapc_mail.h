@@ -32,6 +32,7 @@ struct imapc_folder {
     char delimiter; /* 0: no folders in it */
     bool noselect;
     enum imapc_use use; /* as the server marks it */
+    bool subscribed; /* after imapc_list_subscribed */
     bool has_status;
     uint32_t messages, unseen;
 };
@@ -51,6 +52,8 @@ void imapc_folders_done(struct imapc_folders *folders);
  * (("INBOX." ".")) NIL NIL. Borrowed from the reply. False: it names none. */
 bool imapc_take_namespace(
     const struct imap_reply *reply, struct slice *out_prefix, char *out_delimiter);
+/* Marks those that are subscribed; a server that cannot tell has none. */
+enum err MUST_USE imapc_list_subscribed(struct imapc *imap, struct imapc_folders *folders);
 /* By its name; "/" stands for the server's delimiter where no name has it so, and INBOX is written in any case. NULL. */
 const struct imapc_folder *imapc_folder_find(
     const struct imapc_folders *folders, struct slice name);

@@ -58,6 +58,8 @@ void imapc_take_caps(struct imapc *imap, const struct imap_value *first)
         for (size_t i = 0; i < sizeof cap_names / sizeof cap_names[0]; i++)
             if (slice_eq_nocase(first->text, cap_names[i].name))
                 imap->caps |= cap_names[i].cap;
+        if (slice_starts_nocase(first->text, SLICE("APPENDLIMIT=")))
+            (void)!slice_to_u64(slice_from_index(first->text, 12), UINT64_MAX, &imap->append_limit);
         if (slice_starts_nocase(first->text, SLICE("AUTH=")))
             imap->mechanisms |= client_mechanism_bit(slice_from_index(first->text, 5));
     }
@@ -325,7 +327,7 @@ void imapc_close(struct imapc *imap)
 {
     if (!imap)
         return;
-    if (imap->broken == ERR_OK && imap->dial) {
+    if (imap->broken == ERR_OK && !imap->appending && imap->dial) {
         buf_addf(&imap->out, "b%u LOGOUT\r\n", ++imap->tag);
         imap->broken = imapc_flush(imap);
     }

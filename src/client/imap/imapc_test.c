@@ -2,6 +2,7 @@
 #include "client/imap/imapc.h"
 
 #include "base/test.h"
+#include "client/imap/imapc_int.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -25,6 +26,7 @@ struct peer {
     bool bytewise;
     char *heard; /* the first line that was not in the script; owned */
     size_t played;
+    size_t rest; /* bytes of a line that never ended */
     pthread_t thread;
     struct client_account account;
 };
@@ -76,12 +78,14 @@ static void *peer_run(void *arg)
     assert(fd >= 0);
     say(peer, fd, peer->greeting, SLICE(""));
     for (size_t len = 0; len < sizeof line && recv(fd, line + len, 1, 0) == 1;) {
-        if (line[len++] != '\n')
+        peer->rest = ++len;
+        if (line[len - 1] != '\n')
             continue;
         line[len - 2] = '\0'; /* without its CRLF */
         if (!play(peer, fd, line))
             break;
         len = 0;
+        peer->rest = 0;
     }
     close(fd);
     return NULL;
@@ -356,6 +360,97 @@ static void test_strings(void **state)
     }
 }
 
+/* ---- APPEND in steps ---- */
+
+struct steps {
+    struct imapc_task task;
+    enum err result;
+    uint32_t uid;
+};
+
+static enum err step_done(struct imapc_task *task, const struct imap_reply *reply)
+{
+    struct steps *steps = task->owner;
+    uint32_t uidvalidity;
+    steps->result = imapc_reply_err(reply);
+    (void)imapc_append_uid(reply, &uidvalidity, &steps->uid);
+    return ERR_OK;
+}
+
+static enum err step_begin(struct imapc *imap, struct steps *steps, uint64_t bytes, bool *out_go)
+{
+    *steps = (struct steps){ .task = { .done = step_done, .owner = steps } };
+    return imapc_append_begin(imap, &steps->task, SLICE("\"a\""), SLICE("(\\Seen)"),
+        SLICE("\"26-Nov-2026 10:00:00 +0000\""), bytes, out_go);
+}
+
+#define STEP_LINE "APPEND \"a\" (\\Seen) \"26-Nov-2026 10:00:00 +0000\" {5"
+
+/* Where the server lets literals come unasked, two are on their way before it has said a word. */
+static void test_append_steps(void **state)
+{
+    static const struct turn at_once[] = { { STEP_LINE "+}", "" }, { "one", "" }, { "", "" },
+        { STEP_LINE "+}", "" }, { "two..", "b1 OK [APPENDUID 7 9] x\r\nb2 NO [TOOBIG] x\r\n" },
+        { NULL, NULL } };
+    static const struct turn asked[] = { { STEP_LINE "}", "+ go\r\n" }, { "one", "" },
+        { "", "b1 OK [APPENDUID 7 9] x\r\n" }, { STEP_LINE "}", "@ NO [TOOBIG] x\r\n" },
+        { NULL, NULL } };
+    (void)state;
+    for (int now = 0; now < 2; now++) {
+        struct peer peer = { .greeting =
+                                 now ? GREETING(" LITERAL+ APPENDLIMIT=1000") : GREETING(""),
+            .turns = now ? at_once : asked };
+        struct imapc *imap = open_to(&peer);
+        struct steps one, two;
+        bool go = false;
+        assert_true(imapc_append_limit(imap) == (now ? 1000 : UINT64_MAX));
+        assert_ok(step_begin(imap, &one, 5, &go));
+        assert_true(go);
+        assert_ok(imapc_append_piece(imap, SLICE("on")));
+        assert_ok(imapc_append_piece(imap, SLICE("e\r\n")));
+        assert_ok(imapc_append_end(imap));
+        assert_ok(step_begin(imap, &two, 5, &go));
+        assert_int_equal(go, now);
+        if (go) {
+            assert_ok(imapc_append_piece(imap, SLICE("two..")));
+            assert_ok(imapc_append_end(imap));
+        }
+        assert_ok(imapc_run(imap, NULL));
+        assert_ok(one.result);
+        assert_int_equal(one.uid, 9);
+        assert_err(ERR_LIMIT, two.result);
+        assert_false(imapc_is_broken(imap));
+        peer_stop(&peer, imap);
+    }
+}
+
+/* What is not whole never gets the line end that would make it a message; nothing else may stand in its place, LOGOUT neither. */
+static void test_append_cut(void **state)
+{
+    static const struct turn turns[] = { { STEP_LINE "+}", "" }, { NULL, NULL } };
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct peer peer = { .greeting = GREETING(" LITERAL+"), .turns = turns };
+        struct imapc *imap = open_to(&peer);
+        struct steps one;
+        bool go;
+        assert_ok(step_begin(imap, &one, 5, &go));
+        assert_ok(imapc_append_piece(imap, SLICE("hell")));
+        assert_ok(imapc_flush(imap));
+        if (how == 0)
+            imapc_append_cut(imap);
+        if (how == 1)
+            assert_err(ERR_SYNTAX, imapc_append_end(imap));
+        assert_int_equal(imapc_is_broken(imap), how < 2);
+        if (how < 2)
+            assert_int_not_equal(imapc_run(imap, NULL), ERR_OK);
+        peer_stop(&peer, imap);
+        assert_int_equal(peer.played, 1);
+        assert_int_equal(peer.rest, 4);
+    }
+}
+
 TEST_MAIN(cmocka_unit_test(test_pipeline), cmocka_unit_test(test_commands),
     cmocka_unit_test(test_task_fails), cmocka_unit_test(test_append),
+    cmocka_unit_test(test_append_steps), cmocka_unit_test(test_append_cut),
     cmocka_unit_test(test_strings))
