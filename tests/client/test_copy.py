@@ -139,6 +139,17 @@ def ours(barid):
     return Real(barid.port("imap"), user)
 
 
+@pytest.fixture(scope="module")
+def filled(barid):
+    """All of source() in the real server. No copy changes it."""
+    full = Real(barid.port("imap"), barid.user())
+    with source() as box:
+        full.fill(box)
+    before = full.table()
+    yield full
+    assert full.table() == before
+
+
 # ---- real servers ----
 
 @pytest.mark.parametrize("way", ["to dovecot", "from dovecot"])
@@ -183,20 +194,20 @@ def test_killed_at_random_with_real_servers(home, ours):
     if not peer:
         pytest.skip("dovecot-imapd is not installed")
     rng = random.Random("copy")
-    mail = [Mail(message(n, "x" * rng.randrange(3000), n % 9 > 0), [], DAYS[n % 28]) for n in range(120)]
+    mail = [Mail(message(n, "x" * rng.randrange(3000), n % 9 > 0), [], DAYS[n % 28]) for n in range(80)]
     with peer, Mailbox({"INBOX": mail}) as box:
         ours.fill(box)
         new = Real(peer.port)
         accounts(home, (ours.port, ours.user), peer.port)
         killed = 0
-        for _ in range(3):
+        for _ in range(2):
             process = subprocess.Popen([lib.barid_program(), "copy", "old", "new", "-q", "--settle", "1"], env=home.env)
             time.sleep(rng.uniform(0.05, 0.25) if killed == 0 else rng.uniform(1, 2))
             process.send_signal(signal.SIGKILL)
             killed += process.wait() == -signal.SIGKILL
         assert killed
         result = copied(home, "--settle", "1")
-        assert result["copied"] + result["found"] + result["known"] == 120 and result["copied"] < 120
+        assert result["copied"] + result["found"] + result["known"] == 80 and result["copied"] < 80
         assert new.table()["INBOX"] == ours.table()["INBOX"]
 
 
@@ -204,18 +215,15 @@ def test_killed_at_random_with_real_servers(home, ours):
 @pytest.mark.parametrize("without", [
     ("LITERAL+",), ("LITERAL+", "LITERAL-", "IMAP4REV2"), ("UIDPLUS", "IMAP4REV2"),
     ("SPECIAL-USE", "LIST-EXTENDED", "LIST-STATUS", "NAMESPACE", "ESEARCH", "IMAP4REV2")])
-def test_fewer_capabilities(home, barid, side, without):
+def test_fewer_capabilities(home, barid, filled, side, without):
     """No step needs what only new servers have; nothing is doubled in a second run, nor after rows that have no UID."""
-    with source() as box:
-        old, new = Real(barid.port("imap"), barid.user()), Real(barid.port("imap"), barid.user())
-        old.fill(box)
+    old, new = filled, Real(barid.port("imap"), barid.user())
     with Proxy(old.port, without=without if side == "old" else ()) as a, Proxy(new.port, without=without if side == "new" else ()) as b:
         accounts(home, (a.port, old.user), (b.port, new.user))
         assert copied(home)["copied"] == 18
         assert new.table() == old.table()
         again = copied(home)
         assert (again["copied"], again["found"]) == (0, 0)
-    assert new.table() == old.table()
 
 
 # ---- folders ----
@@ -762,7 +770,7 @@ def test_cut_anywhere(way, caps):
         copied(home)
         total = proxy.passed if direction == "down" else proxy.passed_up
     rng = random.Random(way)
-    cuts = sorted(rng.sample(range(1, total), 12 if client.asan() else 20)) + [total - 3, total - 1]
+    cuts = sorted(rng.sample(range(1, total), 12 if client.asan() else 16)) + [total - 3, total - 1]
     if os.environ.get("BARID_CUT_EVERY"):
         cuts = range(1, total, client.cut_step(1))
     for cut in cuts:
@@ -787,7 +795,7 @@ def test_killed_anywhere(shim, caps):
     assert counts["sync"] > 3 and counts["write"] > 10 and counts["send"] > 10
     cases = [(call, n, kind) for call, kinds in DEATHS.items() for n in range(1, counts[call] + 1) for kind in kinds]
     if os.environ.get("BARID_SYNC_EVERY") != "1":
-        cases = random.Random(caps).sample(cases, 44)
+        cases = random.Random(caps).sample(cases, 32)
     for call, n, kind in cases:
         with client.Home() as home, source() as old, Mailbox(caps=caps) as new:
             accounts(home, old.port, new.port)
@@ -806,7 +814,7 @@ def test_the_disk_refuses(shim):
         assert home.barid("copy", "old", "new", env=shim.arm(home)).returncode == 0
         counts = shim.counts()
     cases = [(call, n, error) for call, error in (("write", errno.ENOSPC), ("write", errno.EIO), ("sync", errno.EIO)) for n in range(1, counts[call] + 1)]
-    for call, n, error in random.Random("disk").sample(cases, 24):
+    for call, n, error in random.Random("disk").sample(cases, 18):
         with client.Home() as home, source() as old, Mailbox() as new:
             accounts(home, old.port, new.port)
             done = home.barid("copy", "old", "new", env=shim.arm(home, call, client.ERRNO, error, n))
