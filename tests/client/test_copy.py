@@ -597,6 +597,20 @@ def test_a_source_that_says_the_uid_behind_the_bytes(home):
         same(old, new)
 
 
+def test_another_uid_behind_the_only_one(home):
+    def lie(box, session, words):
+        return behind(1, 2, message(1)) if words.startswith(b"UID FETCH 1 (UID BODY") else None
+    with Mailbox({"INBOX": fresh(INBOX)}) as old, Mailbox() as new:
+        old.lie = lie
+        accounts(home, old.port, new.port)
+        assert home.barid("copy", "old", "new").returncode == 76
+        new.quiet()
+        assert not new.folders["INBOX"].mail
+        old.lie = None
+        copied(home, "--settle", "0")
+        same(old, new)
+
+
 def test_answers_together(home):
     """As Dovecot does: what several commands asked for, then the OK of each. One that is gone by then is missing among them."""
     def lie(box, session, words):
