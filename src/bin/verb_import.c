@@ -1,4 +1,4 @@
-/* barid import: mail of another server, out of its files, into a user's account.
+/* barid import: mail of another server, out of its files, into a user's account, or (import_account.h) into that of another provider.
  *
  * What is read is filed in an account of its own in incoming/ first, where also a confined server may read it; each time that account has grown large, the
  * server, or we when none runs, adds to the user's what is missing there. So it may be cut short anywhere and begun again: what is there is known by its id. */
@@ -9,6 +9,8 @@
 #include "base/dir.h"
 #include "bin/backup_files.h"
 #include "bin/bring.h"
+#include "bin/import_account.h"
+#include "copy/copy.h"
 #include "import/import.h"
 #include "import/uids.h"
 #include "server/core/control.h"
@@ -52,6 +54,7 @@ struct import {
     struct import_options options;
     const char *address;
     bool dry_run;
+    bool to_user, to_account; /* said so */
     struct user user;
     struct store *store; /* NULL: a server runs */
     struct part part;
@@ -453,6 +456,69 @@ static int run(struct import *im)
     return code;
 }
 
+/* ---- an account of accounts.conf ---- */
+
+static int run_account(struct import *im)
+{
+    struct import_account_result result;
+    const struct import_account args = { .account = im->address,
+        .options = &im->options,
+        .settle_ms = COPY_SETTLE_MS,
+        .trouble = on_trouble,
+        .trouble_arg = im };
+    if (im->options.uidls != IMPORT_UIDLS_AUTO && im->options.uidls != IMPORT_UIDLS_NONE) {
+        cli_error(MSG_BRING_NO_UIDLS);
+        return EX_USAGE;
+    }
+    im->options.uidls = IMPORT_UIDLS_NONE;
+    if (im->dry_run) {
+        int code = run_dry(im);
+        free((char *)(uintptr_t)im->mailbox.ptr);
+        return code;
+    }
+    int code = import_into_account(&args, &result);
+    if (result.read.problem)
+        return tell_problem(&result.read, ERR_SYNTAX);
+    if (code == EX_OK || result.added)
+        cli_say(MSG_BRING_DONE, im->address, (unsigned long long)result.added,
+            (unsigned long long)result.there);
+    if (result.failed)
+        cli_error(MSG_BRING_LEFT, (unsigned long long)result.failed);
+    if (im->troubles)
+        cli_error(MSG_BRING_TROUBLES, (unsigned long long)im->troubles);
+    if (code == EX_OK && (result.failed || result.stopped))
+        return EX_TEMPFAIL;
+    return code == EX_OK && im->troubles ? 1 : code;
+}
+
+/* Whether the server here has such a user; no server here has none. */
+static bool is_user(const struct config *config, const char *address)
+{
+    char path[PATH_MAX];
+    struct directory *directory;
+    struct err_note note = { "" };
+    struct user user;
+    (void)snprintf(path, sizeof path, "%s/directory.db", config->data_dir);
+    if (directory_open(path, false, &directory, &note) != ERR_OK)
+        return false;
+    enum err e = directory_user(directory, slice_of(address), &user);
+    directory_close(directory);
+    return e == ERR_OK;
+}
+
+/* Which of the two is meant. EX_OK, or the exit code after saying that it is not clear. */
+static int choose(struct import *im)
+{
+    if (im->to_user || im->to_account || !import_account_exists(im->address))
+        return EX_OK;
+    if (is_user(im->config, im->address)) {
+        cli_error(MSG_BRING_WHICH, im->address);
+        return EX_USAGE;
+    }
+    im->to_account = true;
+    return EX_OK;
+}
+
 /* ---- words ---- */
 
 static bool take_format(const char *word, enum import_format *out)
@@ -506,6 +572,10 @@ static bool take_words(struct import *im, int argc, char **argv)
         bool more = i + 1 < argc;
         if (strcmp(word, "--dry-run") == 0) {
             im->dry_run = true;
+        } else if (strcmp(word, "--user") == 0) {
+            im->to_user = true;
+        } else if (strcmp(word, "--account") == 0) {
+            im->to_account = true;
         } else if (strcmp(word, "--mailbox") == 0 && more && is_name(argv[i + 1])) {
             im->options.mailbox = slice_of(argv[++i]);
         } else if (strcmp(word, "--from") == 0 && more) {
@@ -524,7 +594,7 @@ static bool take_words(struct import *im, int argc, char **argv)
             return false;
         }
     }
-    return im->address && im->options.path;
+    return im->address && im->options.path && !(im->to_user && im->to_account);
 }
 
 int verb_import(const struct cli *cli, int argc, char **argv)
@@ -538,7 +608,9 @@ int verb_import(const struct cli *cli, int argc, char **argv)
     if (cli_config(cli, &config) != ERR_OK)
         return EX_CONFIG;
     im.config = config;
-    int code = run(&im);
+    int code = choose(&im);
+    if (!code)
+        code = im.to_account ? run_account(&im) : run(&im);
     config_unref(config);
     return code;
 }

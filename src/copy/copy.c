@@ -137,7 +137,7 @@ static void choose_uids(struct copy_run *run, struct uidset *uids)
     uint32_t last = run->box.uidnext ? run->box.uidnext - 1 : UINT32_MAX;
     if (run->box.exists == 0)
         return;
-    if (target->row.bound)
+    if (!target->row.busy_s)
         uidset_clear(&target->nameless);
     uidset_subtract(&target->done, &target->nameless);
     uidset_add_run(uids, 1, last);

@@ -41,7 +41,7 @@ static const char *const texts[ST_COUNT] = {
                 " ORDER BY to_uid",
     [ST_ADD] = "INSERT INTO message (folder, key, to_uid) VALUES (?1, ?2, ?3)"
                " ON CONFLICT (folder, key) DO UPDATE SET to_uid = ?3",
-    [ST_HAS] = "SELECT 1 FROM message WHERE folder = ?1 AND key = ?2",
+    [ST_HAS] = "SELECT to_uid FROM message WHERE folder = ?1 AND key = ?2",
 };
 
 /* user_version is the version of these tables. key: a UID, or the bytes of an id. */
@@ -299,14 +299,17 @@ enum err journal_add_id(struct journal *journal, int64_t folder, struct slice id
     return run(journal, ST_ADD);
 }
 
-enum err journal_has_id(struct journal *journal, int64_t folder, struct slice id, bool *out_has)
+enum err journal_find_id(
+    struct journal *journal, int64_t folder, struct slice id, bool *out_has, uint32_t *out_uid)
 {
     sqlite3_stmt *s = journal->statements[ST_HAS];
     bind_id(s, folder, id);
     int code = sqlite3_step(s);
+    uint32_t uid = code == SQLITE_ROW ? (uint32_t)sqlite3_column_int64(s, 0) : 0;
     (void)sqlite3_reset(s);
     (void)sqlite3_clear_bindings(s);
     TRY(err_of(code));
     *out_has = code == SQLITE_ROW;
+    *out_uid = uid;
     return ERR_OK;
 }

@@ -4,9 +4,11 @@
  * message that the account has, by its UID in the source (or the id of a message out of files), with the UID that it got, or 0 where the server does not say.
  *
  *     C-1: a row is written after the server has said OK to the message; so what has a row is there. Rows come to the disk in batches
- *     C-2: `bound` is 0 on the disk before the first message of a run is sent, and set again when all that was sent has its row. While it is 0, a message
- *          without a row may be there all the same: it is looked for before it is sent. Else only what has come since (UID >= bound) can be it
+ *     C-2: `busy_s` is on the disk before the first message of a run is sent, and goes when all that was sent has its row. While it is there, a message
+ *          without a row may be in the account all the same
  *     C-3: rows mean something while both UIDVALIDITYs are those of the folder row. When one changes, all rows of the folder go
+ *     C-4: a message without a row is looked for before it is sent, among those with a UID of at least `bound`: what had come before the last whole run
+ *          began was compared then
  *
  * Blocking; not thread-safe; one process at a time (journal_open). */
 #ifndef COPY_JOURNAL_H
@@ -24,7 +26,8 @@ struct journal_folder {
     int64_t id;             /* 0: it has no row yet */
     uint32_t from_validity; /* 0: of files */
     uint32_t to_validity, bound;
-    int64_t busy_s;  /* when messages were last on their way, by the wall clock */
+    int64_t
+        busy_s; /* when messages were last on their way, by the wall clock; 0: all of them have their rows */
     bool subscribed; /* that was told the account's server, once */
     char *to_name;   /* owned; as the server writes it */
 };
@@ -57,8 +60,9 @@ enum err MUST_USE journal_add(
 /* The same for messages out of files. */
 enum err MUST_USE journal_add_id(
     struct journal *journal, int64_t folder, struct slice id, uint32_t to_uid);
-enum err MUST_USE journal_has_id(
-    struct journal *journal, int64_t folder, struct slice id, bool *out_has);
+/* *out_uid: what it became, 0 when the server did not say. */
+enum err MUST_USE journal_find_id(
+    struct journal *journal, int64_t folder, struct slice id, bool *out_has, uint32_t *out_uid);
 
 /* The batch is on the disk when it returns. ERR_OK when there is none. */
 enum err MUST_USE journal_commit(struct journal *journal);

@@ -125,8 +125,8 @@ static enum err settle(struct copy_target *target)
 
 static bool may_be_busy(const struct copy_target *target)
 {
-    return target->row.bound == 0 && target->row.busy_s &&
-           clock_wall_s() - target->row.busy_s < COPY_BUSY_S && target->settle_ms;
+    return target->row.busy_s && clock_wall_s() - target->row.busy_s < COPY_BUSY_S &&
+           target->settle_ms;
 }
 
 static bool same_row(const struct journal_folder *row, const struct journal_folder *now, bool fresh)
@@ -282,8 +282,10 @@ static enum err add_row(struct copy_target *target, const struct copy_item *item
     bool soon = clock_mono_ms() - target->commit_ms < COPY_BATCH_MS;
     if (++target->batch < COPY_BATCH_MESSAGES && soon)
         return ERR_OK;
-    target->row.busy_s = target->sending ? clock_wall_s() : 0;
-    TRY(put_row(target));
+    if (target->sending) {
+        target->row.busy_s = clock_wall_s();
+        TRY(put_row(target));
+    }
     return commit(target);
 }
 
@@ -412,7 +414,6 @@ static enum err begin_sending(struct copy_target *target)
 {
     if (target->sending)
         return ERR_OK;
-    target->row.bound = 0;
     target->row.busy_s = clock_wall_s();
     TRY(put_row(target));
     TRY(commit(target));

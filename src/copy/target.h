@@ -2,7 +2,7 @@
  *
  *     copy_target_open ─► copy_target_list ─► copy_target_record (what it has) ─► copy_put_begin, piece, end ... ─► copy_target_finish
  *
- * Each message that the server said OK to gets its row in the journal; rules C-1 to C-3 in journal.h. Blocking. */
+ * Each message that the server said OK to gets its row in the journal; rules C-1 to C-4 in journal.h. Blocking. */
 #ifndef COPY_TARGET_H
 #define COPY_TARGET_H
 

@@ -42,6 +42,9 @@ class Folder:
         return sorted(m.key()[:1] + (sorted(m.flags), m.key()[2]) for m in self.mail)
 
 
+HOLD = object()  # a lie: nothing is said now; the client may wait for it as long as it likes
+
+
 class Session:
     def __init__(self, lines):
         self.lines, self.selected, self.commands, self.over = lines, None, [], False
@@ -98,10 +101,13 @@ class Mailbox(Fake):
         lines.send(f"* PREAUTH [CAPABILITY {self.caps}] hello\r\n")
         while True:
             tag, _, words = lines.line().partition(b" ")
+            session.tag = tag
             session.commands.append(words.decode("latin-1"))
             said = self.lie(self, session, words) if self.lie else None
             if said is False:
                 return
+            if said is HOLD:
+                continue
             with self.lock:
                 said = said if said is not None else self.answer(session, words)
             lines.send(said.replace(b"{tag}", tag) if b"{tag}" in said else said + tag + b" OK done\r\n")

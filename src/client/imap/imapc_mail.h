@@ -32,7 +32,7 @@ struct imapc_folder {
     char delimiter; /* 0: no folders in it */
     bool noselect;
     enum imapc_use use; /* as the server marks it */
-    bool subscribed; /* after imapc_list_subscribed */
+    bool subscribed;    /* after imapc_list_subscribed */
     bool has_status;
     uint32_t messages, unseen;
 };
