@@ -5,12 +5,13 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
 import peers
 from capproxy import Proxy
-from server import User
+from server import User, barid_program
 from twosides import Client, Far, Near, message
 
 ARABIC_FAR = "&BicGRAY5BkUGRA-"  # العمل
@@ -372,6 +373,35 @@ def test_mbsync_placeholders_become_messages(only):
     assert set(w.everywhere("INBOX")) == {1, 2, 3, 4}
     assert w.near.bodies()["INBOX", 4] == message(4, SIZE)
     assert "1 messages" in w.client.run("undo", "--list").stdout
+
+
+def test_killed_while_taking_over(only):
+    """Stopped again and again until it gets through: as if it had never been stopped."""
+    w = only("mbsync", more="MaxSize 10k")
+    w.far.add_many("INBOX", range(1, 31))
+    w.far.add("INBOX", 40, size=SIZE)
+    w.kept()
+    new, cur = (os.path.join(w.client.maildir, "INBOX", part) for part in ("new", "cur"))
+    for name in os.listdir(new):  # by name: the note in the place of 40 has no number of its own
+        if re.search(r",U=[12]:", name):
+            os.unlink(os.path.join(new, name))
+        elif ",U=3:" in name:
+            os.rename(os.path.join(new, name), os.path.join(cur, name.partition(":")[0] + ":2,S"))
+    w.far.remove("INBOX", [4, 5])
+    killed = 0
+    for turn in range(60):
+        process = subprocess.Popen([barid_program(), "sync"], env=w.client.env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.004 * 1.15 ** turn)
+        if process.poll() is not None:
+            assert process.returncode == 0
+            break
+        process.kill()
+        process.wait()
+        killed += 1
+    assert killed > 3
+    inbox = w.everywhere("INBOX")
+    assert set(inbox) == {3, *range(6, 31), 40} and inbox[3] == {"\\Seen"}
+    assert w.near.bodies()["INBOX", 40] == message(40, SIZE)
 
 
 def test_offlineimap_with_nested_folders(only):
