@@ -101,10 +101,11 @@ void sync_show_json(const struct client_account *account, const struct sync_coun
         (unsigned long long)c->near_moved, (unsigned long long)c->far_moved);
     printf(", \"near_folders\": %llu, \"far_folders\": %llu, \"failed\": %llu, \"stopped\": %llu, "
            "\"braked\": %llu, "
-           "\"left_there\": %llu, \"failure\": ",
+           "\"left_there\": %llu, \"adopted\": %llu, \"failure\": ",
         (unsigned long long)c->near_folders, (unsigned long long)c->far_folders,
         (unsigned long long)c->failed, (unsigned long long)c->stopped,
-        (unsigned long long)c->braked, (unsigned long long)c->left_there);
+        (unsigned long long)c->braked, (unsigned long long)c->left_there,
+        (unsigned long long)c->adopted);
     if (failure->err)
         json_print(slice_of(client_why_name(failure->why)));
     else
@@ -119,6 +120,8 @@ void sync_show_counts(
         (unsigned long long)c->up, (unsigned long long)(c->near_flags + c->far_flags),
         (unsigned long long)(c->near_moved + c->far_moved), (unsigned long long)c->near_removed,
         (unsigned long long)c->far_removed);
+    if (c->adopted)
+        cli_say(MSG_SYNC_ADOPTED, (unsigned long long)c->adopted);
     if (c->left_there)
         cli_say(MSG_SYNC_LEFT_THERE, (unsigned long long)c->left_there);
 }

@@ -41,6 +41,7 @@ static int run(const struct cli *cli, const struct words *words, const struct cl
     struct sync_options options = { .imap = imap,
         .account = account,
         .state_folder = use->state_folder,
+        .home = getenv("HOME"),
         .dry_run = words->dry_run,
         .yes_delete = words->yes_delete,
         .tell = sync_show_event,

@@ -145,6 +145,7 @@ static enum err round_of(const struct cli *cli, const struct words *words, struc
     struct sync_options options = { .imap = imap,
         .account = use->account,
         .state_folder = use->state_folder,
+        .home = getenv("HOME"),
         .tell = sync_show_event,
         .arg = &show };
     enum err e = sync_run(&options, &counts, failure);

@@ -153,6 +153,10 @@ void near_facts_end(struct near_draft *draft, struct sync_facts *out_facts);
 /* For sending: opens the file; *out_bytes is its size with CRLF, facts as above. */
 enum err MUST_USE near_read_facts(struct near_folder *folder, const struct near_file *file,
     struct sync_facts *out_facts, int64_t *out_received_s);
+#define NEAR_TUID_BYTES 22u /* "X-TUID: ABCDEFGHIJKL" and CRLF */
+/* out_pure: the facts that the message had before mbsync put its field X-TUID into it; the same where there is none. */
+enum err MUST_USE near_read_both_facts(struct near_folder *folder, const struct near_file *file,
+    struct sync_facts *out_facts, struct sync_facts *out_pure, int64_t *out_received_s);
 /* Reads it as it goes out: CRLF line ends. */
 struct near_reader {
     int fd;

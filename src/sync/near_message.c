@@ -336,8 +336,55 @@ enum err near_reader_fill(void *reader, char *to, size_t len)
     return got == len ? ERR_OK : ERR_IO; /* somebody cut the file meanwhile */
 }
 
-enum err near_read_facts(struct near_folder *folder, const struct near_file *file,
-    struct sync_facts *out_facts, int64_t *out_received_s)
+/* Facts of a file as it is and, where that is wanted, without the field that mbsync puts into a header. */
+struct reading {
+    struct near_draft whole, pure;
+    bool want_pure, header_done;
+    struct buf header; /* until it is whole */
+};
+
+/* "X-TUID: ABCDEFGHIJKL", a line of its own. */
+static void add_without_tuid(struct near_draft *pure, struct slice header)
+{
+    struct slice line;
+    for (size_t at = 0; at < header.len; at += line.len) {
+        struct slice rest = slice_from_index(header, at);
+        size_t end = slice_index(rest, '\n');
+        line = slice_sub(rest, 0, end < rest.len ? end + 1 : end);
+        bool is_tuid = slice_starts(line, SLICE("X-TUID: ")) && line.len == NEAR_TUID_BYTES;
+        if (!is_tuid)
+            near_facts_add(pure, line);
+    }
+}
+
+static void end_header(struct reading *r)
+{
+    struct slice all = buf_slice(&r->header);
+    size_t end = slice_find(all, SLICE("\r\n\r\n"));
+    size_t header = end == SIZE_MAX ? all.len : end + 4;
+    add_without_tuid(&r->pure, slice_sub(all, 0, header));
+    near_facts_add(&r->pure, slice_from_index(all, header));
+    buf_clear(&r->header);
+    r->header_done = true;
+}
+
+static void add_read(struct reading *r, struct slice piece)
+{
+    near_facts_add(&r->whole, piece);
+    if (!r->want_pure)
+        return;
+    if (r->header_done) {
+        near_facts_add(&r->pure, piece);
+        return;
+    }
+    buf_add(&r->header, piece);
+    if (buf_len(&r->header) > NEAR_HEADER_BYTES_MAX ||
+        slice_find(buf_slice(&r->header), SLICE("\r\n\r\n")) != SIZE_MAX)
+        end_header(r);
+}
+
+static enum err read_all(struct near_folder *folder, const struct near_file *file,
+    struct reading *r, int64_t *out_received_s)
 {
     struct near_reader *reader = mem_alloc(sizeof *reader);
     enum err e = near_reader_open(folder, file, reader);
@@ -345,25 +392,49 @@ enum err near_read_facts(struct near_folder *folder, const struct near_file *fil
         free(reader);
         return e;
     }
-    struct near_draft facts;
-    near_facts_begin(&facts);
     char piece[NEAR_READ_BYTES];
     size_t len = 1;
     while (e == ERR_OK && len) {
         e = read_some(reader, piece, sizeof piece, &len);
         if (e == ERR_OK)
-            near_facts_add(&facts, slice_from(piece, len));
+            add_read(r, slice_from(piece, len));
     }
+    if (r->want_pure && !r->header_done)
+        end_header(r);
     struct stat st;
     if (e == ERR_OK && fstat(reader->fd, &st) < 0)
         e = err_from_errno(errno);
-    struct sync_facts read;
-    near_facts_end(&facts, &read);
-    if (e == ERR_OK) {
-        *out_facts = read;
+    if (e == ERR_OK)
         *out_received_s = st.st_mtime;
-    }
     near_reader_close(reader);
     free(reader);
     return e;
+}
+
+enum err near_read_both_facts(struct near_folder *folder, const struct near_file *file,
+    struct sync_facts *out_facts, struct sync_facts *out_pure, int64_t *out_received_s)
+{
+    struct sync_facts whole, pure;
+    struct reading *r = mem_zalloc(1, sizeof *r);
+    r->want_pure = out_pure != NULL;
+    near_facts_begin(&r->whole);
+    near_facts_begin(&r->pure);
+    buf_init(&r->header, 0);
+    enum err e = read_all(folder, file, r, out_received_s);
+    near_facts_end(&r->whole, &whole);
+    near_facts_end(&r->pure, &pure);
+    buf_done(&r->header);
+    free(r);
+    if (e != ERR_OK)
+        return e;
+    *out_facts = whole;
+    if (out_pure)
+        *out_pure = pure;
+    return ERR_OK;
+}
+
+enum err near_read_facts(struct near_folder *folder, const struct near_file *file,
+    struct sync_facts *out_facts, int64_t *out_received_s)
+{
+    return near_read_both_facts(folder, file, out_facts, NULL, out_received_s);
 }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/dir.h"
+#include "sync/adopt.h"
 #include "sync/sync_int.h"
 #include "sync/undo.h"
 
@@ -195,6 +196,7 @@ enum err sync_list(struct sync_run *run)
     TRY(sync_list_far(run));
     TRY(sync_list_near(run));
     sync_choose(run);
+    TRY(sync_adopt_names(run));
     set_up_folders(run);
     return check_roots(run);
 }
@@ -205,6 +207,7 @@ static enum err pass(struct sync_run *run)
     TRY(sync_renames_there(run));
     TRY(sync_gather_near(run));
     TRY(sync_folders(run));
+    TRY(sync_adopt(run));
     TRY(sync_gather_far(run));
     TRY(sync_announce_ups(run));
     TRY(match(run));

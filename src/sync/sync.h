@@ -44,8 +44,9 @@ struct sync_options {
     const struct client_account
         *account; /* borrowed, as all here: maildir, layout, folders, message_bytes_max */
     const char *state_folder;
-    bool dry_run;    /* nothing is changed on either side; the counts tell what would be */
-    bool yes_delete; /* no brake */
+    const char *home; /* where mbsync and offlineimap may have left what they know; NULL: nowhere */
+    bool dry_run;     /* nothing is changed on either side; the counts tell what would be */
+    bool yes_delete;  /* no brake */
     void (*tell)(void *arg, const struct sync_event *event); /* may be NULL */
     void *arg;
 };
@@ -59,6 +60,7 @@ struct sync_counts {
     uint64_t failed;                    /* messages that did not go over */
     uint64_t folders, stopped, braked;
     uint64_t left_there;
+    uint64_t adopted; /* messages that mbsync or offlineimap had synchronised */
 };
 
 /* ERR_OK also when folders were stopped or braked (counts say so). Else the connection, the disk or the state failed, and failure says how. */

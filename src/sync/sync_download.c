@@ -37,7 +37,8 @@ static struct sync_row *find_up(struct sync_folder *folder, const struct arrived
     for (size_t i = 0; i < folder->up_count; i++) {
         struct sync_row *row = folder->ups[i];
         bool same = memcmp(row->facts.hash, arrived->facts.hash, sizeof row->facts.hash) == 0;
-        if (row->kind == SYNC_UP && row->file && same)
+        if (row->kind == SYNC_UP && row->file &&
+            (same || sync_is_but_for_tuid(folder, row, arrived->facts.bytes, arrived->facts.hash)))
             return row;
     }
     return NULL;
@@ -49,6 +50,7 @@ static enum err announce(struct sync_folder *folder, struct arrived *arrived)
     if (up) {
         up->uid = arrived->new->uid;
         up->kind = SYNC_PAIR;
+        up->facts.bytes = arrived->facts.bytes;
         up->flags = arrived->new->flags & up->file->flags;
         up->far_known = true;
         up->far_flags = arrived->new->flags;

@@ -712,9 +712,8 @@ enum err sync_select(struct sync_folder *folder)
 
 /* ---- size, Message-ID, date ---- */
 
-static enum err facts_data(struct imapc_task *task, const struct imap_reply *reply)
+enum err sync_take_facts(struct sync_folder *folder, const struct imap_reply *reply)
 {
-    struct sync_folder *folder = task->owner;
     uint32_t uid;
     if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) ||
         imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) != ERR_OK)
@@ -738,6 +737,11 @@ static enum err facts_data(struct imapc_task *task, const struct imap_reply *rep
     new->facts.message_id = imap_value_is_text(header) ? sync_message_id(header->text) : 0;
     new->has_facts = true;
     return ERR_OK;
+}
+
+static enum err facts_data(struct imapc_task *task, const struct imap_reply *reply)
+{
+    return sync_take_facts(task->owner, reply);
 }
 
 /* One command for each set that fits a line. */

@@ -123,6 +123,8 @@ void sync_choose(struct sync_run *run);
 enum err MUST_USE sync_gather_far(struct sync_run *run);
 /* Size, Message-ID and date of the news that have none yet, with a UID of at least `from`. */
 enum err MUST_USE sync_identify(struct sync_folder *folder, uint32_t from);
+/* Those of a FETCH answer, for a message that is among the news. */
+enum err MUST_USE sync_take_facts(struct sync_folder *folder, const struct imap_reply *reply);
 /* ERR_BUSY, and the folder is stopped: its UIDs mean something else than when it was gathered. */
 enum err MUST_USE sync_select(struct sync_folder *folder);
 /* An imapc_task.data for every SELECT after that of the gathering: stops the folder then. owner of the task aside. */
@@ -152,6 +154,9 @@ enum err MUST_USE sync_add_up(struct sync_folder *folder, struct near_file *file
     const struct sync_facts *facts, uint32_t flags, uint32_t bound);
 
 /* ---- match ---- */
+/* Whether the file of an UP row that both sides may have is the message of this size, and hash where one is given, but for the field that mbsync put into it. */
+bool sync_is_but_for_tuid(struct sync_folder *folder, const struct sync_row *row, uint64_t bytes,
+    const unsigned char *hash);
 /* Binds UP rows to news that are the same message. */
 enum err MUST_USE sync_match_ups(struct sync_folder *folder);
 enum err MUST_USE sync_match_moves(struct sync_run *run);

@@ -371,8 +371,49 @@ static void test_links_are_not_followed(void **state)
     tree_close(&tree);
 }
 
+/* Facts of a file as they were before mbsync put its field into it. */
+static void test_without_tuid(void **state)
+{
+    static const struct {
+        const char *name, *with, *without;
+    } rows[] = {
+        { "field", "A: b\nX-TUID: 74NEioyvB7Db\nMessage-ID: <x@y>\n\ntext\n",
+            "A: b\nMessage-ID: <x@y>\n\ntext\n" },
+        { "first", "X-TUID: 74NEioyvB7Db\nA: b\n\ntext\n", "A: b\n\ntext\n" },
+        { "header only", "A: b\nX-TUID: 74NEioyvB7Db\n", "A: b\n" },
+        { "none", "A: b\n\ntext\n", "A: b\n\ntext\n" },
+        { "in the text", "A: b\n\nX-TUID: 74NEioyvB7Db\n", "A: b\n\nX-TUID: 74NEioyvB7Db\n" },
+        { "of another length", "X-TUID: 74NEioyvB7D\n\n", "X-TUID: 74NEioyvB7D\n\n" },
+        { "of another name", "X-TUIDS: 4NEioyvB7Db\n\n", "X-TUIDS: 4NEioyvB7Db\n\n" },
+        { "nothing", "", "" },
+    };
+    struct tree tree;
+    (void)state;
+    tree_open(&tree);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sync_facts whole, pure, wanted;
+        int64_t received_s;
+        touch(tree.folder.cur_fd, "1.with:2,S", rows[i].with);
+        touch(tree.folder.cur_fd, "2.without:2,S", rows[i].without);
+        tree_scan(&tree);
+        assert_ok(near_read_facts(
+            &tree.folder, near_find(&tree.folder, SLICE("2.without")), &wanted, &received_s));
+        assert_ok(near_read_both_facts(
+            &tree.folder, near_find(&tree.folder, SLICE("1.with")), &whole, &pure, &received_s));
+        if (pure.bytes != wanted.bytes || pure.message_id != wanted.message_id ||
+            memcmp(pure.hash, wanted.hash, sizeof pure.hash) != 0)
+            fail_msg("%s", rows[i].name);
+        bool same = strcmp(rows[i].with, rows[i].without) == 0;
+        assert_int_equal(whole.bytes - pure.bytes, same ? 0 : NEAR_TUID_BYTES);
+        assert_int_equal(unlinkat(tree.folder.cur_fd, "1.with:2,S", 0), 0);
+        assert_int_equal(unlinkat(tree.folder.cur_fd, "2.without:2,S", 0), 0);
+    }
+    tree_close(&tree);
+}
+
 TEST_MAIN(cmocka_unit_test(test_names), cmocka_unit_test(test_no_two_names_of_one_path),
     cmocka_unit_test(test_long_names), cmocka_unit_test(test_paths_that_are_no_names),
     cmocka_unit_test(test_keywords), cmocka_unit_test(test_message_id),
-    cmocka_unit_test(test_line_ends), cmocka_unit_test(test_letters),
-    cmocka_unit_test(test_nothing_is_replaced), cmocka_unit_test(test_links_are_not_followed))
+    cmocka_unit_test(test_line_ends), cmocka_unit_test(test_without_tuid),
+    cmocka_unit_test(test_letters), cmocka_unit_test(test_nothing_is_replaced),
+    cmocka_unit_test(test_links_are_not_followed))

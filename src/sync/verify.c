@@ -17,7 +17,8 @@ struct far_message {
     uint32_t flags;
     uint64_t bytes, message_id;
     bool has_near, bytes_differ;
-    struct sync_facts near; /* of the file */
+    struct sync_facts near;      /* of the file */
+    unsigned char pure_hash[16]; /* without what mbsync put into it */
 };
 
 struct verifying {
@@ -175,12 +176,14 @@ static enum err compare_content(struct verifying *v, size_t at)
     const struct sync_row *row = &v->folder->rows[at];
     struct far_message *far = &v->far[at];
     int64_t received_s;
-    enum err e = near_read_facts(&v->folder->near, row->file, &far->near, &received_s);
+    struct sync_facts pure;
+    enum err e = near_read_both_facts(&v->folder->near, row->file, &far->near, &pure, &received_s);
     if (e == ERR_NOT_FOUND) {
         found(v, VERIFY_NEXT, row->uid, name_of(row)); /* renamed at this moment */
         return ERR_OK;
     }
     TRY(e);
+    memcpy(far->pure_hash, pure.hash, sizeof far->pure_hash);
     far->has_near = true;
     far->bytes_differ = memcmp(far->near.hash, row->facts.hash, sizeof far->near.hash) != 0 ||
                         far->bytes != row->facts.bytes || far->message_id != row->facts.message_id;
@@ -253,7 +256,8 @@ static enum err hashed(struct imapc_task *task, const struct imap_reply *reply)
             : NULL;
     struct far_message *far = row ? &v->far[row - v->folder->rows] : NULL;
     if (far && far->has_near)
-        far->bytes_differ |= memcmp(far->near.hash, facts.hash, sizeof facts.hash) != 0;
+        far->bytes_differ |= memcmp(far->near.hash, facts.hash, sizeof facts.hash) != 0 &&
+                             memcmp(far->pure_hash, facts.hash, sizeof facts.hash) != 0;
     return ERR_OK;
 }
 
