@@ -41,13 +41,16 @@ check-crash: barid
 check-faults: barid
 	@BARID=./barid tests/check-faults
 
+check-client-faults: barid
+	@BARID=./barid tests/check-client-faults
+
 check-damage: barid
 	@BARID=./barid tests/check-damage
 
 check-power: barid
 	@BARID=./barid tests/check-power
 
-.PHONY: demo dialog clients check-corpus check-crash check-faults check-damage check-power
+.PHONY: demo dialog clients check-corpus check-crash check-faults check-client-faults check-damage check-power
 
 tidy:
 	@tools/tidy

@@ -4,7 +4,8 @@
  * (J-2). Rows:
  *
  *     PAIR    (uid, base): the message is on both sides
- *     DOWN    (uid, base): the file of this base is about to appear here. It is there: a PAIR. It is not: nothing happened
+ *     DOWN    (uid, base): the file of this base is about to appear here. It is there: a PAIR. It is in another folder: it is moved from there, and
+ *             gets the flags that `bound` has, those here and there together. Else nothing happened
  *     UP      (base, uid 0): the file is about to be appended there; `bound` is the lowest UID that it can have got. It is found by its
  *             Message-ID and size or by its bytes, or it is sent again
  *     TAKEN   (uid): a message that this side does not want (too large, too old); bound is when it was received
@@ -29,7 +30,7 @@ struct sync_row {
     int64_t id;
     enum sync_kind kind;
     uint32_t uid;     /* 0: not known */
-    uint32_t bound;   /* UP */
+    uint32_t bound;   /* UP, TAKEN; flags, of a DOWN that is moved here */
     const char *base; /* arena; "" for TAKEN */
     uint32_t flags;   /* on both sides when they were equal */
     struct sync_facts facts;

@@ -258,7 +258,19 @@ static bool has_news_here(const struct sync_folder *folder)
     return false;
 }
 
-/* Messages to the undo store; then the folder itself, when nothing else is in it. */
+/* The Maildir, when nothing is in it. "cur" is what makes it one: it goes when "new" could, so that a message that just came keeps its folder. */
+static void remove_near(const struct sync_folder *folder)
+{
+    int fd = folder->near.fd;
+    if (unlinkat(fd, "new", AT_REMOVEDIR) < 0 || unlinkat(fd, "cur", AT_REMOVEDIR) < 0 ||
+        unlinkat(fd, "tmp", AT_REMOVEDIR) < 0)
+        return;
+    (void)unlinkat(fd, "dovecot-keywords", 0);
+    /* stays when folders are in it */
+    (void)unlinkat(folder->run->root_fd, folder->row.path, AT_REMOVEDIR);
+}
+
+/* Messages to the undo store; then the folder itself. */
 static enum err delete_near(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
@@ -276,15 +288,8 @@ static enum err delete_near(struct sync_folder *folder)
         return ERR_OK;
     if (folder->undo_fd > 0 && fsync(folder->undo_fd) < 0)
         return err_from_errno(errno);
-    TRY(forget(folder));
-    bool kept = unlinkat(folder->near.fd, "cur", AT_REMOVEDIR) < 0 ||
-                unlinkat(folder->near.fd, "new", AT_REMOVEDIR) < 0;
-    kept |= unlinkat(folder->near.fd, "tmp", AT_REMOVEDIR) < 0;
-    if (!kept) {
-        (void)unlinkat(folder->near.fd, "dovecot-keywords", 0);
-        (void)unlinkat(
-            run->root_fd, folder->row.path, AT_REMOVEDIR); /* stays when folders are in it */
-    }
+    remove_near(folder);
+    TRY(forget(folder)); /* behind: an empty folder that no row knows would be made there again */
     near_close(&folder->near);
     folder->near_open = folder->near_exists = false;
     folder->excluded = true;

@@ -256,19 +256,21 @@ static enum err move_here(struct gone *from, struct sync_folder *to, struct sync
     to->changed++;
     if (run->options->dry_run)
         return ERR_OK;
+    row.bound = moved_flags(from->folder, to, old, new->flags);
     TRY(state_begin(run->state));
     enum err e = state_row_remove(run->state, old->id);
     if (e == ERR_OK)
         e = state_row_add(run->state, to->row.id, &row);
+    if (e == ERR_OK && to->keywords_changed) /* what the bits of the row mean */
+        e = state_folder_set(run->state, &to->row);
     if (e != ERR_OK) {
         state_rollback(run->state);
         return e;
     }
     TRY(state_commit(run->state));
-    uint32_t flags = moved_flags(from->folder, to, old, new->flags);
     if (to->keywords_changed)
         TRY(near_write_keywords(&to->near, &to->row.keywords));
-    return take_in(from, to, flags, &row);
+    return take_in(from, to, row.bound, &row);
 }
 
 static enum err match_far_moves(struct sync_run *run, struct gone_list *gone)

@@ -155,7 +155,7 @@ static enum err complete_down(struct sync_folder *folder, struct sync_row *row)
     row->settled = true;
     if (!other)
         return state_row_remove(run->state, row->id);
-    TRY(near_move(&other->near, file, &folder->near, row->flags, &folder->arena, NULL));
+    TRY(near_move(&other->near, file, &folder->near, row->bound, &folder->arena, NULL));
     file->row = row; /* it is nobody's new file there */
     row->kind = SYNC_PAIR;
     row->settled = false;

@@ -21,6 +21,7 @@ import time
 
 from server import TOP, User
 
+DOVECOT = "/usr/lib/dovecot/imap"
 UNPACKED = os.path.join(TOP, "build", "peers")
 
 
@@ -74,6 +75,11 @@ class Peer:
                 self.programs.append(subprocess.Popen(self.command, stdin=connection, stdout=connection,
                                                       stderr=subprocess.DEVNULL, start_new_session=True, **self.how))
 
+    def settle(self):
+        """Waits until no session is at work any more."""
+        for program in list(self.programs):
+            program.wait(20)
+
     @staticmethod
     def user():
         return User("salma@barid.test", "unused")
@@ -96,8 +102,7 @@ class Peer:
 
 def dovecot(location):
     """An empty mailbox of Debian's Dovecot, or None when dovecot-imapd is not installed."""
-    program = "/usr/lib/dovecot/imap"
-    if not os.access(program, os.X_OK):
+    if not os.access(DOVECOT, os.X_OK):
         return None
     folder = tempfile.mkdtemp(prefix="barid-peer-")
     who = owner()
@@ -111,7 +116,7 @@ def dovecot(location):
         f.write("".join(f"{k} = {v}\n" for k, v in values.items()))
         f.write("namespace {\n  inbox = yes\n  separator = /\n}\n")
     give(folder)
-    return Peer([program, "-c", conf], as_owner(folder), folder)
+    return Peer([DOVECOT, "-c", conf], as_owner(folder), folder)
 
 
 def courier():
