@@ -16,7 +16,7 @@ import client
 import peers
 import server as lib
 from capproxy import Proxy
-from mailbox import HOLD, Folder, Mail, Mailbox
+from imapside import HOLD, Folder, Mail, Mailbox
 
 ARABIC = "العمل"
 ARABIC_7 = "&BicGRAY5BkUGRA-"

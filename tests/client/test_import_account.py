@@ -10,7 +10,7 @@ import pytest
 import client
 import peers
 from capproxy import Proxy
-from mailbox import Folder, Mail, Mailbox
+from imapside import Folder, Mail, Mailbox
 from test_copy import ARABIC, ARABIC_7, Real, message
 
 def text(folder, n):
