@@ -34,6 +34,9 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     case SYNC_STOP_NO_UIDVALIDITY:
         cli_error(MSG_SYNC_STOP_NO_UIDVALIDITY, folder);
         break;
+    case SYNC_STOP_INCOMPLETE:
+        cli_error(MSG_SYNC_STOP_INCOMPLETE, folder);
+        break;
     case SYNC_STOP_NAME_HERE:
         cli_error(MSG_SYNC_STOP_NAME_HERE, folder);
         break;

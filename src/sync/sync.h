@@ -25,6 +25,7 @@ enum sync_event_kind {
 enum sync_stop {
     SYNC_STOP_REFUSED,        /* the server refuses something; text: its words */
     SYNC_STOP_NO_UIDVALIDITY, /* nothing there can be told apart */
+    SYNC_STOP_INCOMPLETE, /* fewer messages were listed than there are said to be: what is missing is not gone */
     SYNC_STOP_NAME_HERE,  /* its name cannot be that of a folder here, or is that of another one */
     SYNC_STOP_NAME_THERE, /* its name cannot be that of a folder there */
     SYNC_STOP_DISK,       /* text: the system's words */

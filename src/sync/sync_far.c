@@ -461,6 +461,8 @@ static enum err gather_data(struct imapc_task *task, const struct imap_reply *re
         return ERR_OK; /* RFC 7162 §3.2.11: until CLOSED it is about the other one */
     if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")))
         folder->exists = reply->number;
+    else if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXPUNGE")))
+        folder->exists -= folder->exists > 0;
     else if (reply->numbered && slice_eq_nocase(reply->name, SLICE("FETCH")))
         return take_fetch(folder, reply);
     else if (slice_eq_nocase(reply->name, SLICE("VANISHED")))
@@ -620,10 +622,20 @@ static enum err list_anew(struct sync_folder *folder)
     return ERR_OK;
 }
 
+/* What is missing from a list that is shorter than the server says the folder is may be what it left out. */
 static void mark_gone(struct sync_folder *folder)
 {
+    size_t seen = folder->new_count, missing = 0;
     if (!folder->listed_all || folder->stopped)
         return;
+    for (size_t i = 0; i < folder->count; i++) {
+        seen += folder->rows[i].far_seen;
+        missing += folder->rows[i].uid && !folder->rows[i].far_seen;
+    }
+    if (missing && seen < folder->exists) {
+        sync_stop_folder(folder, SYNC_STOP_INCOMPLETE, SLICE_EMPTY);
+        return;
+    }
     for (size_t i = 0; i < folder->count; i++)
         if (folder->rows[i].uid && !folder->rows[i].far_seen)
             folder->rows[i].far_gone = true;

@@ -1,4 +1,29 @@
-"""Servers that lie to barid sync: no secret and no mail in the clear, nothing removed here, nothing outside the Maildirs, no hang, no crash."""
+"""Servers that lie to barid sync: no secret and no mail in the clear, nothing removed here, nothing outside the Maildirs, no hang, no crash.
+
+Where each kind of lie is tried; fetch by POP3 is in test_fetch.py, by IMAP in test_fetch_imap.py, send in test_send.py, discover in tests/discover/test_lies.py,
+single commands in test_oneoff.py and test_read.py:
+
+    PREAUTH instead of TLS                      test_no_secret_before_tls[preauth]; discover: test_a_strange_imap_server
+    STARTTLS not offered, refused, garbage      test_no_secret_before_tls; fetch, send: test_no_password_without_tls; discover: test_a_bad_mail_server
+    text behind its OK, and before TLS          the same ("text after OK"), test_what_came_before_tls_is_forgotten; fetch: test_capabilities_before_tls_are_forgotten;
+                                                send: test_extensions_before_tls_are_forgotten
+    referrals                                   test_referrals_are_not_followed
+    names of folders, delimiters, INBOX         test_lies["names that lead out", "two names of one folder", "another delimiter now"], test_prefix
+    suddenly empty, new UIDVALIDITY             test_lies["empty all at once"], test_sync.py: test_brake, test_new_uidvalidity
+    UIDNEXT, UIDs, EXISTS that make no sense    test_lies, test_exists_shrinks_without_expunge, test_a_uid_that_is_another_message_now;
+                                                fetch: test_listed_in_any_order_and_twice
+    literals, lengths, depths                   test_lies, test_bodies_of_a_wrong_length; fetch: test_nonsense, test_a_message_without_end
+    endless lines, answers, greetings           test_lies["line without end"], test_answers_without_end, test_greeting_without_end; fetch: test_endless;
+                                                test_oneoff.py: test_answers_without_end_end; discover: test_everything_hangs
+    APPENDUID, COPYUID                          test_appenduid, test_copyuid_out_of_order, test_copyuid_that_means_nothing
+    escape sequences                            test_lies["escape sequences"], test_oneoff.py: test_nothing_of_a_stranger_reaches_the_terminal;
+                                                fetch: test_response_codes; discover: test_names_for_a_terminal
+    SCRAM                                       fetch: test_scram_with_liars; send: test_scram
+    certificates                                test_certificates; fetch, send: test_certificates, test_certificate; discover: test_a_bad_mail_server
+    UIDL                                        fetch: test_equal_and_broken_uidls, test_a_million_messages_too_many
+    names of attachments                        test_read.py
+    password files                              fetch: test_accounts_that_cannot_be_used; test_oauth.py: test_readable_by_others
+"""
 import base64
 import contextlib
 import os
@@ -490,3 +515,182 @@ def test_prefix(tmp_path, namespace, folders):
     create = b'CREATE "%smade"' % (prefix.group(1).strip(b'"') if prefix else b"")
     assert create in words_of(liar), words_of(liar)
     assert not any("evil" in f for f in os.listdir(tmp_path))
+
+
+# ---- after the login: lists that are too short or have no end, sets that mean nothing, servers that send one elsewhere ----
+
+@pytest.mark.parametrize("flags", [
+    b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n",  # two are said to be there, and one is listed
+    b"",
+    b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 EXISTS\r\n",
+])
+def test_exists_shrinks_without_expunge(tmp_path, flags):
+    """What is missing from a list that is too short is not gone. The folder is left as it is, and says so."""
+    near = filled(tmp_path)
+    near.add("INBOX", 3)
+    with Liar(Script({**GOOD, "UID FETCH 1:* (FLAGS)": flags})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    assert done.returncode == 75 and "fewer messages" in done.stderr, done
+    assert set(near.files("INBOX")) == {1, 2, 3} and not os.path.exists(os.path.join(client.state, "undo"))
+    with Liar(Script({**GOOD, "UID FETCH 1:* (FLAGS)": flags.split(b"* 2")[0] + b"* 2 EXPUNGE\r\n"})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    left = {1, 3} if b"UID 1" in flags else {1, 2, 3}
+    assert set(near.files("INBOX")) == left and done.returncode == (0 if b"UID 1" in flags else 75), done
+
+
+def test_a_uid_that_is_another_message_now(tmp_path):
+    """The same UIDVALIDITY and UIDs with other messages behind them: nothing here is changed or removed for it."""
+    near = filled(tmp_path)
+    before = near.bodies()
+    other = BODIES.replace(b"number 1", b"number 8").replace(b"number 2", b"number 9")
+    with Liar(Script({**GOOD, "UID FETCH": other})) as liar:
+        assert client_for(tmp_path, liar.port).run("sync").returncode == 0
+    assert near.bodies() == before
+
+
+THIRD = FLAGS + b"* 3 FETCH (UID 3 FLAGS ())\r\n"
+
+
+@pytest.mark.parametrize("answer", [
+    b"* 3 FETCH (UID 3 FLAGS () BODY[] {4294967295}\r\nSubject: number 3\r\n\r\nx\r\n{tag} OK\r\n* BYE x\r\n",
+    b"* 3 FETCH (UID 3 FLAGS () BODY[] {18446744073709551616}\r\nx\r\n{tag} OK\r\n* BYE x\r\n",
+    b"* 3 FETCH (UID 3 FLAGS () BODY[] {-1}\r\nx\r\n{tag} OK\r\n* BYE x\r\n",
+    b"* 3 FETCH (UID 3 FLAGS () BODY[] {00000000000000000000000000003}\r\nx\r\n{tag} OK\r\n* BYE x\r\n",
+    b"* 3 FETCH (UID 3 FLAGS () BODY[] {0}\r\n)\r\n{tag} OK\r\n",
+])
+def test_bodies_of_a_wrong_length(tmp_path, answer):
+    """A message of 4 GB that ends in the middle, lengths that are none, an empty one: nothing of it is here as a message."""
+    near = filled(tmp_path)
+    before = near.bodies()
+    with Liar(Script({**GOOD, "UID FETCH 1:* (FLAGS)": THIRD, "SELECT": SELECT.replace(b"2 EXISTS", b"3 EXISTS"), "UID FETCH": answer})) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert done.returncode in ((0, 75) if b"{0}" in answer else (75, 76)), done
+    assert os.listdir(os.path.join(near.root, "INBOX", "tmp")) == []
+    files = [name for part in ("new", "cur") for name in os.listdir(os.path.join(near.root, "INBOX", part))]
+    if b"{0}" not in answer:
+        assert len(files) == 2 and near.bodies() == before
+
+
+class Endless(Script):
+    """Answers the command that begins so with a piece again and again; at most so many bytes, which a client that has an end never takes."""
+
+    def __init__(self, answers, words, piece, most=1 << 30, caps="IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS"):
+        super().__init__(answers, caps)
+        self.words, self.piece, self.most = words, piece, most
+        self.sent = 0
+
+    def __call__(self, liar, connection):
+        plain = liar.line
+
+        def line(from_):
+            got = plain(from_)
+            if re.match(rb"\S+ " + self.words, got):
+                many = self.piece * (65536 // len(self.piece) + 1)
+                while self.sent < self.most:
+                    connection.sendall(many)
+                    self.sent += len(many)
+            return got
+        liar.line = line
+        super().__call__(liar, connection)
+
+
+@pytest.mark.parametrize("words, piece", [
+    (b"LIST", b'* LIST () "/" INBOX\r\n'),
+    (b"LIST", b'* LIST () "/" "../x"\r\n'),
+    (b"LIST", b"* STATUS INBOX (MESSAGES 1)\r\n"),
+    (rb"UID FETCH 1:\* \(FLAGS\)", b"* 1 FETCH (UID 1 FLAGS ())\r\n"),
+    (rb"UID FETCH 1:\* \(FLAGS\)", b"* SEARCH 1 2 3\r\n"),
+    (rb"UID FETCH 3", b"* 1 FETCH (UID 1 FLAGS ())\r\n"),
+    (rb"UID FETCH 3", b"* 3 FETCH (UID 3 FLAGS () BODY[] {1}\r\nx)\r\n"),
+    (b"SELECT", b"* VANISHED 1:2\r\n"),
+    (b"APPEND", b"* LIST () \"/\" a\r\n"),
+])
+def test_answers_without_end(tmp_path, words, piece):
+    """What was asked for, again and again, is no progress for ever: the connection ends, and nothing here is less than before."""
+    near = filled(tmp_path)
+    if words == b"APPEND":
+        near.add("INBOX", 50)
+    selected = SELECT.replace(b"2 EXISTS", b"3 EXISTS")
+    script = Endless({**GOOD, "SELECT": selected, "UID FETCH 1:* (FLAGS)": THIRD}, words, piece)
+    with Liar(script) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync", timeout=100)
+    assert script.sent, "it came to that"
+    assert done.returncode in (75, 76) and script.sent < script.most, (done, script.sent)
+    kept = [n for _, _, names in os.walk(os.path.join(client.state, "undo")) for n in names]
+    assert len(near.files("INBOX")) + len(kept) >= 2 + (words == b"APPEND")
+
+
+@pytest.mark.parametrize("greeting", [b"", b"* OK hi", b"* OK [CAPABILITY IMAP4rev1"])
+def test_greeting_without_end(tmp_path, greeting):
+    def play(liar, connection):
+        connection.sendall(greeting)
+        for _ in range(1 << 14):
+            connection.sendall(b"x" * 65536)
+    with Liar(play) as liar:
+        done = client_for(tmp_path, liar.port).run("sync", timeout=100)
+    assert done.returncode in (69, 75, 76) and done.stderr, done
+
+
+@pytest.mark.parametrize("code", [b"COPYUID 7 1:2 10", b"COPYUID 7 1:2 10:4294967296", b"COPYUID 7 1:4294967295 1:4294967295", b"COPYUID 7 x y",
+                                  b"COPYUID 7", b"COPYUID 4294967296 1:2 10:11", b"COPYUID 7 1:2 0:1", b"COPYUID 7 1:2 ()"])
+def test_copyuid_that_means_nothing(tmp_path, code):
+    """Sets of another length, UIDs that are none: as if it had not been there. What was moved is looked for, and nothing here is less."""
+    near = filled(tmp_path)
+    near.make("Archive")
+    for number in (1, 2):
+        near.move("INBOX", number, "Archive")
+
+    def hook(script, line):
+        found = re.search(rb'SELECT "(\w+)"', line)
+        if found:
+            full = found.group(1) == b"INBOX"
+            script.answers.update({"SELECT": SELECT if full else SELECT.replace(b"2 EXISTS", b"0 EXISTS"),
+                                   "UID FETCH 1:* (FLAGS)": FLAGS if full else b"", "UID FETCH": BODIES if full else b""})
+    answers = {**GOOD, "LIST": LIST + b'* LIST () "/" Archive\r\n', "UID MOVE": b"* OK [" + code + b"] x\r\n"}
+    with Liar(Hooked(answers, hook, "IMAP4rev1 SASL-IR AUTH=PLAIN LITERAL+ UIDPLUS MOVE")) as liar:
+        done = client_for(tmp_path, liar.port).run("sync")
+    assert done.returncode in (0, 75, 76) and any(b"UID MOVE" in w for w in words_of(liar)), (done, words_of(liar))
+    assert len(near.files("INBOX")) + len(near.files("Archive")) >= 2
+
+
+@pytest.mark.parametrize("where", ["greeting", "login", "select", "list"])
+def test_referrals_are_not_followed(tmp_path, where):
+    """RFC 2221 and RFC 2193: another server is named for the login or a folder. Nobody goes there, and the password stays here."""
+    near = filled(tmp_path)
+    with Liar(Script(GOOD)) as evil:
+        url = b"[REFERRAL imap://salma;AUTH=*@127.0.0.1:%d/] go there\r\n" % evil.port
+        answers = {"login": {"AUTHENTICATE": b"{tag} NO " + url}, "select": {"SELECT": b"{tag} NO " + url}, "list": {"LIST": b"{tag} NO " + url},
+                   "greeting": {}}[where]
+
+        def play(liar, connection):
+            if where == "greeting":
+                connection.sendall(b"* BYE " + url)
+                return
+            Script({**answers, **{k: v for k, v in GOOD.items() if k not in answers}})(liar, connection)
+        with Liar(play) as liar:
+            done = client_for(tmp_path, liar.port).run("sync")
+        assert done.returncode not in (0, -6, -11) and done.stderr, done
+        assert evil.connections == 0
+    assert set(near.files("INBOX")) == {1, 2}
+
+
+def test_what_came_before_tls_is_forgotten(tmp_path):
+    """Folders, messages and capabilities that anybody on the line could have put there, and then an honest server behind TLS."""
+    context, cert = certificate(str(tmp_path), "localhost")
+
+    def play(liar, connection):
+        connection.sendall(b"* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN QRESYNC CONDSTORE NAMESPACE] hi\r\n")
+        tag = liar.line(connection).split(b" ")[0]
+        connection.sendall(b'* LIST () "/" evil\r\n* 9 EXISTS\r\n* 1 FETCH (UID 1 FLAGS (\\Deleted))\r\n* VANISHED 1:9\r\n* SEARCH 4\r\n'
+                           b'* NAMESPACE (("evil/" "/")) NIL NIL\r\n* ENABLED QRESYNC\r\n' + tag + b" OK begin\r\n")
+        Script(GOOD)(liar, context.wrap_socket(connection, server_side=True))
+    with Liar(play) as liar:
+        client = client_for(tmp_path, liar.port, "starttls", "localhost", cert)
+        done = client.run("sync")
+    assert done.returncode == 0, done
+    near = Near(client.maildir)
+    assert near.folders() == ["INBOX"] and set(near.files("INBOX")) == {1, 2}
+    assert not [w for w in words_of(liar) if b"QRESYNC" in w or b"NAMESPACE" in w], words_of(liar)

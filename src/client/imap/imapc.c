@@ -14,6 +14,10 @@
 #define IMAPC_LITERAL_MINUS_MAX  4096u /* RFC 7888 §5 */
 /* Of messages on their way out, kept together: small ones share a packet, and a large one goes in few. */
 #define IMAPC_OUT_BYTES_MAX 65536u
+#define IMAPC_ANSWERS_MAX                                                                          \
+    500000u /* to one command: two for each of 100,000 folders, and room (ATTACKS §5) */
+#define IMAPC_EXISTS_MAX                                                                           \
+    10000000u /* twice the messages that a folder of sync has memory for; more is a lie */
 
 enum err imapc_break(struct imapc *imap, enum err e)
 {
@@ -201,6 +205,19 @@ static enum err read_frame(struct imapc *imap, struct imapc_task *task, struct s
     }
 }
 
+/* Answers of a kind that was asked for, without end: folders, or some for each message that there is said to be. */
+static enum err check_count(struct imapc *imap, const struct imap_reply *reply)
+{
+    if (!slice_eq(reply->tag, SLICE("*"))) {
+        imap->answers = 0;
+        return ERR_OK;
+    }
+    if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")) &&
+        reply->number > imap->exists)
+        imap->exists = reply->number < IMAPC_EXISTS_MAX ? reply->number : IMAPC_EXISTS_MAX;
+    return ++imap->answers > IMAPC_ANSWERS_MAX + 4 * (uint64_t)imap->exists ? ERR_LIMIT : ERR_OK;
+}
+
 /* Data that a command asked for, and each command's end, are progress; chatter is not. */
 static bool is_progress(const struct imap_reply *reply)
 {
@@ -237,6 +254,8 @@ enum err imapc_read(struct imapc *imap, struct imapc_task *task, struct imap_rep
         imap->progress_ms = clock_mono_ms();
     else
         e = check_progress(imap);
+    if (e == ERR_OK)
+        e = check_count(imap, out_reply);
     if (slice_eq_nocase(out_reply->name, SLICE("CAPABILITY")))
         imapc_take_caps(imap, out_reply->values);
     if (slice_eq_nocase(out_reply->code, SLICE("CAPABILITY")))

@@ -29,6 +29,8 @@ struct imapc {
     struct arena arena;  /* of the answer being handled */
     size_t consume;      /* bytes of the last answer in the dial's buffer */
     int64_t progress_ms; /* when something last came that was asked for */
+    uint64_t answers;    /* untagged ones since a command ended */
+    uint32_t exists;     /* the largest mailbox that it told of */
 };
 
 /* The next answer whole; it lives until the next call. Message literals go to the task (NULL: thrown away). */
