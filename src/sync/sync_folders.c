@@ -258,16 +258,20 @@ static bool has_news_here(const struct sync_folder *folder)
     return false;
 }
 
-/* The Maildir, when nothing is in it. "cur" is what makes it one: it goes when "new" could, so that a message that just came keeps its folder. */
-static void remove_near(const struct sync_folder *folder)
+/* The Maildir, when nothing is in it. "cur" is what makes it one: it goes when "new" could, so that a message that just came keeps its folder. An
+ * error of the disk is one: the next run tries again. */
+static enum err remove_near(const struct sync_folder *folder)
 {
-    int fd = folder->near.fd;
-    if (unlinkat(fd, "new", AT_REMOVEDIR) < 0 || unlinkat(fd, "cur", AT_REMOVEDIR) < 0 ||
-        unlinkat(fd, "tmp", AT_REMOVEDIR) < 0)
-        return;
-    (void)unlinkat(fd, "dovecot-keywords", 0);
+    static const char *const parts[] = { "new", "cur", "tmp" };
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (unlinkat(folder->near.fd, parts[i], AT_REMOVEDIR) == 0 || errno == ENOENT)
+            continue;
+        return errno == ENOTEMPTY || errno == EEXIST ? ERR_OK : err_from_errno(errno);
+    }
+    (void)unlinkat(folder->near.fd, "dovecot-keywords", 0);
     /* stays when folders are in it */
     (void)unlinkat(folder->run->root_fd, folder->row.path, AT_REMOVEDIR);
+    return ERR_OK;
 }
 
 /* Messages to the undo store; then the folder itself. */
@@ -288,7 +292,7 @@ static enum err delete_near(struct sync_folder *folder)
         return ERR_OK;
     if (folder->undo_fd > 0 && fsync(folder->undo_fd) < 0)
         return err_from_errno(errno);
-    remove_near(folder);
+    TRY(remove_near(folder));
     TRY(forget(folder)); /* behind: an empty folder that no row knows would be made there again */
     near_close(&folder->near);
     folder->near_open = folder->near_exists = false;
@@ -515,12 +519,25 @@ static enum err renames_here(struct sync_run *run)
 
 /* ---- all of it ---- */
 
+/* There it is only what folders are in (\Noselect), and here it is one of its own: CREATE makes it one there (RFC 9051 §6.3.4). */
+static enum err make_selectable(struct sync_folder *folder)
+{
+    TRY(make_far(folder));
+    folder->noselect = folder->stopped || folder->excluded;
+    return ERR_OK;
+}
+
 static enum err settle_one(struct sync_folder *folder)
 {
+    if (folder->noselect && folder->near_open && !folder->known && !folder->excluded &&
+        !folder->stopped && !folder->run->blind)
+        return make_selectable(folder);
     if (!takes_part(folder))
         return ERR_OK;
     if (folder->far_exists && folder->near_exists)
         return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
+    if (folder->run->blind && (folder->known || folder->near_exists))
+        return ERR_OK; /* it may be the one that could not be read, under another name */
     if (folder->far_exists && folder->known && !is_inbox(folder) && sync_is_clean(folder)) {
         TRY(count_rows(folder, &(size_t){ 0 }));
         if (!has_taken(folder)) {
@@ -560,7 +577,8 @@ static enum err settle_one(struct sync_folder *folder)
 
 enum err sync_folders(struct sync_run *run)
 {
-    TRY(renames_here(run));
+    if (!run->blind)
+        TRY(renames_here(run));
     for (size_t i = 0; i < run->count; i++) {
         enum err e = settle_one(&run->folders[i]);
         if (e != ERR_OK && sync_is_fatal(run, e))

@@ -205,6 +205,21 @@ def test_cyrus_keeps_a_folder_with_folders_in_it(tmp_path):
         house.close()
 
 
+def test_folder_that_only_holds_folders_there(tmp_path):
+    """\\Noselect there and a Maildir here: it is made one there, and its mail goes up."""
+    house = House("dovecot-maildir", None)
+    try:
+        world = house.world(tmp_path)
+        world.far.make("Job/2026")
+        world.client.sync()
+        assert "Job" not in world.far.table()
+        world.near.add("Job", 1)
+        told = world.client.sync()
+        assert set(world.equal()["Job"]) == {1}, told
+    finally:
+        house.close()
+
+
 def test_prefix_of_a_server(tmp_path):
     """What was "INBOX/Archive" here before the prefix was known stays so, and what is new is beside it."""
     house = House("courier", None)
