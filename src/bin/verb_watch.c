@@ -138,7 +138,8 @@ static void run_hook(const char *hook, const struct client_account *account, uin
 }
 
 static enum err round_of(const struct cli *cli, const struct words *words, struct client_use *use,
-    struct imapc *imap, bool *out_did, struct client_failure *failure)
+    struct imapc *imap, bool *out_did, struct imapc_inbox *out_inbox,
+    struct client_failure *failure)
 {
     struct sync_show show = { .live = false };
     struct sync_counts counts;
@@ -150,6 +151,7 @@ static enum err round_of(const struct cli *cli, const struct words *words, struc
         .arg = &show };
     enum err e = sync_run(&options, &counts, failure);
     *out_did = did_something(&counts);
+    *out_inbox = counts.inbox;
     if (cli->json && (e != ERR_OK || *out_did))
         sync_show_json(use->account, &counts, failure, false);
     else if (!cli->json && *out_did)
@@ -166,18 +168,27 @@ static bool has_event(int fd)
     return fd >= 0 && poll(&wait, 1, 0) > 0;
 }
 
+/* What is known when the rounds are over. */
+struct settled {
+    int near_fd;              /* owned; tells of the next change here */
+    struct imapc_inbox inbox; /* as the last round saw it */
+    bool worked;              /* a round did something */
+};
+
 /* Rounds until one did nothing and nothing happened here meanwhile: a change that comes while a round runs, after it looked at that folder, is not
- * overlooked. *out_near_fd then tells of the next one. A folder that is left alone each time is no reason to go round for ever. */
+ * overlooked. A folder that is left alone each time is no reason to go round for ever. */
 static enum err settle(const struct cli *cli, const struct words *words, struct client_use *use,
-    struct imapc *imap, int *out_near_fd, struct client_failure *failure)
+    struct imapc *imap, struct settled *out, struct client_failure *failure)
 {
+    out->worked = false;
     for (int turn = 0;; turn++) {
         bool did;
         int fd = watch_near(use->account);
-        enum err e = round_of(cli, words, use, imap, &did, failure);
+        enum err e = round_of(cli, words, use, imap, &did, &out->inbox, failure);
         bool again = (did || has_event(fd)) && turn < WATCH_TURNS_MAX;
+        out->worked |= did;
         if (e == ERR_OK && !again) {
-            *out_near_fd = fd;
+            out->near_fd = fd;
             return ERR_OK;
         }
         if (fd >= 0)
@@ -205,15 +216,20 @@ static enum err session(const struct cli *cli, const struct words *words, struct
     struct imapc *imap = NULL;
     TRY(client_imap_open(use, &imap, failure));
     enum err e = ERR_OK;
+    bool news = false;
     while (e == ERR_OK) {
-        bool news, here;
-        autoclose int near_fd = -1;
+        bool here = false;
+        struct settled settled;
         send_waiting(use);
-        e = settle(cli, words, use, imap, &near_fd, failure);
+        e = settle(cli, words, use, imap, &settled, failure);
         if (e != ERR_OK)
             break;
+        autoclose int near_fd = settled.near_fd;
         *out_worked = true;
-        e = imapc_idle(imap, near_fd, (int)words->every_s * 1000, &news, &here);
+        /* where the news was nothing to do for us INBOX might differ each time, and nobody would ever wait */
+        bool compare = !news || settled.worked;
+        e = imapc_idle(imap, compare ? &settled.inbox : NULL, near_fd, (int)words->every_s * 1000,
+            &news, &here);
         if (e != ERR_OK)
             (void)imapc_failed(imap, failure);
         if (here)

@@ -381,7 +381,7 @@ static enum err open_mbox(struct mbox *m, int flags)
 /* Sets up state and mbox. *out_ok false: the folder is stopped. */
 static enum err prepare(struct mbox *m, bool *out_ok)
 {
-    bool ours;
+    bool ours = false;
     *out_ok = false;
     enum err known = read_state(m);
     if (known != ERR_OK && known != ERR_NOT_FOUND && known != ERR_SYNTAX)

@@ -249,6 +249,18 @@ enum err sync_failed(struct sync_run *run, enum err e, bool opened)
     return client_failed(run->failure, CLIENT_WHY_DISK, e);
 }
 
+static void tell_inbox(const struct sync_run *run)
+{
+    for (size_t i = 0; i < run->count; i++)
+        if (sync_is_inbox(&run->folders[i])) {
+            const struct sync_far_state *far = &run->folders[i].status;
+            run->counts->inbox = (struct imapc_inbox){ .uidvalidity = far->uidvalidity,
+                .uidnext = far->uidnext,
+                .messages = far->messages,
+                .modseq = far->modseq };
+        }
+}
+
 enum err sync_run(const struct sync_options *options, struct sync_counts *out_counts,
     struct client_failure *failure)
 {
@@ -266,6 +278,7 @@ enum err sync_run(const struct sync_options *options, struct sync_counts *out_co
         undo_sweep(options->state_folder, run.begin_s);
     if (opened)
         e = steps(&run);
+    tell_inbox(&run);
     if (e != ERR_OK)
         e = sync_failed(&run, e, opened);
     else

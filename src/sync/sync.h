@@ -61,6 +61,7 @@ struct sync_counts {
     uint64_t failed;                    /* messages that did not go over */
     uint64_t folders, stopped, braked;
     uint64_t left_there;
+    struct imapc_inbox inbox; /* as the server told of it in this run */
     uint64_t adopted; /* messages that mbsync or offlineimap had synchronised */
 };
 

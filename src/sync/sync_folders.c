@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_inbox(const struct sync_folder *folder)
+bool sync_is_inbox(const struct sync_folder *folder)
 {
     return folder->row.far_name && slice_eq_nocase(slice_of(folder->row.far_name), SLICE("INBOX"));
 }
@@ -506,7 +506,7 @@ static enum err renames_here(struct sync_run *run)
     for (size_t i = 0; i < run->count; i++) {
         struct sync_folder *old = &run->folders[i];
         if (!old->known || !old->far_exists || old->near_exists || !takes_part(old) ||
-            is_inbox(old))
+            sync_is_inbox(old))
             continue;
         size_t count;
         TRY(count_rows(old, &count));
@@ -538,7 +538,7 @@ static enum err settle_one(struct sync_folder *folder)
         return folder->known || folder->run->options->dry_run ? ERR_OK : save(folder);
     if (folder->run->blind && (folder->known || folder->near_exists))
         return ERR_OK; /* it may be the one that could not be read, under another name */
-    if (folder->far_exists && folder->known && !is_inbox(folder) && sync_is_clean(folder)) {
+    if (folder->far_exists && folder->known && !sync_is_inbox(folder) && sync_is_clean(folder)) {
         TRY(count_rows(folder, &(size_t){ 0 }));
         if (!has_taken(folder)) {
             folder->goes = SYNC_GOES_THERE;

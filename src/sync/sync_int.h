@@ -131,6 +131,7 @@ enum err MUST_USE sync_select(struct sync_folder *folder);
 void sync_check_uidvalidity(struct sync_folder *folder, const struct imap_reply *reply);
 /* Binds what went up to a server that does not say which UID it gave. */
 enum err MUST_USE sync_find_new(struct sync_folder *folder);
+bool sync_is_inbox(const struct sync_folder *folder);
 /* Nothing changed there since the last run, as far as STATUS can tell. */
 bool sync_is_clean(const struct sync_folder *folder);
 /* Takes the name of the folder as a command has it. */

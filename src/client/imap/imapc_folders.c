@@ -410,6 +410,9 @@ static enum err select_data(struct imapc_task *task, const struct imap_reply *re
     else if (slice_eq_nocase(reply->code, SLICE("UIDNEXT")) &&
              imap_value_u32(reply->code_values, &number) == ERR_OK)
         box->uidnext = number;
+    else if (slice_eq_nocase(reply->code, SLICE("HIGHESTMODSEQ")) &&
+             imap_value_u64(reply->code_values, &box->modseq) != ERR_OK)
+        box->modseq = 0;
     return ERR_OK;
 }
 

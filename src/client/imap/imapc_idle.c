@@ -3,6 +3,7 @@
 #include "client/imap/imapc_int.h"
 
 #include "base/clock.h"
+#include "client/imap/imapc_mail.h"
 
 /* EXISTS, EXPUNGE, FETCH of INBOX; of other folders what NOTIFY tells. */
 static bool is_news(const struct imap_reply *reply)
@@ -72,13 +73,29 @@ static enum err idle(
     return end_idle(imap, tag, out_news);
 }
 
-enum err imapc_idle(
-    struct imapc *imap, int other_fd, int timeout_ms, bool *out_news, bool *out_other)
+/* Numbers that one of both does not have tell nothing. */
+static bool is_other(const struct imapc_inbox *known, const struct imapc_box *now)
+{
+    if (!known->uidvalidity || !now->uidvalidity)
+        return false;
+    return known->uidvalidity != now->uidvalidity || known->messages != now->exists ||
+           (known->uidnext && now->uidnext && known->uidnext != now->uidnext) ||
+           (known->modseq && now->modseq && known->modseq != now->modseq);
+}
+
+enum err imapc_idle(struct imapc *imap, const struct imapc_inbox *known, int other_fd,
+    int timeout_ms, bool *out_news, bool *out_other)
 {
     int64_t until_ms = clock_mono_ms() + timeout_ms;
+    struct imapc_box box;
     *out_news = *out_other = false;
-    TRY(imapc_command(imap, SLICE("SELECT \"INBOX\"")));
+    TRY(imapc_select(imap, "INBOX", false, &box));
+    imapc_box_done(&box);
     imap->progress_ms = clock_mono_ms();
+    if (known && is_other(known, &box)) {
+        *out_news = true;
+        return ERR_OK;
+    }
     if (!(imap->caps & IMAPC_IDLE)) {
         enum err e = dial_wait_or(imap->dial, other_fd, timeout_ms, out_other);
         *out_news = e == ERR_OK && !*out_other;

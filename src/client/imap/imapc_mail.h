@@ -68,6 +68,7 @@ enum err MUST_USE imapc_far_name(
 
 struct imapc_box {
     uint32_t exists, uidvalidity, uidnext; /* 0: not told */
+    uint64_t modseq;                       /* HIGHESTMODSEQ; 0: not told */
     bool any_keyword;                      /* new keywords are kept */
     char *keywords;                        /* owned; what is kept, each between blanks: " a b " */
 };
