@@ -9,6 +9,7 @@ import pytest
 
 import peers
 import server as lib
+from capproxy import Proxy
 from twosides import Client, Far, Near
 
 WAIT_S = 60
@@ -63,6 +64,35 @@ def test_both_ways(watched):
     lines = [json.loads(line) for line in (folder / "out").read_text().splitlines()]
     assert sum(line["down"] for line in lines) == 2 and sum(line["up"] for line in lines) == 1
     assert all(line["failure"] is None for line in lines)
+
+
+def test_what_comes_between_looking_and_waiting(tmp_path, barid):
+    """The round looked, then a message comes, then IDLE begins: the server tells of it to nobody, and --every is far away."""
+    user = barid.user()
+    far, looks = Far(barid.port("imap"), user), []
+
+    def late(data):
+        """Numbers of INBOX go to the client when they have become old: those of the round that has nothing to do."""
+        if b"STATUS INBOX" in data or b"STATUS \"INBOX\"" in data:
+            looks.append(len(looks))
+            if len(looks) == 2:
+                far.add("INBOX", 2)
+        return data
+
+    far.add("INBOX", 1)
+    with Proxy(barid.port("imap"), alter=late) as proxy:
+        client = Client(str(tmp_path), proxy.port, user)
+        near = Near(client.maildir)
+        process = subprocess.Popen([lib.barid_program(), "watch", "--json", "--every", "600"], env=client.env, stdout=subprocess.DEVNULL,
+                                   stderr=open(tmp_path / "err", "wb"))
+        try:
+            until(lambda: len(near.files("INBOX")) == 2, process)
+            rounds = len(looks)
+            time.sleep(1)  # and then it waits: it does not go round for ever
+            assert len(looks) <= rounds + 2, looks
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_a_server_that_was_away(watched):
