@@ -147,6 +147,16 @@ void cli_add_safe(struct buf *out, struct slice text)
     }
 }
 
+char *cli_safe(struct slice text)
+{
+    struct buf out;
+    buf_init(&out, 0);
+    cli_add_safe(&out, text);
+    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
+    buf_done(&out);
+    return copy;
+}
+
 static bool is_plain_word(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {

@@ -32,6 +32,7 @@ void cli_error_text(const char *text);
 /* Text of a stranger for a terminal: control characters, and those that turn the direction of writing, become "?". */
 void cli_print_safe(struct slice text);
 void cli_add_safe(struct buf *out, struct slice text);
+char *cli_safe(struct slice text); /* owned by the caller */
 
 /* A text as one word of a shell, for a command line that somebody copies: as it is where it has nothing but [A-Za-z0-9._@+-], else in single quotes. cli_word gives
  * out heap memory. */

@@ -13,17 +13,6 @@
 #define PROGRESS_MS 250  /* between two lines of progress: as fast as anybody reads */
 #define ETA_MS      2000 /* before that a guess is worth nothing */
 
-/* Text of a stranger for the terminal; owned by the caller. */
-static char *safe(const char *text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, slice_of(text));
-    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
-    buf_done(&out);
-    return copy;
-}
-
 void copy_show_clear(const struct copy_show *show)
 {
     if (show->live)
@@ -72,7 +61,7 @@ static void show_progress(struct copy_show *show, const struct copy_event *event
     show->shown_ms = now_ms;
     uint64_t spent_ms = (uint64_t)(now_ms - show->begin_ms) + 1;
     uint64_t go = (show->to_go > show->done ? show->to_go - show->done : 0) + show->ahead;
-    autofree char *folder = safe(event->folder);
+    autofree char *folder = cli_safe(slice_of(event->folder));
     write_left(show, go, left, sizeof left);
     copy_show_clear(show);
     cli_progress(MSG_COPY_PROGRESS, folder, (unsigned long long)show->done, (unsigned long long)go,
@@ -85,8 +74,8 @@ static void tell_failed(struct copy_show *show, const struct copy_event *event)
 {
     if (show->told++ >= FAILED_TOLD)
         return;
-    autofree char *folder = safe(event->folder);
-    autofree char *text = safe(event->text);
+    autofree char *folder = cli_safe(slice_of(event->folder));
+    autofree char *text = cli_safe(slice_of(event->text));
     const char *who = event->side == COPY_SIDE_FROM ? show->from : show->to;
     if (event->kind == COPY_MESSAGE_TOO_BIG)
         cli_error(MSG_COPY_TOO_BIG, (unsigned)event->uid, folder, who);
@@ -96,8 +85,8 @@ static void tell_failed(struct copy_show *show, const struct copy_event *event)
 
 static void tell_folder(const struct copy_show *show, const struct copy_event *event)
 {
-    autofree char *folder = safe(event->folder);
-    autofree char *text = safe(event->text);
+    autofree char *folder = cli_safe(slice_of(event->folder));
+    autofree char *text = cli_safe(slice_of(event->text));
     const char *who = event->side == COPY_SIDE_FROM ? show->from : show->to;
     if (event->kind == COPY_FOLDER_STOPPED)
         cli_error(MSG_COPY_STOPPED, folder, who, text);

@@ -52,23 +52,13 @@ struct bringing {
 
 /* ---- what is told ---- */
 
-static char *safe(struct slice text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, text);
-    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
-    buf_done(&out);
-    return copy;
-}
-
 static void tell_failed(struct bringing *b, enum copy_answer answer, struct slice words)
 {
     const char *account = b->session.use.account->name;
     if (b->result->failed++ >= FAILED_TOLD)
         return;
-    autofree char *mailbox = safe(slice_of(b->mailbox));
-    autofree char *text = safe(words);
+    autofree char *mailbox = cli_safe(slice_of(b->mailbox));
+    autofree char *text = cli_safe(words);
     if (answer == COPY_TOO_BIG)
         cli_error(MSG_BRING_REFUSED_SIZE, mailbox, account);
     else
@@ -77,8 +67,8 @@ static void tell_failed(struct bringing *b, enum copy_answer answer, struct slic
 
 static void skip_mailbox(struct bringing *b, struct slice words)
 {
-    autofree char *mailbox = safe(slice_of(b->mailbox));
-    autofree char *text = safe(words);
+    autofree char *mailbox = cli_safe(slice_of(b->mailbox));
+    autofree char *text = cli_safe(words);
     if (!b->skipped)
         cli_error(MSG_COPY_STOPPED, mailbox, b->session.use.account->name, text);
     b->result->stopped += !b->skipped;

@@ -87,17 +87,6 @@ int mail_folders(struct mail_session *session, bool with_status)
     return e == ERR_OK ? EX_OK : mail_failed(session, e);
 }
 
-/* Text of a person for the terminal, owned by the caller. */
-static char *safe(const char *text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, slice_of(text));
-    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
-    buf_done(&out);
-    return copy;
-}
-
 int mail_find(
     struct mail_session *session, const char *name, const struct imapc_folder **out_folder)
 {
@@ -109,7 +98,7 @@ int mail_find(
         *out_folder = folder;
         return EX_OK;
     }
-    autofree char *shown = safe(name);
+    autofree char *shown = cli_safe(slice_of(name));
     autofree char *account = cli_word(session->use.account->name);
     cli_error(MSG_MAIL_NO_FOLDER, shown, account);
     return EX_NOINPUT;
@@ -136,7 +125,7 @@ int mail_uids(const char *word, struct uidset *out_uids)
 {
     if (uidset_read(out_uids, slice_of(word), UID_RUNS_MAX) == ERR_OK && !uidset_empty(out_uids))
         return EX_OK;
-    autofree char *shown = safe(word);
+    autofree char *shown = cli_safe(slice_of(word));
     cli_error(MSG_MAIL_BAD_UIDS, shown);
     return EX_USAGE;
 }

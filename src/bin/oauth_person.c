@@ -37,22 +37,11 @@ static void open_browser(const char *page)
 
 /* ---- what is said ---- */
 
-static char *text_of(struct slice text)
-{
-    struct buf safe;
-    buf_init(&safe, 0);
-    cli_add_safe(&safe, text);
-    buf_addc(&safe, '\0');
-    char *copy = mem_strdup(buf_slice(&safe).ptr);
-    buf_done(&safe);
-    return copy;
-}
-
 static void show(void *arg, struct slice page, struct slice code, struct slice complete)
 {
     const struct oauth_person *person = arg;
-    autofree char *page_text = text_of(page), *code_text = text_of(code);
-    autofree char *complete_text = text_of(complete);
+    autofree char *page_text = cli_safe(page), *code_text = cli_safe(code);
+    autofree char *complete_text = cli_safe(complete);
     if (code.len) {
         cli_error_more(MSG_OAUTH_CODE, page_text, code_text);
         if (complete.len)
@@ -105,7 +94,7 @@ static const struct {
 
 static int say_failure(const struct client_account *account, const struct oauth_failure *failure)
 {
-    autofree char *details = text_of(slice_of(failure->note.text));
+    autofree char *details = cli_safe(slice_of(failure->note.text));
     cli_error(whys[failure->why].text,
         account->oauth_issuer ? account->oauth_issuer : account->oauth_token_url);
     if (details[0])

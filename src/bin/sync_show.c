@@ -15,16 +15,6 @@ void sync_show_clear(const struct sync_show *teller)
         fputs("\r\033[K", stderr);
 }
 
-/* Text of the server's for a terminal. */
-static char *safe(const char *text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, slice_of(text));
-    buf_addc(&out, '\0');
-    return out.mem + out.start;
-}
-
 static void tell_stop(const struct sync_event *event, const char *folder, const char *text)
 {
     switch (event->reason) {
@@ -64,7 +54,7 @@ static void tell_brake(const struct sync_event *event, const char *folder)
 void sync_show_event(void *arg, const struct sync_event *event)
 {
     const struct sync_show *teller = arg;
-    char *folder = safe(event->folder), *text = safe(event->text);
+    char *folder = cli_safe(slice_of(event->folder)), *text = cli_safe(slice_of(event->text));
     if (event->kind != SYNC_PROGRESS)
         sync_show_clear(teller);
     switch (event->kind) {

@@ -120,22 +120,12 @@ static void clear_progress(void)
         fputs("\r\033[K", stderr);
 }
 
-static char *safe(const char *text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, slice_of(text));
-    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
-    buf_done(&out);
-    return copy;
-}
-
 static int say_stop(struct mail_session *session, enum export_stop stop, const char *what,
     const struct err_note *note)
 {
-    autofree char *name = safe(what);
-    autofree char *said = safe(imapc_words(session->imap));
-    autofree char *why = safe(note->text);
+    autofree char *name = cli_safe(slice_of(what));
+    autofree char *said = cli_safe(slice_of(imapc_words(session->imap)));
+    autofree char *why = cli_safe(slice_of(note->text));
     switch (stop) {
     case EXPORT_FINE:
         return EX_OK;
@@ -205,7 +195,7 @@ static void show_json(
 static void show(const struct words *words, const char *folder, const struct export_result *result)
 {
     char size[48];
-    autofree char *name = safe(folder);
+    autofree char *name = cli_safe(slice_of(folder));
     if (result->messages || result->there || words->dry_run)
         cli_say(words->dry_run ? MSG_EXPORT_WOULD : MSG_EXPORT_FOLDER, name,
             (unsigned long long)result->messages, client_size(result->bytes, size, sizeof size),
@@ -215,7 +205,7 @@ static void show(const struct words *words, const char *folder, const struct exp
 /* What is no failure of the folder, and has to be known. */
 static int say_rest(const char *folder, const struct export_result *result)
 {
-    autofree char *name = safe(folder);
+    autofree char *name = cli_safe(slice_of(folder));
     if (result->left_out)
         cli_error(MSG_EXPORT_KEYWORDS, name, (unsigned long long)result->left_out);
     if (result->missing == 0)

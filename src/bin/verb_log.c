@@ -52,16 +52,6 @@ static char *read_id(const char *word)
     return text;
 }
 
-static char *safe(const char *text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, slice_of(text));
-    char *copy = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
-    buf_done(&out);
-    return copy;
-}
-
 static bool is_there(const char *folder, const char *name)
 {
     autofree char *path = NULL;
@@ -194,7 +184,7 @@ static enum err found_here(void *arg, const char *path, const struct sync_row *r
         puts("}");
         return ERR_OK;
     }
-    autofree char *shown = safe(*file ? file : path);
+    autofree char *shown = cli_safe(slice_of(*file ? file : path));
     cli_say(text_of(row, file), shown);
     return ERR_OK;
 }
@@ -284,7 +274,7 @@ static enum err found_there(void *arg, const struct imapc_folder *folder, uint32
             message->uid, message->bytes, message->received_s,
             imap_value_has(message->flags, SLICE("\\Seen")) ? "true" : "false");
     } else {
-        autofree char *name = safe(folder->name);
+        autofree char *name = cli_safe(slice_of(folder->name));
         cli_say(MSG_LOG_SERVER, name, (unsigned)message->uid,
             cli_time(message->received_s, when, sizeof when),
             client_size(message->bytes, size, sizeof size));
@@ -321,7 +311,7 @@ static int look(struct looking *l)
     code = code ? code : sync ? sync : server;
     if (code || l->found)
         return code;
-    autofree char *id = safe(l->id);
+    autofree char *id = cli_safe(slice_of(l->id));
     if (!l->cli->json)
         cli_say(MSG_LOG_NOWHERE, id, l->session->use.account->name);
     return EX_NOINPUT;
@@ -334,7 +324,7 @@ int verb_log(const struct cli *cli, int argc, char **argv)
         return mail_usage(MSG_LOG_USAGE);
     autofree char *id = read_id(argv[1]);
     if (!id) {
-        autofree char *shown = safe(argv[1]);
+        autofree char *shown = cli_safe(slice_of(argv[1]));
         cli_error(MSG_LOG_BAD_ID, shown);
         return EX_USAGE;
     }

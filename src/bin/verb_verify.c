@@ -31,15 +31,6 @@ static const enum message_id kind_texts[VERIFY_KINDS] = {
     [VERIFY_NEXT] = MSG_VERIFY_NEXT,
 };
 
-static void put_safe(struct slice text)
-{
-    struct buf out;
-    buf_init(&out, 0);
-    cli_add_safe(&out, text);
-    fwrite(buf_slice(&out).ptr, 1, buf_len(&out), stdout);
-    buf_done(&out);
-}
-
 /* ---- for people ---- */
 
 /* " (12, 14, name.of.a.file, ...)" */
@@ -53,7 +44,7 @@ static void show_examples(const struct verify_folder *folder, int kind)
         if (one->uid)
             printf("%" PRIu32, one->uid);
         else
-            put_safe(slice_of(one->file));
+            cli_print_safe(slice_of(one->file));
     }
     fputs(count > VERIFY_EXAMPLES_MAX ? ", ...)" : ")", stdout);
 }
@@ -66,7 +57,7 @@ static void show_folder(const struct verify_folder *folder)
         sum += folder->counts[kind];
     if (sum == 0 && !folder->whole)
         return;
-    put_safe(slice_of(folder->path));
+    cli_print_safe(slice_of(folder->path));
     if (folder->whole) {
         fputs(between, stdout);
         cli_put(MSG_VERIFY_WHOLE);
