@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
@@ -194,20 +195,26 @@ def test_killed_at_random_with_real_servers(home, ours):
     if not peer:
         pytest.skip("dovecot-imapd is not installed")
     rng = random.Random("copy")
-    mail = [Mail(message(n, "x" * rng.randrange(3000), n % 9 > 0), [], DAYS[n % 28]) for n in range(80)]
+    mail = [Mail(message(n, "x" * rng.randrange(3000), n % 9 > 0), [], DAYS[n % 28]) for n in range(160)]
     with peer, Mailbox({"INBOX": mail}) as box:
         ours.fill(box)
         new = Real(peer.port)
+        for answered in (rng.randrange(1, 20), rng.randrange(1, 20)):
+            running = threading.Event()
+
+            def kill_at(data, left=[answered]):
+                left[0] -= data.count(b"[APPENDUID ")
+                if left[0] <= 0 and running.wait(30):
+                    process.send_signal(signal.SIGKILL)
+                return data
+            with Proxy(peer.port, alter=kill_at) as proxy:
+                accounts(home, (ours.port, ours.user), proxy.port)
+                process = subprocess.Popen([lib.barid_program(), "copy", "old", "new", "-q", "--settle", "1"], env=home.env)
+                running.set()
+                assert process.wait() == -signal.SIGKILL
         accounts(home, (ours.port, ours.user), peer.port)
-        killed = 0
-        for _ in range(2):
-            process = subprocess.Popen([lib.barid_program(), "copy", "old", "new", "-q", "--settle", "1"], env=home.env)
-            time.sleep(rng.uniform(0.05, 0.25) if killed == 0 else rng.uniform(1, 2))
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
-        assert killed
         result = copied(home, "--settle", "1")
-        assert result["copied"] + result["found"] + result["known"] == 80 and result["copied"] < 80
+        assert result["copied"] + result["found"] + result["known"] == 160 and result["copied"] < 160
         assert new.table()["INBOX"] == ours.table()["INBOX"]
 
 
