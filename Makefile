@@ -33,8 +33,8 @@ uses.export       := $(uses.sync) sync
 uses.copy         := $(uses.client/imap) client/imap
 uses.bin          := $(filter-out bin,$(LAYERS))
 
-# libcurl is loaded when it is needed: src/net/curl_calls.h
-libs.net     := -lssl -lcrypto -lunbound
+# libcurl and libunbound are loaded when they are needed: src/net/late.h
+libs.net     := -lssl -lcrypto
 libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
 libs.store   := -lsqlite3 -lxxhash

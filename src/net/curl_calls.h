@@ -2,7 +2,7 @@
  *
  * It brings twenty libraries with it (LDAP, Kerberos, SSH, RTMP, GnuTLS, ...), which a server and most commands never
  * need: without them the program starts in two thirds of the time and with 3.6 MiB less
- * (docs/decisions/0008-libcurl-when-needed.md). */
+ * (docs/decisions/0008-libraries-when-needed.md). */
 #ifndef NET_CURL_CALLS_H
 #define NET_CURL_CALLS_H
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "net/reach.h"
+#include "net/unbound_calls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <unbound.h>
 #include <unistd.h>
 
 #define TYPE_DNSKEY   48
@@ -34,6 +34,7 @@ static const char *const anchors[] = {
 };
 
 struct dns {
+    const struct unbound_calls *ub;
     struct ub_ctx *unbound; /* owned */
     int stop;               /* eventfd; readable: the thread ends */
     pthread_t thread;
@@ -52,7 +53,7 @@ struct question {
 
 static void question_free(struct question *question)
 {
-    ub_resolve_free(question->result);
+    question->dns->ub->resolve_free(question->result);
     free(question);
 }
 
@@ -73,7 +74,7 @@ static void on_answer(void *arg, int failed, struct ub_result *result)
 static void *take_answers(void *arg)
 {
     struct dns *dns = arg;
-    struct pollfd wait[2] = { { .fd = ub_fd(dns->unbound), .events = POLLIN },
+    struct pollfd wait[2] = { { .fd = dns->ub->fd(dns->unbound), .events = POLLIN },
         { .fd = dns->stop, .events = POLLIN } };
     for (;;) {
         if (poll(wait, 2, -1) < 0 && errno != EINTR)
@@ -81,7 +82,7 @@ static void *take_answers(void *arg)
         if (wait[1].revents)
             return NULL;
         if (wait[0].revents)
-            (void)ub_process(dns->unbound);
+            (void)dns->ub->process(dns->unbound);
     }
 }
 
@@ -101,41 +102,42 @@ bool dns_is_resolver(const char *text)
     return !strchr(text, '@') || (slice_to_u64(port, 65535, &number) == ERR_OK && number);
 }
 
-static bool use_anchors(struct ub_ctx *unbound)
+static bool use_anchors(const struct unbound_calls *ub, struct ub_ctx *unbound)
 {
     for (size_t i = 0; i < sizeof anchor_files / sizeof anchor_files[0]; i++)
         if (access(anchor_files[i], R_OK) == 0)
-            return ub_ctx_add_ta_file(unbound, anchor_files[i]) == 0;
+            return ub->ctx_add_ta_file(unbound, anchor_files[i]) == 0;
     for (size_t i = 0; i < sizeof anchors / sizeof anchors[0]; i++)
-        if (ub_ctx_add_ta(unbound, anchors[i]) != 0)
+        if (ub->ctx_add_ta(unbound, anchors[i]) != 0)
             return false;
     return true;
 }
 
-static struct ub_ctx *new_context(const char *resolver, bool validating)
+static struct ub_ctx *new_context(
+    const struct unbound_calls *ub, const char *resolver, bool validating)
 {
-    struct ub_ctx *unbound = ub_ctx_create();
+    struct ub_ctx *unbound = ub->ctx_create();
     if (!unbound)
         return NULL;
-    (void)ub_ctx_debugout(unbound, NULL);
-    (void)ub_ctx_debuglevel(unbound, 0);
+    (void)ub->ctx_debugout(unbound, NULL);
+    (void)ub->ctx_debuglevel(unbound, 0);
     /* systemd's and others' resolvers listen on loopback */
-    bool ok = ub_ctx_set_option(unbound, "do-not-query-localhost:", "no") == 0;
+    bool ok = ub->ctx_set_option(unbound, "do-not-query-localhost:", "no") == 0;
     /* it would tell the resolver which keys we have (RFC 8145), which nobody asked us to */
-    ok = ok && ub_ctx_set_option(unbound, "trust-anchor-signaling:", "no") == 0;
-    ok = ok && ub_ctx_async(unbound, 1) == 0;
+    ok = ok && ub->ctx_set_option(unbound, "trust-anchor-signaling:", "no") == 0;
+    ok = ok && ub->ctx_async(unbound, 1) == 0;
     if (ok && resolver)
-        ok = ub_ctx_set_fwd(unbound, resolver) == 0;
+        ok = ub->ctx_set_fwd(unbound, resolver) == 0;
     else if (ok &&
-             ub_ctx_resolvconf(unbound, NULL) != 0) /* resolv.conf(5): without one, this machine */
-        ok = ub_ctx_set_fwd(unbound, "127.0.0.1") == 0;
-    (void)ub_ctx_hosts(
+             ub->ctx_resolvconf(unbound, NULL) != 0) /* resolv.conf(5): without one, this machine */
+        ok = ub->ctx_set_fwd(unbound, "127.0.0.1") == 0;
+    (void)ub->ctx_hosts(
         unbound, NULL); /* names of the administrator's own; a broken line is no reason to stop */
     if (ok && validating)
-        ok = use_anchors(unbound);
+        ok = use_anchors(ub, unbound);
     if (ok)
         return unbound;
-    ub_ctx_delete(unbound);
+    ub->ctx_delete(unbound);
     return NULL;
 }
 
@@ -147,7 +149,8 @@ void dns_close(struct dns *dns)
     ssize_t told = write(dns->stop, &one, sizeof one);
     assert(told == sizeof one);
     (void)pthread_join(dns->thread, NULL);
-    ub_ctx_delete(dns->unbound); /* ends its own thread, and with it what is still being asked */
+    dns->ub->ctx_delete(
+        dns->unbound); /* ends its own thread, and with it what is still being asked */
     close(dns->stop);
     (void)pthread_cond_destroy(&dns->answered);
     (void)pthread_mutex_destroy(&dns->lock);
@@ -160,8 +163,8 @@ static struct question *question_start(struct dns *dns, const char *name, int ty
 {
     struct question *question = mem_zalloc(1, sizeof *question);
     question->dns = dns;
-    if (ub_resolve_async(dns->unbound, name, type, CLASS_IN, question, on_answer, &question->id) ==
-        0)
+    if (dns->ub->resolve_async(
+            dns->unbound, name, type, CLASS_IN, question, on_answer, &question->id) == 0)
         return question;
     free(question);
     return NULL;
@@ -191,7 +194,7 @@ static void question_finish(struct question *question)
     int id = question->id;
     (void)pthread_mutex_unlock(&dns->lock);
     /* When it can be cancelled its answer never comes; else it is on its way, and on_answer frees. */
-    if (done || ub_cancel(dns->unbound, id) == 0)
+    if (done || dns->ub->cancel(dns->unbound, id) == 0)
         question_free(question);
 }
 
@@ -308,7 +311,8 @@ static enum err start(const char *resolver, bool validating, struct dns **out_dn
 {
     struct dns *dns = mem_zalloc(1, sizeof *dns);
     pthread_condattr_t attr;
-    dns->unbound = new_context(resolver, validating);
+    dns->ub = unbound_calls();
+    dns->unbound = new_context(dns->ub, resolver, validating);
     dns->stop = eventfd(0, EFD_CLOEXEC);
     (void)pthread_mutex_init(&dns->lock, NULL);
     (void)pthread_condattr_init(&attr);
@@ -323,7 +327,7 @@ static enum err start(const char *resolver, bool validating, struct dns **out_dn
     }
     if (dns->stop >= 0)
         close(dns->stop);
-    ub_ctx_delete(dns->unbound);
+    dns->ub->ctx_delete(dns->unbound);
     free(dns);
     return ERR_IO;
 }
@@ -344,6 +348,8 @@ enum err dns_open(const char *resolver, struct dns **out_dns, struct err_note *n
     struct dns *dns = NULL;
     if (resolver && !dns_is_resolver(resolver))
         return err_noted(note, ERR_SYNTAX, "%s is no address of a resolver", resolver);
+    if (!unbound_calls())
+        return err_noted(note, ERR_NOT_FOUND, "%s is not on this machine", UNBOUND_LIBRARY);
     if (start(resolver, true, &dns) == ERR_OK && !can_validate(dns)) {
         dns_close(dns);
         dns = NULL;

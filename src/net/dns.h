@@ -40,7 +40,8 @@ struct dns_answer {
 };
 
 /* resolver: "ADDRESS" or "ADDRESS@PORT"; NULL: those of /etc/resolv.conf. Finds out whether what it gives can be checked with DNSSEC, which asks one
- * question and takes a second at most; else nothing is ever secure. ERR_SYNTAX: no such address; ERR_IO. */
+ * question and takes a second at most; else nothing is ever secure. ERR_SYNTAX: no such address; ERR_NOT_FOUND: libunbound is
+ * not on this machine; ERR_IO. */
 enum err MUST_USE dns_open(const char *resolver, struct dns **out_dns, struct err_note *note);
 /* Text that dns_open takes. */
 bool dns_is_resolver(const char *text);
