@@ -138,8 +138,7 @@ static void run_hook(const char *hook, const struct client_account *account, uin
 }
 
 static enum err round_of(const struct cli *cli, const struct words *words, struct client_use *use,
-    struct imapc *imap, bool *out_did, struct imapc_inbox *out_inbox,
-    struct client_failure *failure)
+    struct imapc *imap, bool *out_did, struct imapc_known *known, struct client_failure *failure)
 {
     struct sync_show show = { .live = false };
     struct sync_counts counts;
@@ -147,11 +146,11 @@ static enum err round_of(const struct cli *cli, const struct words *words, struc
         .account = use->account,
         .state_folder = use->state_folder,
         .home = getenv("HOME"),
+        .known = known,
         .tell = sync_show_event,
         .arg = &show };
     enum err e = sync_run(&options, &counts, failure);
     *out_did = did_something(&counts);
-    *out_inbox = counts.inbox;
     if (cli->json && (e != ERR_OK || *out_did))
         sync_show_json(use->account, &counts, failure, false);
     else if (!cli->json && *out_did)
@@ -171,7 +170,7 @@ static bool has_event(int fd)
 /* What is known when the rounds are over. */
 struct settled {
     int near_fd;              /* owned; tells of the next change here */
-    struct imapc_inbox inbox; /* as the last round saw it */
+    struct imapc_known known; /* owned; as the last round saw it */
     bool worked;              /* a round did something */
 };
 
@@ -184,7 +183,7 @@ static enum err settle(const struct cli *cli, const struct words *words, struct 
     for (int turn = 0;; turn++) {
         bool did;
         int fd = watch_near(use->account);
-        enum err e = round_of(cli, words, use, imap, &did, &out->inbox, failure);
+        enum err e = round_of(cli, words, use, imap, &did, &out->known, failure);
         bool again = (did || has_event(fd)) && turn < WATCH_TURNS_MAX;
         out->worked |= did;
         if (e == ERR_OK && !again) {
@@ -217,24 +216,26 @@ static enum err session(const struct cli *cli, const struct words *words, struct
     TRY(client_imap_open(use, &imap, failure));
     enum err e = ERR_OK;
     bool news = false;
+    struct settled settled = { .near_fd = -1 };
+    imapc_known_init(&settled.known);
     while (e == ERR_OK) {
         bool here = false;
-        struct settled settled;
         send_waiting(use);
         e = settle(cli, words, use, imap, &settled, failure);
         if (e != ERR_OK)
             break;
         autoclose int near_fd = settled.near_fd;
         *out_worked = true;
-        /* where the news was nothing to do for us INBOX might differ each time, and nobody would ever wait */
+        /* where the news was nothing to do for us a mailbox might differ each time, and nobody would ever wait */
         bool compare = !news || settled.worked;
-        e = imapc_idle(imap, compare ? &settled.inbox : NULL, near_fd, (int)words->every_s * 1000,
+        e = imapc_idle(imap, compare ? &settled.known : NULL, near_fd, (int)words->every_s * 1000,
             &news, &here);
         if (e != ERR_OK)
             (void)imapc_failed(imap, failure);
         if (here)
             pause_ms(WATCH_SETTLE_MS);
     }
+    imapc_known_done(&settled.known);
     imapc_close(imap);
     return e;
 }

@@ -249,16 +249,23 @@ enum err sync_failed(struct sync_run *run, enum err e, bool opened)
     return client_failed(run->failure, CLIENT_WHY_DISK, e);
 }
 
-static void tell_inbox(const struct sync_run *run)
+/* Of a folder that is left out nobody wants to hear. */
+static void tell_known(const struct sync_run *run, struct imapc_known *known)
 {
-    for (size_t i = 0; i < run->count; i++)
-        if (sync_is_inbox(&run->folders[i])) {
-            const struct sync_far_state *far = &run->folders[i].status;
-            run->counts->inbox = (struct imapc_inbox){ .uidvalidity = far->uidvalidity,
+    imapc_known_clear(known);
+    for (size_t i = 0; i < run->count; i++) {
+        const struct sync_folder *folder = &run->folders[i];
+        const struct sync_far_state *far = &folder->status;
+        if (!folder->far_exists || folder->noselect)
+            continue;
+        struct imapc_numbers numbers = { 0 };
+        if (!folder->excluded)
+            numbers = (struct imapc_numbers){ .uidvalidity = far->uidvalidity,
                 .uidnext = far->uidnext,
                 .messages = far->messages,
                 .modseq = far->modseq };
-        }
+        imapc_known_set(known, slice_of(folder->row.far_name), &numbers);
+    }
 }
 
 enum err sync_run(const struct sync_options *options, struct sync_counts *out_counts,
@@ -278,7 +285,8 @@ enum err sync_run(const struct sync_options *options, struct sync_counts *out_co
         undo_sweep(options->state_folder, run.begin_s);
     if (opened)
         e = steps(&run);
-    tell_inbox(&run);
+    if (options->known)
+        tell_known(&run, options->known);
     if (e != ERR_OK)
         e = sync_failed(&run, e, opened);
     else

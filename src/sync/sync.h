@@ -48,6 +48,8 @@ struct sync_options {
     const char *home; /* where mbsync and offlineimap may have left what they know; NULL: nowhere */
     bool dry_run;     /* nothing is changed on either side; the counts tell what would be */
     bool yes_delete;  /* no brake */
+    struct imapc_known *
+        known; /* set to what the server told of its mailboxes in this run; NULL: not wanted */
     void (*tell)(void *arg, const struct sync_event *event); /* may be NULL */
     void *arg;
 };
@@ -61,7 +63,6 @@ struct sync_counts {
     uint64_t failed;                    /* messages that did not go over */
     uint64_t folders, stopped, braked;
     uint64_t left_there;
-    struct imapc_inbox inbox; /* as the server told of it in this run */
     uint64_t adopted; /* messages that mbsync or offlineimap had synchronised */
 };
 

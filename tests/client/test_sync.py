@@ -11,7 +11,9 @@ import time
 
 import pytest
 
+import peers
 from capproxy import Proxy
+from client import asan, memory_kib
 from peers import PEERS
 from server import barid_program
 from twosides import Client, Far, Near, difference, equal, message
@@ -767,6 +769,26 @@ def test_cut_anywhere(house, tmp_path, up):
         got = world.equal()
         assert got == want, f"cut at {at}, is | should be: {difference(got, want)}; {told}"
         shutil.rmtree(home)
+
+
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_large_message_takes_no_memory(tmp_path, way):
+    if asan():
+        pytest.skip("a sanitizer keeps memory of its own")
+    peer = peers.dovecot("maildir:~/Maildir")
+    if peer is None:
+        pytest.skip("dovecot-imapd is not installed (tools/deps check)")
+    with peer:
+        world = World(peer, tmp_path)
+        side = world.far if way == "down" else world.near
+        world.far.add("INBOX", 1)
+        world.client.sync()
+        code, nothing_new = memory_kib(world.client, "sync")
+        assert code == 0
+        side.add("INBOX", 2, size=100_000_000)
+        code, most = memory_kib(world.client, "sync")
+        assert code == 0 and most - nothing_new < 2048, (nothing_new, most)
+        assert world.equal()["INBOX"].keys() == {1, 2} and world.far.bodies() == world.near.bodies()
 
 
 def test_kill_anywhere(house, tmp_path):

@@ -144,3 +144,38 @@ def test_other_folders_by_notify(tmp_path, location):
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.mark.parametrize("what", ["mail", "folder"])
+def test_what_comes_to_other_folders_before_notify(tmp_path, what):
+    """The round looked, then another folder changes, then NOTIFY begins: it tells of what comes after it, and --every is far away."""
+    peer = peers.dovecot("maildir:~/Maildir")
+    if not peer:
+        pytest.skip("dovecot-imapd is not installed")
+    with peer:
+        far, looks = Far(peer.port, lib.User("salma@x.test", "x")), []
+
+        def late(data):
+            if b"STATUS Work" in data and b"LIST" in data:
+                looks.append(len(looks))
+                if len(looks) == 2:
+                    far.add("Work", 2) if what == "mail" else far.make("Later")
+            return data
+
+        far.make("Work")
+        far.add("INBOX", 1)
+        with Proxy(peer.port, alter=late) as proxy:
+            client = Client(str(tmp_path), proxy.port, lib.User("salma@x.test", "x"))
+            near = Near(client.maildir)
+            process = subprocess.Popen([lib.barid_program(), "watch", "--every", "1500"], env=client.env, stdout=subprocess.DEVNULL,
+                                       stderr=open(tmp_path / "err", "wb"))
+            try:
+                until(lambda: 2 in near.files("Work") if what == "mail" else "Later" in near.folders(), process)
+                rounds = len(looks)
+                time.sleep(1)  # and then it waits: it does not go round for ever
+                assert len(looks) <= rounds + 2, looks
+            finally:
+                process.kill()
+                process.wait()
+        errors = (tmp_path / "err").read_text()
+        assert "Sanitizer" not in errors and "runtime error" not in errors, errors

@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "client/core/connect.h"
+#include "client/imap/imapc_known.h"
 #include "proto/imap/imap_reply.h"
 
 struct imapc;
@@ -133,14 +134,9 @@ uint64_t imapc_append_limit(const struct imapc *imap);
 enum err MUST_USE imapc_file_sent(struct imapc *imap, const char *message_id, int64_t sent_s,
     uint64_t bytes, imapc_source_fn source, void *arg, bool *out_was_there);
 
-/* INBOX as the server last told of it; 0: it did not say. */
-struct imapc_inbox {
-    uint32_t uidvalidity, uidnext, messages;
-    uint64_t modseq;
-};
 /* Selects INBOX and waits there until the server tells of a change (*out_news), of any folder when it knows NOTIFY, other_fd can be read (*out_other; -1: none), or the time is over. A
- * server without IDLE tells of nothing. known, or NULL: an INBOX that is another one than that is news at once, so what happened between looking and waiting is not missed. The connection is good for commands afterwards. */
-enum err MUST_USE imapc_idle(struct imapc *imap, const struct imapc_inbox *known, int other_fd, int timeout_ms, bool *out_news, bool *out_other);
+ * server without IDLE tells of nothing. known, or NULL: a mailbox that differs from that is news at once (imapc_known.h): INBOX with every server, all of them with NOTIFY. The connection is good for commands afterwards. */
+enum err MUST_USE imapc_idle(struct imapc *imap, const struct imapc_known *known, int other_fd, int timeout_ms, bool *out_news, bool *out_other);
 
 /* An astring as it stands in a command: quoted; with `{n+}` or not at all when it cannot be (ERR_SYNTAX: CR, LF, NUL or 8-bit in it). */
 enum err MUST_USE imapc_add_string(struct buf *out, struct slice s);

@@ -55,10 +55,47 @@ static enum err listen(
     return ERR_OK;
 }
 
-/* A server that says it can and then refuses is one that cannot. */
-static enum err notify(struct imapc *imap, struct slice command)
+/* What the numbers of mailboxes are compared with while NOTIFY begins. */
+struct comparing {
+    const struct imapc_known *known;
+    bool differs;
+};
+
+static enum err compare_status(struct imapc_task *task, const struct imap_reply *reply)
 {
-    enum err e = imapc_command(imap, command);
+    struct comparing *comparing = task->owner;
+    const struct imap_value *name = reply->values;
+    struct imapc_numbers now = { 0 };
+    if (!slice_eq_nocase(reply->name, SLICE("STATUS")) || !name || name->kind == IMAP_VALUE_LIST ||
+        !name->next ||
+        imap_value_u32(imap_value_item(name->next, SLICE("UIDVALIDITY")), &now.uidvalidity) ||
+        imap_value_u32(imap_value_item(name->next, SLICE("MESSAGES")), &now.messages))
+        return ERR_OK;
+    if (imap_value_u32(imap_value_item(name->next, SLICE("UIDNEXT")), &now.uidnext))
+        now.uidnext = 0;
+    if (imap_value_u64(imap_value_item(name->next, SLICE("HIGHESTMODSEQ")), &now.modseq))
+        now.modseq = 0;
+    comparing->differs |= imapc_known_differs(comparing->known, name->text, &now);
+    return ERR_OK;
+}
+
+/* A server that says it can and then refuses is one that cannot. */
+static enum err notify_on(struct imapc *imap, const struct imapc_known *known, bool *out_news)
+{
+    struct comparing comparing = { .known = known };
+    struct imapc_task task = { .data = known ? compare_status : NULL, .owner = &comparing };
+    imapc_queuef(imap, &task,
+        "NOTIFY SET%s (selected (MessageNew MessageExpunge FlagChange))"
+        " (personal (MessageNew MessageExpunge FlagChange MailboxName))",
+        known ? " STATUS" : "");
+    TRY(imapc_run(imap, &task));
+    *out_news = comparing.differs;
+    return ERR_OK;
+}
+
+static enum err notify_off(struct imapc *imap)
+{
+    enum err e = imapc_command(imap, SLICE("NOTIFY NONE"));
     return e != ERR_OK && imapc_is_broken(imap) ? e : ERR_OK;
 }
 
@@ -73,17 +110,15 @@ static enum err idle(
     return end_idle(imap, tag, out_news);
 }
 
-/* Numbers that one of both does not have tell nothing. */
-static bool is_other(const struct imapc_inbox *known, const struct imapc_box *now)
+static struct imapc_numbers numbers_of(const struct imapc_box *box)
 {
-    if (!known->uidvalidity || !now->uidvalidity)
-        return false;
-    return known->uidvalidity != now->uidvalidity || known->messages != now->exists ||
-           (known->uidnext && now->uidnext && known->uidnext != now->uidnext) ||
-           (known->modseq && now->modseq && known->modseq != now->modseq);
+    return (struct imapc_numbers){ .uidvalidity = box->uidvalidity,
+        .uidnext = box->uidnext,
+        .messages = box->exists,
+        .modseq = box->modseq };
 }
 
-enum err imapc_idle(struct imapc *imap, const struct imapc_inbox *known, int other_fd,
+enum err imapc_idle(struct imapc *imap, const struct imapc_known *known, int other_fd,
     int timeout_ms, bool *out_news, bool *out_other)
 {
     int64_t until_ms = clock_mono_ms() + timeout_ms;
@@ -92,7 +127,8 @@ enum err imapc_idle(struct imapc *imap, const struct imapc_inbox *known, int oth
     TRY(imapc_select(imap, "INBOX", false, &box));
     imapc_box_done(&box);
     imap->progress_ms = clock_mono_ms();
-    if (known && is_other(known, &box)) {
+    struct imapc_numbers inbox = numbers_of(&box);
+    if (known && imapc_known_differs(known, SLICE("INBOX"), &inbox)) {
         *out_news = true;
         return ERR_OK;
     }
@@ -103,8 +139,8 @@ enum err imapc_idle(struct imapc *imap, const struct imapc_inbox *known, int oth
     }
     if (!(imap->caps & IMAPC_NOTIFY))
         return idle(imap, other_fd, until_ms, out_news, out_other);
-    TRY(notify(imap, SLICE("NOTIFY SET (selected (MessageNew MessageExpunge FlagChange))"
-                           " (personal (MessageNew MessageExpunge FlagChange MailboxName))")));
-    TRY(idle(imap, other_fd, until_ms, out_news, out_other));
-    return notify(imap, SLICE("NOTIFY NONE"));
+    TRY(notify_on(imap, known, out_news));
+    if (!*out_news)
+        TRY(idle(imap, other_fd, until_ms, out_news, out_other));
+    return notify_off(imap);
 }
