@@ -357,7 +357,7 @@ def test_memory_with_a_large_message(home):
         code, most = client.memory_kib(home, "copy", "old", "new")
         assert code == 0 and len(new.folders["INBOX"].mail) == 2
         if not client.asan():
-            assert most - small < 8 << 10, (small, most)
+            assert most - small < 2 << 10, (small, most)
 
 
 @pytest.mark.parametrize("caps", ["IMAP4rev1", "IMAP4rev1 LITERAL-", "IMAP4rev1 UIDPLUS LITERAL-", "IMAP4rev1 LITERAL+"])

@@ -790,7 +790,7 @@ def test_memory_does_not_grow_with_a_message(home):
         pop.messages.append(["big", big])
         code, kib = client.memory_kib(home, "fetch")
         assert code == 0
-        assert client.asan() or kib - before < 8 << 10, (before, kib)
+        assert client.asan() or kib - before < 2 << 10, (before, kib)
     sizes = sorted(len(m) for m in home.mail().values())
     assert sizes[-1] == len(local(big))
 

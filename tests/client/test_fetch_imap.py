@@ -362,4 +362,4 @@ def test_memory_with_a_large_message(home, box):
     assert code == 0 and len(home.mail()) == 1
     _, nothing_new = client.memory_kib(home, "fetch")
     if not client.asan():
-        assert most - nothing_new < 8 << 10, (nothing_new, most)
+        assert most - nothing_new < 2 << 10, (nothing_new, most)

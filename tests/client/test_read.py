@@ -96,7 +96,7 @@ def test_memory_with_a_large_message(home, server, tmp_path):
     code, large = lib_client.memory_kib(home, "save", "INBOX", "2", "--to", str(tmp_path))
     assert code == 0 and os.path.getsize(tmp_path / "big.eml") > 30000000
     if not lib_client.asan():
-        assert large - small < 8 << 10, (small, large)
+        assert large - small < 2 << 10, (small, large)
 
 
 def test_a_full_disk_leaves_nothing(shim, home, server, tmp_path):
