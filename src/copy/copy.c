@@ -249,6 +249,16 @@ static uint64_t count_to_go(struct copy_run *run, uint64_t *out_bytes)
     return count;
 }
 
+static enum err expect(struct copy_run *run, uint64_t bytes)
+{
+    run->side = COPY_SIDE_FROM;
+    TRY(imapc_expect(run->options->from.imap, bytes));
+    run->side = COPY_SIDE_TO;
+    TRY(imapc_expect(run->options->to.imap, bytes));
+    run->side = COPY_SIDE_FROM;
+    return ERR_OK;
+}
+
 static enum err send_news(struct copy_run *run)
 {
     uint64_t bytes, count = count_to_go(run, &bytes);
@@ -260,7 +270,9 @@ static enum err send_news(struct copy_run *run)
         run->counts->bytes += bytes;
         return ERR_OK;
     }
-    enum err e = count ? copy_send_all(run) : ERR_OK;
+    enum err e = count ? expect(run, bytes) : ERR_OK;
+    if (e == ERR_OK && count)
+        e = copy_send_all(run);
     enum copy_side side = run->side;
     /* also of a torn one: what has come over is known */
     bool whole = e == ERR_OK && !run->stopped && !run->counts->full;

@@ -249,6 +249,7 @@ enum err export_take(struct export *export, struct uidset *uids, const struct ex
     enum err e = ERR_OK;
     uidset_init(&wanted);
     uidset_copy(&wanted, uids);
+    e = imapc_expect(imap, uidset_members(uids) * IMAPC_MESSAGE_BYTES);
     for (size_t at = 0; e == ERR_OK && at < wanted.count;) {
         struct imapc_task task = { .data = taken,
             .body_begin = body_begin,

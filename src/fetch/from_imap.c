@@ -314,7 +314,12 @@ static enum err top(void *session, const struct client_message *const *messages,
 static enum err retrieve(void *session, const struct client_message *const *messages, size_t count,
     const struct client_sink *sink, struct client_failure *failure)
 {
-    return transfer(session, messages, count, sink, false, failure);
+    struct imap_drop *drop = session;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += messages[i]->bytes;
+    enum err e = imapc_expect(drop->imap, bytes);
+    return e ? failed(drop, e, failure) : transfer(drop, messages, count, sink, false, failure);
 }
 
 /* ---- what goes there ---- */

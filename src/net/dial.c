@@ -3,6 +3,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "net/deflate.h"
 #include "net/tls_int.h"
 
 #include <arpa/inet.h>
@@ -40,7 +41,9 @@ struct dial {
     bool distrusted; /* the handshake ended because of it */
     bool local;      /* loopback or a Unix socket */
     struct buf in;
-    size_t line_bytes; /* of the line handed out last; consumed by the next call */
+    struct deflate_pair *deflate; /* owned; NULL: nothing is compressed */
+    struct buf packed;            /* compressed, and not looked at yet */
+    size_t line_bytes;            /* of the line handed out last; consumed by the next call */
     /* What later calls return. Kept apart: a peer that refuses to listen may have said why. */
     enum err send_broken, receive_broken;
 };
@@ -272,6 +275,7 @@ static struct dial *dial_new(const char *host, const char *ca_file, int timeout_
     dial->host = mem_strdup(host);
     dial->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
     buf_init(&dial->in, 0);
+    buf_init(&dial->packed, 0);
     return dial;
 }
 
@@ -360,18 +364,30 @@ void dial_close(struct dial *dial)
     if (dial->fd >= 0)
         close(dial->fd);
     buf_done(&dial->in);
+    buf_done(&dial->packed);
+    deflate_close(dial->deflate);
     free(dial->host);
     free(dial->ca_file);
     free(dial);
 }
 
+enum err dial_deflate(struct dial *dial)
+{
+    assert(!dial->deflate);
+    drop_last_line(dial);
+    TRY(deflate_open(&dial->deflate));
+    buf_add(&dial->packed, buf_slice(&dial->in));
+    buf_clear(&dial->in);
+    return ERR_OK;
+}
+
 /* ---- moving bytes ---- */
 
-/* What comes now into dial->in, without waiting. ERR_BUSY: nothing; *out_wait says for what to wait then. */
-static enum err receive_step(struct dial *dial, short *out_wait)
+/* What comes now, without waiting. ERR_BUSY: nothing; *out_wait says for what to wait then. */
+static enum err receive_bytes(struct dial *dial, struct buf *in, short *out_wait)
 {
     *out_wait = POLLIN;
-    char *to = buf_room(&dial->in, DIAL_READ_BYTES);
+    char *to = buf_room(in, DIAL_READ_BYTES);
     assert(to);
     size_t got = 0;
     if (dial->ssl) {
@@ -393,8 +409,36 @@ static enum err receive_step(struct dial *dial, short *out_wait)
             return ERR_CLOSED;
         got = (size_t)count;
     }
-    buf_wrote(&dial->in, got);
+    buf_wrote(in, got);
     return ERR_OK;
+}
+
+/* What is in dial->packed into dial->in, so much as one reading brings. ERR_BUSY: it holds nothing more. */
+static enum err unpack(struct dial *dial)
+{
+    size_t got, had = buf_len(&dial->packed);
+    struct slice packed = buf_slice(&dial->packed);
+    char *to = buf_room(&dial->in, DIAL_READ_BYTES);
+    assert(to);
+    enum err e = deflate_unpack(dial->deflate, &packed, to, DIAL_READ_BYTES, &got);
+    buf_consume(&dial->packed, had - packed.len);
+    buf_wrote(&dial->in, got);
+    if (e != ERR_OK)
+        return e;
+    return got ? ERR_OK : ERR_BUSY;
+}
+
+/* What comes now into dial->in. */
+static enum err receive_step(struct dial *dial, short *out_wait)
+{
+    if (!dial->deflate)
+        return receive_bytes(dial, &dial->in, out_wait);
+    for (;;) {
+        enum err e = unpack(dial);
+        if (e != ERR_BUSY)
+            return e;
+        TRY(receive_bytes(dial, &dial->packed, out_wait));
+    }
 }
 
 /* Sends what goes now. ERR_BUSY: nothing went; *out_wait as above. */
@@ -431,10 +475,9 @@ static void receive_meanwhile(struct dial *dial)
         dial->receive_broken = e;
 }
 
-enum err dial_send(struct dial *dial, struct slice bytes)
+static enum err send_bytes(struct dial *dial, struct slice bytes)
 {
     int64_t until_ms = call_until_ms(dial, dial->timeout_ms);
-    drop_last_line(dial);
     while (dial->send_broken == ERR_OK && bytes.len) {
         size_t sent;
         short wait;
@@ -455,6 +498,21 @@ enum err dial_send(struct dial *dial, struct slice bytes)
             dial->send_broken = e;
     }
     return dial->send_broken;
+}
+
+enum err dial_send(struct dial *dial, struct slice bytes)
+{
+    drop_last_line(dial);
+    if (!dial->deflate || dial->send_broken != ERR_OK)
+        return send_bytes(dial, bytes);
+    struct buf packed;
+    buf_init(&packed, 0);
+    enum err e = deflate_pack(dial->deflate, bytes, &packed);
+    if (e != ERR_OK)
+        dial->send_broken = e;
+    e = send_bytes(dial, buf_slice(&packed));
+    buf_done(&packed);
+    return e;
 }
 
 enum err dial_sendf(struct dial *dial, const char *format, ...)
@@ -545,10 +603,18 @@ enum err dial_more(struct dial *dial)
     return receive(dial, call_until_ms(dial, dial->timeout_ms));
 }
 
+/* Something has come that the system does not tell of any more. */
+static bool has_more(struct dial *dial)
+{
+    if (dial->ssl && SSL_has_pending(dial->ssl))
+        return true;
+    return dial->deflate && dial->receive_broken == ERR_OK && unpack(dial) != ERR_BUSY;
+}
+
 enum err dial_wait(struct dial *dial, int timeout_ms)
 {
     drop_last_line(dial);
-    if (dial->ssl && SSL_has_pending(dial->ssl))
+    if (has_more(dial))
         return ERR_OK;
     return wait_ready(dial, POLLIN, call_until_ms(dial, timeout_ms));
 }
@@ -560,7 +626,7 @@ enum err dial_wait_or(struct dial *dial, int other_fd, int timeout_ms, bool *out
     int64_t until_ms = clock_mono_ms() + timeout_ms;
     drop_last_line(dial);
     *out_other = false;
-    if (dial->ssl && SSL_has_pending(dial->ssl))
+    if (has_more(dial))
         return ERR_OK;
     for (;;) {
         int64_t left_ms = until_ms - clock_mono_ms();
@@ -577,6 +643,15 @@ enum err dial_wait_or(struct dial *dial, int other_fd, int timeout_ms, bool *out
 }
 
 /* ---- what it is ---- */
+
+uint32_t dial_rtt_us(const struct dial *dial)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof info;
+    if (getsockopt(dial->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return 0;
+    return info.tcpi_rtt;
+}
 
 void dial_set_timeout(struct dial *dial, int timeout_ms)
 {

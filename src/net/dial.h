@@ -33,6 +33,10 @@ void dial_close(struct dial *dial);
 
 enum err MUST_USE dial_send(struct dial *dial, struct slice bytes);
 enum err MUST_USE dial_sendf(struct dial *dial, const char *format, ...) PRINTF(2, 3);
+/* From here on both sides send DEFLATE (RFC 1951) and nothing else, over TLS where there is TLS; what came and was not consumed is such already. ERR_NOT_FOUND: this machine cannot. */
+enum err MUST_USE dial_deflate(struct dial *dial);
+/* How long a packet takes there and back, as the system measured it, in microseconds; 0: not known. */
+uint32_t dial_rtt_us(const struct dial *dial);
 /* One line without its CRLF; borrowed until the next call. ERR_LIMIT over 64 KiB, ERR_SYNTAX for a bare LF. */
 enum err MUST_USE dial_line(struct dial *dial, struct slice *out_line);
 /* Exactly len bytes appended to out. */

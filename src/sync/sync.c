@@ -201,6 +201,23 @@ enum err sync_list(struct sync_run *run)
     return check_roots(run);
 }
 
+/* About how much mail goes over, both ways. */
+static uint64_t bytes_to_go(const struct sync_run *run)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < run->count; i++) {
+        const struct sync_folder *folder = &run->folders[i];
+        for (size_t n = 0; !folder->stopped && n < folder->new_count; n++)
+            if (!folder->news[n].settled)
+                bytes +=
+                    folder->news[n].has_facts ? folder->news[n].facts.bytes : IMAPC_MESSAGE_BYTES;
+        for (size_t n = 0; !folder->stopped && n < folder->up_count; n++)
+            if (folder->ups[n]->kind == SYNC_UP)
+                bytes += folder->ups[n]->facts.bytes;
+    }
+    return bytes;
+}
+
 static enum err pass(struct sync_run *run)
 {
     TRY(sync_list(run));
@@ -212,6 +229,7 @@ static enum err pass(struct sync_run *run)
     TRY(sync_announce_ups(run));
     TRY(match(run));
     sync_brake(run);
+    TRY(imapc_expect(run->options->imap, run->options->dry_run ? 0 : bytes_to_go(run)));
     TRY(sync_download(run));
     if (!run->options->dry_run)
         TRY(sync_move_there(run));

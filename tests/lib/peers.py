@@ -100,7 +100,7 @@ class Peer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def dovecot(location):
+def dovecot(location, mail_plugins=""):
     """An empty mailbox of Debian's Dovecot, or None when dovecot-imapd is not installed."""
     if not os.access(DOVECOT, os.X_OK):
         return None
@@ -109,7 +109,7 @@ def dovecot(location):
     group = subprocess.run(["id", "-gn", who.pw_name], capture_output=True, text=True, check=True).stdout.strip()
     values = {"log_path": f"{folder}/log", "base_dir": f"{folder}/run", "ssl": "no", "mail_uid": who.pw_name,
               "mail_gid": group, "default_internal_user": who.pw_name, "default_internal_group": group,
-              "default_login_user": who.pw_name, "first_valid_uid": "1", "mail_location": location}
+              "default_login_user": who.pw_name, "first_valid_uid": "1", "mail_location": location, "mail_plugins": mail_plugins}
     conf = os.path.join(folder, "dovecot.conf")
     os.makedirs(os.path.join(folder, "run"))
     with open(conf, "w", encoding="ascii") as f:

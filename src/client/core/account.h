@@ -63,6 +63,13 @@ enum client_sent {
     CLIENT_SENT_NONE,
 };
 
+/* Whether IMAP is compressed (RFC 4978) where the server can. */
+enum client_compress {
+    CLIENT_COMPRESS_AUTO, /* where it pays: much mail, and a server that is far away */
+    CLIENT_COMPRESS_YES,
+    CLIENT_COMPRESS_NO,
+};
+
 struct client_account {
     char *name;      /* owned, as the fields below; never NULL */
     char *address;   /* never NULL */
@@ -104,6 +111,7 @@ struct client_account {
     char **deliver_command; /* each message to its stdin; NULL */
 
     enum client_sent sent_copy;
+    enum client_compress compress;
 
     int line, line_end; /* of the file: first and last line of the block */
 };

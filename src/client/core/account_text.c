@@ -31,6 +31,7 @@ enum kind {
 static const char *const receive_names[] = { "imap", "pop3", NULL };
 static const char *const layout_names[] = { "nested", "maildir++", NULL };
 static const char *const sent_names[] = { "append", "server", "none", NULL };
+static const char *const compress_names[] = { "auto", "yes", "no", NULL };
 static const char *const security_names[] = { "tls", "starttls", "none", NULL };
 static const char *const keep_names[] = { "keep", "delete", "delete-after", NULL };
 
@@ -74,6 +75,7 @@ static const struct keyword {
     { "deliver-lmtp", KIND_LMTP, FIELD(deliver_lmtp), NULL, 0 },
     { "deliver-command", KIND_WORDS, FIELD(deliver_command), NULL, 0 },
     { "sent-copy", KIND_CHOICE, FIELD(sent_copy), sent_names, 0 },
+    { "compress", KIND_CHOICE, FIELD(compress), compress_names, 0 },
 };
 
 #define KEYWORDS (sizeof keywords / sizeof *keywords)

@@ -61,6 +61,7 @@ static void assert_same(const struct client_account *a, const struct client_acco
     assert(same_text(a->ca_file, b->ca_file));
     assert(same_text(a->maildir, b->maildir));
     assert(a->layout == b->layout);
+    assert(a->compress == b->compress);
     assert(same_list(a->folders, b->folders));
     assert(a->days == b->days);
     assert(a->message_bytes_max == b->message_bytes_max);

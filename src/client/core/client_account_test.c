@@ -79,7 +79,8 @@ static void test_every_keyword(void **state)
                   "  skip-header      Subject \"[ads] \"\n"
                   "  skip-header      List-Id news\n"
                   "  deliver-lmtp     localhost:24\n"
-                  "  sent-copy        server",
+                  "  sent-copy        server\n"
+                  "  compress         no",
             &accounts);
     assert_string_equal(a->name, "salma");
     assert_string_equal(a->address, "salma@barid.test");
@@ -98,6 +99,7 @@ static void test_every_keyword(void **state)
     assert_string_equal(a->ca_file, "/etc/ca.pem");
     assert_string_equal(a->maildir, "/home/salma/Mail/salma");
     assert_int_equal(a->layout, CLIENT_MAILDIR_PLUS);
+    assert_int_equal(a->compress, CLIENT_COMPRESS_NO);
     assert_int_equal(client_strings_count(a->folders), 3);
     assert_int_equal(a->days, 90);
     assert_true(a->message_bytes_max == 20u << 20);
@@ -110,7 +112,7 @@ static void test_every_keyword(void **state)
     assert_string_equal(a->deliver_lmtp, "localhost:24");
     assert_int_equal(a->sent_copy, CLIENT_SENT_SERVER);
     assert_int_equal(a->line, 2);
-    assert_int_equal(a->line_end, 22);
+    assert_int_equal(a->line_end, 23);
     client_accounts_done(&accounts);
 }
 

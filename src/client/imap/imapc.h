@@ -35,6 +35,7 @@ enum imapc_cap {
     IMAPC_NAMESPACE = 1 << 15, /* RFC 2342 */
     IMAPC_QUOTA = 1 << 16,     /* RFC 9208, RFC 2087 */
     IMAPC_NOTIFY = 1 << 17,    /* RFC 5465 */
+    IMAPC_COMPRESS = 1 << 18,  /* COMPRESS=DEFLATE, RFC 4978 */
 };
 
 struct imapc_options {
@@ -103,6 +104,13 @@ struct imapc_literal {
 };
 enum err MUST_USE imapc_talk(struct imapc *imap, struct imapc_task *task, struct slice text,
     const struct imapc_literal *literals, size_t count);
+/* So many bytes of mail are about to go over, in either direction: compresses the connection from here on where it pays, and the account does not say otherwise. Costs
+ * one round trip then, once, and waits for all answers. An error is the connection's end. */
+enum err MUST_USE imapc_expect(struct imapc *imap, uint64_t bytes);
+/* Whether it pays for so many bytes on a way that takes so long there and back; 0: not known. */
+bool imapc_compress_pays(uint32_t rtt_us, uint64_t bytes);
+/* What a message is taken for whose size is not known. */
+#define IMAPC_MESSAGE_BYTES 8192u
 /* What a NO or BAD means. ERR_OK for OK. */
 enum err imapc_reply_err(const struct imap_reply *reply);
 

@@ -12,6 +12,8 @@ struct imapc {
     uint64_t append_limit;     /* 0: none is known */
     bool caps_known;
     bool qresync;
+    bool compressed; /* or asked for, in vain */
+    enum client_compress compress;
     bool preauth;
     bool refused; /* the last login, by the server; else it was us who did not believe it */
     bool said_bye;

@@ -42,6 +42,7 @@ static const struct {
     { SLICE_CONST("LOGINDISABLED"), IMAPC_LOGINDISABLED },
     { SLICE_CONST("NAMESPACE"), IMAPC_NAMESPACE },
     { SLICE_CONST("QUOTA"), IMAPC_QUOTA },
+    { SLICE_CONST("COMPRESS=DEFLATE"), IMAPC_COMPRESS },
     /* RFC 9051 §1.3: IMAP4rev2 has these in it */
     { SLICE_CONST("IMAP4rev2"), IMAPC_SASL_IR | IMAPC_LITERAL_MINUS | IMAPC_UIDPLUS | IMAPC_MOVE |
                                     IMAPC_LIST_EXTENDED | IMAPC_LIST_STATUS | IMAPC_ESEARCH |
@@ -304,6 +305,7 @@ enum err imapc_open(
 {
     struct imapc *imap = mem_zalloc(1, sizeof *imap);
     imap->timeout_ms = options->timeout_ms;
+    imap->compress = options->account->compress;
     imap->progress_ms = clock_mono_ms();
     buf_init(&imap->out, 0);
     buf_init(&imap->head, 0);

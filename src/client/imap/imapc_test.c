@@ -450,7 +450,20 @@ static void test_append_cut(void **state)
     }
 }
 
-TEST_MAIN(cmocka_unit_test(test_pipeline), cmocka_unit_test(test_commands),
+/* ---- compression ---- */
+
+static void test_compression_pays_where_it_is_far_and_much(void **state)
+{
+    (void)state;
+    assert_true(imapc_compress_pays(5000, 1u << 20));
+    assert_true(imapc_compress_pays(80000, 1u << 30));
+    assert_false(imapc_compress_pays(4999, 1u << 30));
+    assert_false(imapc_compress_pays(80000, (1u << 20) - 1));
+    assert_false(imapc_compress_pays(0, UINT64_MAX));
+}
+
+TEST_MAIN(cmocka_unit_test(test_compression_pays_where_it_is_far_and_much),
+    cmocka_unit_test(test_pipeline), cmocka_unit_test(test_commands),
     cmocka_unit_test(test_task_fails), cmocka_unit_test(test_append),
     cmocka_unit_test(test_append_steps), cmocka_unit_test(test_append_cut),
     cmocka_unit_test(test_strings))
