@@ -263,16 +263,22 @@ enum err sql_prepare(struct sql_db *sql, const char *text, sqlite3_stmt **out_st
     return sql_err(sql, sqlite3_prepare_v2(sql->db, text, -1, out_statement, NULL));
 }
 
-void sql_reset(sqlite3_stmt *statement)
+static void reset(sqlite3_stmt *statement)
 {
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
 }
 
+void sql_reset(sqlite3_stmt *statement)
+{
+    if (statement)
+        reset(statement);
+}
+
 static enum err finish(struct sql_db *sql, sqlite3_stmt *statement, int rc)
 {
     int problem = errno;
-    sql_reset(statement);
+    reset(statement);
     errno = problem; /* for sql_err */
     return rc == SQLITE_DONE || rc == SQLITE_ROW ? ERR_OK : sql_err(sql, rc);
 }

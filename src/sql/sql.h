@@ -91,7 +91,7 @@ enum err MUST_USE sql_prepare(struct sql_db *sql, const char *text, sqlite3_stmt
 
 /* Steps once. A row: *out_row true. When it is done or has failed it is reset, without bindings. */
 enum err MUST_USE sql_step(struct sql_db *sql, sqlite3_stmt *statement, bool *out_row);
-/* For who leaves it before that. */
+/* For who leaves it before that, or never got one (NULL). */
 void sql_reset(sqlite3_stmt *statement);
 /* Steps a statement that gives no row, and resets it. */
 enum err MUST_USE sql_done(struct sql_db *sql, sqlite3_stmt *statement);
