@@ -2,7 +2,7 @@
 #
 # Who may use whom (a test links its own layer and these only, so a mistake does not link):
 LAYERS := base net discover message proto/wire proto/sasl proto/imap proto/pop3 proto/smtp \
-          store import auth deliver server/core server/imap server/pop3 server/smtp \
+          sql store import auth deliver server/core server/imap server/pop3 server/smtp \
           client/oauth client/core client/imap client/pop3 client/smtp fetch sync copy export bin
 
 uses.base         :=
@@ -14,11 +14,12 @@ uses.proto/sasl   := base proto/wire
 uses.proto/imap   := base proto/wire message
 uses.proto/pop3   := base proto/wire
 uses.proto/smtp   := base proto/wire
-uses.store        := base message
-uses.import       := base message store proto/wire proto/imap
-uses.auth         := base message proto/sasl proto/wire
-uses.deliver      := base net message store auth proto/smtp proto/wire proto/sasl
-uses.server/core  := base net message store auth deliver proto/sasl proto/wire proto/smtp
+uses.sql          := base
+uses.store        := base message sql
+uses.import       := base message sql store proto/wire proto/imap
+uses.auth         := base message sql proto/sasl proto/wire
+uses.deliver      := base net message sql store auth proto/smtp proto/wire proto/sasl
+uses.server/core  := base net message sql store auth deliver proto/sasl proto/wire proto/smtp
 uses.server/imap  := $(uses.server/core) server/core proto/imap
 uses.server/pop3  := $(uses.server/core) server/core proto/pop3
 uses.server/smtp  := $(uses.server/core) server/core proto/smtp
@@ -27,16 +28,17 @@ uses.client/core  := $(uses.client/oauth) message client/oauth
 uses.client/imap  := $(uses.client/core) client/core proto/imap
 uses.client/smtp  := $(uses.client/core) client/core proto/smtp
 uses.client/pop3  := $(uses.client/core) client/core proto/pop3
-uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 proto/imap proto/pop3
-uses.sync         := $(uses.client/imap) client/imap
+uses.fetch        := $(uses.client/smtp) client/smtp client/imap client/pop3 proto/imap proto/pop3 sql
+uses.sync         := $(uses.client/imap) client/imap sql
 uses.export       := $(uses.sync) sync
-uses.copy         := $(uses.client/imap) client/imap
+uses.copy         := $(uses.client/imap) client/imap sql
 uses.bin          := $(filter-out bin,$(LAYERS))
 
 # libcurl and libunbound are loaded when they are needed: src/net/late.h
 libs.net     := -lssl -lcrypto
 libs.discover := -lexpat -ljansson -lpsl -lidn2
 libs.message := -lunistring
+libs.sql     := -lsqlite3
 libs.store   := -lsqlite3 -lxxhash
 libs.import  := -lsodium
 libs.deliver := -lsqlite3

@@ -215,8 +215,8 @@ static void test_expiry(void **state)
     expect(ERR_AUTH, 0, HERE, USER_IMAP, "salma@barid.test", over.text);
     expect(ERR_AUTH, 0, HERE, USER_POP3, "salma@barid.test", over.text); /* not ERR_DENIED */
     /* its day comes, right after a login */
-    assert_int_equal(sqlite3_exec(directory->writer.db, "UPDATE app_passwords SET expires_s = 1000",
-                         NULL, NULL, NULL),
+    assert_int_equal(sqlite3_exec(directory->writer.sql.db,
+                         "UPDATE app_passwords SET expires_s = 1000", NULL, NULL, NULL),
         SQLITE_OK);
     expect(ERR_AUTH, 0, HERE, USER_IMAP, "salma@barid.test", later.text);
 }

@@ -329,7 +329,7 @@ static void test_uses(void **state)
     assert_int_equal(list[0].uses[0].last_s, first[1].use.last_s);
     assert_ok(directory_user_remove(d, SLICE("salma@barid.test"), &salma));
     sqlite3_stmt *statement;
-    assert_int_equal(sqlite3_prepare_v2(d->writer.db,
+    assert_int_equal(sqlite3_prepare_v2(d->writer.sql.db,
                          "SELECT (SELECT count(*) FROM app_passwords),"
                          " (SELECT count(*) FROM device_uses)",
                          -1, &statement, NULL),
@@ -458,7 +458,7 @@ static void test_restore(void **state)
     /* somebody has the id of her tablet now */
     char steal[160];
     snprintf(steal, sizeof steal, "UPDATE app_passwords SET id = %lld", (long long)tablet);
-    assert_int_equal(sqlite3_exec(d->writer.db, steal, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(d->writer.sql.db, steal, NULL, NULL, NULL), SQLITE_OK);
     copy = open_copy(sub, &fd);
     struct user back;
     assert_ok(directory_restore_user(d, copy, SLICE("salma@barid.test"), &back));

@@ -8,7 +8,7 @@
  *          changed, so that one challenge serves them all and a new main password leaves the app passwords right.
  *     D-6  A device's id is 53 random bits and means one app password for ever; 0 is the main password.
  *
- * The schema's number is user_version; each step of `migrations` brings the file one further, in one transaction each. */
+ * Each step of `migrations` makes a new format of the one before. */
 #include "auth/directory_int.h"
 
 #include "base/log.h"
@@ -23,8 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define APPLICATION_ID  0x42726469 /* "Brdi" */
-#define BUSY_TIMEOUT_MS 5000
+#define APPLICATION_ID 0x42726469 /* "Brdi" */
 
 static const char *const migrations[] = {
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -84,17 +83,15 @@ static const char *const migrations[] = {
     "CREATE TRIGGER pop_policy_of_app_password AFTER DELETE ON app_passwords BEGIN"
     "  DELETE FROM pop_policies WHERE user = old.user AND device = old.id; END;",
 };
-#define SCHEMA_VERSION ((int)(sizeof migrations / sizeof *migrations))
+static const struct sql_format format = { .steps = migrations,
+    .version = sizeof migrations / sizeof *migrations,
+    .application_id = APPLICATION_ID };
 
 #define USER_COLUMNS                                                                               \
     "id, address, services, disabled, quota_bytes, quota_messages, created_s, hash, imported, "    \
     "scram_iterations, scram_salt, scram_stored_key, scram_server_key"
 
 static const char *const sql_texts[SQL_COUNT] = {
-    [SQL_BEGIN_READ] = "BEGIN",
-    [SQL_BEGIN_WRITE] = "BEGIN IMMEDIATE",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_VERSION] = "PRAGMA data_version",
     [SQL_DOMAIN] = "SELECT 1 FROM domains WHERE name = ?1",
     [SQL_DOMAINS] = "SELECT name FROM domains ORDER BY name",
@@ -171,85 +168,17 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_META] = "SELECT value FROM meta WHERE name = ?1",
 };
 
-/* ---- statements ---- */
+/* The server and the command line are there at once. A name or a device that is there already is what a caller may try. */
+static const struct sql_options options = {
+    .texts = sql_texts, .count = SQL_COUNT, .sharing = SQL_SHARED, .constraint = ERR_EXISTS
+};
 
-enum err directory_sql_err(sqlite3 *db, int rc)
-{
-    switch (rc & 0xFF) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return ERR_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_CONSTRAINT:
-        return ERR_EXISTS;
-    case SQLITE_FULL:
-        return ERR_NO_SPACE;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return ERR_DENIED;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    case SQLITE_CANTOPEN:
-        return db && sqlite3_system_errno(db) ? err_from_errno(sqlite3_system_errno(db)) : ERR_IO;
-    default:
-        return ERR_IO;
-    }
-}
-
-enum err directory_statement(
-    struct directory_link *link, enum directory_sql sql, sqlite3_stmt **out_statement)
-{
-    sqlite3_stmt **slot = &link->statements[sql];
-    if (!*slot) {
-        int rc =
-            sqlite3_prepare_v3(link->db, sql_texts[sql], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
-        if (rc != SQLITE_OK)
-            return directory_sql_err(link->db, rc);
-    }
-    sqlite3_clear_bindings(*slot);
-    *out_statement = *slot;
-    return ERR_OK;
-}
-
-void directory_bind_text(sqlite3_stmt *statement, int index, struct slice text)
-{
-    /* the caller's bytes outlive the step: reset comes before they go */
-    sqlite3_bind_text(statement, index, text.ptr ? text.ptr : "", (int)text.len, SQLITE_STATIC);
-}
-
-struct slice directory_column_text(sqlite3_stmt *statement, int index)
-{
-    const unsigned char *text = sqlite3_column_text(statement, index);
-    return slice_from(
-        text ? (const char *)text : "", (size_t)sqlite3_column_bytes(statement, index));
-}
-
-enum err directory_step_done(struct directory_link *link, sqlite3_stmt *statement, bool *out_row)
-{
-    int rc = sqlite3_step(statement);
-    enum err e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
-    if (!e && out_row)
-        *out_row = rc == SQLITE_ROW;
-    return e;
-}
-
-enum err directory_run(struct directory_link *link, enum directory_sql sql)
-{
-    sqlite3_stmt *statement;
-    TRY(directory_statement(link, sql, &statement));
-    return directory_step_done(link, statement, NULL);
-}
+/* ---- transactions ---- */
 
 enum err directory_write_begin(struct directory *directory)
 {
     pthread_mutex_lock(&directory->writer.lock);
-    enum err e = directory_run(&directory->writer, SQL_BEGIN_WRITE);
+    enum err e = sql_begin_write(&directory->writer.sql);
     if (e)
         pthread_mutex_unlock(&directory->writer.lock);
     return e;
@@ -257,10 +186,7 @@ enum err directory_write_begin(struct directory *directory)
 
 enum err directory_write_end(struct directory *directory, enum err e)
 {
-    if (!e)
-        e = directory_run(&directory->writer, SQL_COMMIT);
-    if (e && !sqlite3_get_autocommit(directory->writer.db))
-        (void)!directory_run(&directory->writer, SQL_ROLLBACK);
+    e = sql_end(&directory->writer.sql, e);
     pthread_mutex_unlock(&directory->writer.lock);
     return e;
 }
@@ -268,7 +194,7 @@ enum err directory_write_end(struct directory *directory, enum err e)
 enum err directory_read_begin(struct directory *directory)
 {
     pthread_mutex_lock(&directory->reader.lock);
-    enum err e = directory_run(&directory->reader, SQL_BEGIN_READ);
+    enum err e = sql_begin(&directory->reader.sql);
     if (e)
         pthread_mutex_unlock(&directory->reader.lock);
     return e;
@@ -276,96 +202,30 @@ enum err directory_read_begin(struct directory *directory)
 
 void directory_read_end(struct directory *directory)
 {
-    (void)!directory_run(&directory->reader, SQL_COMMIT);
+    (void)!sql_end(&directory->reader.sql, ERR_OK);
     pthread_mutex_unlock(&directory->reader.lock);
 }
 
 /* ---- opening ---- */
 
-static enum err pragma_int(sqlite3 *db, const char *text, int *out_value)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, text, -1, &statement, NULL);
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_step(statement);
-        if (rc == SQLITE_ROW)
-            *out_value = sqlite3_column_int(statement, 0);
-    }
-    sqlite3_finalize(statement);
-    return directory_sql_err(db, rc);
-}
-
 static enum err link_open(struct directory_link *link, const char *file)
 {
-    pthread_mutex_init(&link->lock, NULL);
-    int rc = sqlite3_open_v2(file, &link->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_busy_timeout(link->db, BUSY_TIMEOUT_MS);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(link->db,
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
-            "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
-            /* a confined server can make no temporary files */
-            "PRAGMA temp_store=MEMORY",
-            NULL, NULL, NULL);
-    return directory_sql_err(link->db, rc);
+    TRY(sql_open(&link->sql, file, &options));
+    return sql_exec(&link->sql, "PRAGMA foreign_keys=ON");
+}
+
+static struct directory *directory_new(void)
+{
+    struct directory *directory = mem_zalloc(1, sizeof *directory);
+    pthread_mutex_init(&directory->reader.lock, NULL);
+    pthread_mutex_init(&directory->writer.lock, NULL);
+    return directory;
 }
 
 static void link_close(struct directory_link *link)
 {
-    for (size_t i = 0; i < SQL_COUNT; i++)
-        sqlite3_finalize(link->statements[i]);
-    sqlite3_close(link->db);
+    sql_close(&link->sql);
     pthread_mutex_destroy(&link->lock);
-}
-
-/* One step in its transaction; another process may have taken it meanwhile. */
-static enum err migrate_step(sqlite3 *db, const char *file, int *out_version, struct err_note *note)
-{
-    int version = 0;
-    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    enum err e = directory_sql_err(db, rc);
-    if (!e)
-        e = pragma_int(db, "PRAGMA user_version", &version);
-    if (!e && version < SCHEMA_VERSION) {
-        char mark[96];
-        snprintf(mark, sizeof mark, "PRAGMA user_version = %d; PRAGMA application_id = %d",
-            version + 1, APPLICATION_ID);
-        e = directory_sql_err(db, sqlite3_exec(db, migrations[version], NULL, NULL, NULL));
-        if (!e)
-            e = directory_sql_err(db, sqlite3_exec(db, mark, NULL, NULL, NULL));
-        version++;
-    }
-    if (!e)
-        e = directory_sql_err(db, sqlite3_exec(db, "COMMIT", NULL, NULL, NULL));
-    if (!e) {
-        *out_version = version;
-        return ERR_OK;
-    }
-    e = err_noted(note, e, "%s cannot be prepared: %s", file, sqlite3_errmsg(db));
-    if (!sqlite3_get_autocommit(db))
-        sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return e;
-}
-
-static enum err migrate(sqlite3 *db, const char *file, struct err_note *note)
-{
-    int version = 0, application = 0;
-    enum err e = pragma_int(db, "PRAGMA user_version", &version);
-    if (!e)
-        e = pragma_int(db, "PRAGMA application_id", &application);
-    if (e)
-        return err_noted(note, e, "%s cannot be read: %s", file, sqlite3_errmsg(db));
-    if (version > SCHEMA_VERSION)
-        return err_noted(note, ERR_DENIED,
-            "%s was written by a newer Barid (format %d; this one knows %d)", file, version,
-            SCHEMA_VERSION);
-    if (version > 0 && application != APPLICATION_ID)
-        return err_noted(note, ERR_CORRUPT, "%s is a database of another program", file);
-    while (version < SCHEMA_VERSION) {
-        TRY(migrate_step(db, file, &version, note));
-    }
-    return ERR_OK;
 }
 
 /* An empty file for the owner only. SQLite gives its companions the same mode and, as root, the same owner; so a file
@@ -393,18 +253,33 @@ static enum err file_make(const char *file, struct err_note *note)
 
 static enum err read_name_key(struct directory *directory)
 {
+    struct sql_db *sql = &directory->reader.sql;
     sqlite3_stmt *statement;
-    TRY(directory_statement(&directory->reader, SQL_META, &statement));
-    directory_bind_text(statement, 1, SLICE("name_key"));
-    int rc = sqlite3_step(statement);
-    enum err e = directory_sql_err(directory->reader.db, rc);
-    if (!e &&
-        (rc != SQLITE_ROW || sqlite3_column_bytes(statement, 0) != (int)sizeof directory->name_key))
-        e = ERR_CORRUPT;
-    if (!e)
-        memcpy(directory->name_key, sqlite3_column_blob(statement, 0), sizeof directory->name_key);
-    sqlite3_reset(statement);
-    return e;
+    bool row;
+    TRY(sql_get(sql, SQL_META, &statement));
+    sql_bind_text(statement, 1, SLICE("name_key"));
+    TRY(sql_step(sql, statement, &row));
+    struct slice key = row ? sql_bytes(statement, 0) : SLICE_EMPTY;
+    bool whole = key.len == sizeof directory->name_key;
+    if (whole)
+        memcpy(directory->name_key, key.ptr, key.len);
+    sql_reset(statement);
+    return whole ? ERR_OK : ERR_CORRUPT;
+}
+
+static enum err open_links(struct directory *directory, const char *file, struct err_note *note)
+{
+    enum err e = link_open(&directory->writer, file);
+    if (e)
+        return err_noted(
+            note, e, "%s cannot be opened: %s", file, sql_words(&directory->writer.sql));
+    TRY(sql_bring(&directory->writer.sql, file, &format, note));
+    e = link_open(&directory->reader, file);
+    if (e)
+        return err_noted(
+            note, e, "%s cannot be opened: %s", file, sql_words(&directory->reader.sql));
+    return read_name_key(directory) ? err_noted(note, ERR_CORRUPT, "%s lacks its key", file)
+                                    : ERR_OK;
 }
 
 enum err directory_open(
@@ -415,69 +290,62 @@ enum err directory_open(
     else if (access(file, F_OK) != 0)
         return err_noted(
             note, err_from_errno(errno), "%s cannot be opened: %s", file, strerror(errno));
-    struct directory *directory = mem_zalloc(1, sizeof *directory);
-    enum err e = link_open(&directory->writer, file);
+    struct directory *directory = directory_new();
+    enum err e = open_links(directory, file, note);
     if (e)
-        err_noted(note, e, "%s cannot be opened: %s", file, sqlite3_errmsg(directory->writer.db));
-    else
-        e = migrate(directory->writer.db, file, note);
-    enum err reader = link_open(&directory->reader, file);
-    if (!e && reader)
-        e = err_noted(
-            note, reader, "%s cannot be opened: %s", file, sqlite3_errmsg(directory->reader.db));
-    if (!e && read_name_key(directory))
-        e = err_noted(note, ERR_CORRUPT, "%s lacks its key", file);
-    if (e) {
         directory_close(directory);
+    else
+        *out_directory = directory;
+    return e;
+}
+
+static enum err copy_pages(struct sql_db *from, struct sql_db *to)
+{
+    sqlite3_backup *backup = sqlite3_backup_init(to->db, "main", from->db, "main");
+    if (!backup)
+        return sql_err(to, sqlite3_extended_errcode(to->db));
+    (void)sqlite3_backup_step(backup, -1);
+    return sql_err(to, sqlite3_backup_finish(backup));
+}
+
+/* A database of an earlier format, in memory and in today's. *sql is replaced. */
+static enum err copy_to_memory(struct sql_db *sql)
+{
+    struct sql_db fresh;
+    enum err e =
+        sql_attach(&fresh, ":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL, &options);
+    if (!e)
+        e = sql_settle(&fresh);
+    if (!e)
+        e = copy_pages(sql, &fresh);
+    if (!e)
+        e = sql_bring(&fresh, "the copy", &format, NULL);
+    if (e) {
+        sql_close(&fresh);
         return e;
     }
-    *out_directory = directory;
+    sql_close(sql);
+    *sql = fresh;
     return ERR_OK;
 }
 
-/* A database of an earlier format, in memory and in today's. *db is replaced. */
-static enum err copy_to_memory(sqlite3 **db)
+static enum err open_there(struct sql_db *sql, int folder_fd)
 {
-    sqlite3 *fresh = NULL;
-    int rc = sqlite3_open_v2(
-        ":memory:", &fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    sqlite3_backup *backup =
-        rc == SQLITE_OK ? sqlite3_backup_init(fresh, "main", *db, "main") : NULL;
-    if (backup) {
-        (void)sqlite3_backup_step(backup, -1);
-        rc = sqlite3_backup_finish(backup);
-    } else if (rc == SQLITE_OK) {
-        rc = sqlite3_errcode(fresh);
-    }
-    enum err e = directory_sql_err(fresh, rc);
-    if (!e)
-        e = migrate(fresh, "the copy", NULL);
-    if (e) {
-        sqlite3_close(fresh);
-        return e;
-    }
-    sqlite3_close(*db);
-    *db = fresh;
-    return ERR_OK;
+    char path[64];
+    int64_t version;
+    (void)snprintf(path, sizeof path, "file:/proc/self/fd/%d/directory.db?immutable=1", folder_fd);
+    TRY(sql_attach(sql, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, &options));
+    TRY(sql_settle(sql));
+    TRY(sql_ask(sql, "PRAGMA user_version", &version));
+    if (version < 1 || version > format.version)
+        return version < 1 ? ERR_CORRUPT : ERR_DENIED;
+    return version < format.version ? copy_to_memory(sql) : ERR_OK;
 }
 
 enum err directory_open_copy(int folder_fd, struct directory **out_copy)
 {
-    char path[64];
-    (void)snprintf(path, sizeof path, "file:/proc/self/fd/%d/directory.db?immutable=1", folder_fd);
-    struct directory *copy = mem_zalloc(1, sizeof *copy);
-    pthread_mutex_init(&copy->reader.lock, NULL);
-    pthread_mutex_init(&copy->writer.lock, NULL);
-    int version = 0;
-    enum err e = directory_sql_err(
-        NULL, sqlite3_open_v2(path, &copy->reader.db,
-                  SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL));
-    if (!e)
-        e = pragma_int(copy->reader.db, "PRAGMA user_version", &version);
-    if (!e && (version > SCHEMA_VERSION || version < 1))
-        e = version < 1 ? ERR_CORRUPT : ERR_DENIED;
-    if (!e && version < SCHEMA_VERSION)
-        e = copy_to_memory(&copy->reader.db);
+    struct directory *copy = directory_new();
+    enum err e = open_there(&copy->reader.sql, folder_fd);
     if (e)
         directory_close(copy);
     else
@@ -499,16 +367,14 @@ uint64_t directory_version(struct directory *directory)
 {
     /* the reader writes nothing, so data_version counts everybody's commits, our writer's too */
     struct directory_link *link = &directory->reader;
-    uint64_t version = 0;
+    int64_t version = 0;
     sqlite3_stmt *statement;
     pthread_mutex_lock(&link->lock);
-    if (!directory_statement(link, SQL_VERSION, &statement)) {
-        if (sqlite3_step(statement) == SQLITE_ROW)
-            version = (uint64_t)sqlite3_column_int64(statement, 0);
-        sqlite3_reset(statement);
-    }
+    enum err e = sql_get(&link->sql, SQL_VERSION, &statement);
+    if (!e)
+        e = sql_number(&link->sql, statement, &version, NULL);
     pthread_mutex_unlock(&link->lock);
-    return version;
+    return e ? 0 : (uint64_t)version;
 }
 
 /* ---- domains ---- */
@@ -517,9 +383,9 @@ enum err directory_find_domain(struct directory_link *link, struct slice domain)
 {
     sqlite3_stmt *statement;
     bool there = false;
-    TRY(directory_statement(link, SQL_DOMAIN, &statement));
-    directory_bind_text(statement, 1, domain);
-    TRY(directory_step_done(link, statement, &there));
+    TRY(sql_get(&link->sql, SQL_DOMAIN, &statement));
+    sql_bind_text(statement, 1, domain);
+    TRY(sql_has(&link->sql, statement, &there));
     return there ? ERR_OK : ERR_NOT_FOUND;
 }
 
@@ -527,9 +393,9 @@ static enum err domain_change(
     struct directory *directory, enum directory_sql sql, struct slice domain)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(&directory->writer, sql, &statement));
-    directory_bind_text(statement, 1, domain);
-    return directory_step_done(&directory->writer, statement, NULL);
+    TRY(sql_get(&directory->writer.sql, sql, &statement));
+    sql_bind_text(statement, 1, domain);
+    return sql_done(&directory->writer.sql, statement);
 }
 
 enum err directory_domain_add(
@@ -562,10 +428,10 @@ enum err directory_domain_remove(
         bool used = false;
         e = directory_find_domain(&directory->writer, slice_of(name));
         if (!e)
-            e = directory_statement(&directory->writer, SQL_DOMAIN_IN_USE, &statement);
+            e = sql_get(&directory->writer.sql, SQL_DOMAIN_IN_USE, &statement);
         if (!e) {
-            directory_bind_text(statement, 1, slice_of(name));
-            e = directory_step_done(&directory->writer, statement, &used);
+            sql_bind_text(statement, 1, slice_of(name));
+            e = sql_has(&directory->writer.sql, statement, &used);
         }
         if (!e)
             e = used ? ERR_BUSY : domain_change(directory, SQL_DOMAIN_DELETE, slice_of(name));
@@ -585,22 +451,19 @@ enum err directory_domains(
     struct directory_link *link = &directory->reader;
     struct slice *list = NULL;
     size_t count = 0, cap = 0;
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
+    bool row;
     pthread_mutex_lock(&link->lock);
-    enum err e = directory_statement(link, SQL_DOMAINS, &statement);
-    int rc = SQLITE_DONE;
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    enum err e = sql_get(&link->sql, SQL_DOMAINS, &statement);
+    while (!e && !(e = sql_step(&link->sql, statement, &row)) && row) {
         list = arena_grow(arena, list, &cap, count + 1, sizeof *list);
-        struct slice name =
-            list ? slice_dup(arena, directory_column_text(statement, 0)) : (struct slice){ 0 };
+        struct slice name = list ? slice_dup(arena, sql_text(statement, 0)) : (struct slice){ 0 };
         if (!name.ptr)
             e = ERR_LIMIT;
         else
             list[count++] = name;
     }
-    if (!e)
-        e = directory_sql_err(link->db, rc);
-    sqlite3_reset(link->statements[SQL_DOMAINS]);
+    sql_reset(statement);
     pthread_mutex_unlock(&link->lock);
     if (e)
         return e;
@@ -623,19 +486,18 @@ bool directory_domain_is_local(struct directory *directory, struct slice domain)
 enum err directory_sole_domain(struct directory *directory, char *out)
 {
     struct directory_link *link = &directory->reader;
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     size_t count = 0;
+    bool row = true;
     char name[USER_NAME_BYTES_MAX + 1] = "";
     pthread_mutex_lock(&link->lock);
-    enum err e = directory_statement(link, SQL_DOMAINS, &statement);
-    if (!e) {
-        while (count < 2 && sqlite3_step(statement) == SQLITE_ROW) {
-            struct slice text = directory_column_text(statement, 0);
-            snprintf(name, sizeof name, "%.*s", SLICE_FMT(text));
-            count++;
-        }
-        sqlite3_reset(statement);
+    enum err e = sql_get(&link->sql, SQL_DOMAINS, &statement);
+    while (!e && count < 2 && !(e = sql_step(&link->sql, statement, &row)) && row) {
+        struct slice text = sql_text(statement, 0);
+        snprintf(name, sizeof name, "%.*s", SLICE_FMT(text));
+        count++;
     }
+    sql_reset(statement);
     pthread_mutex_unlock(&link->lock);
     if (!e && count == 1)
         memcpy(out, name, sizeof name);

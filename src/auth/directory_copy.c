@@ -1,18 +1,21 @@
 /* A copy of the directory for a backup, and a user brought back from one. */
 #include "auth/directory_int.h"
 
+static enum err copy_into(struct sql_db *sql, const char *path)
+{
+    sqlite3_stmt *statement;
+    TRY(sql_prepare(sql, "VACUUM INTO ?1", &statement));
+    sql_bind_text(statement, 1, slice_of(path));
+    enum err e = sql_done(sql, statement);
+    (void)sqlite3_finalize(statement);
+    return e;
+}
+
 enum err directory_copy(struct directory *directory, const char *path)
 {
     struct directory_link *link = &directory->reader;
-    sqlite3_stmt *statement = NULL;
     pthread_mutex_lock(&link->lock);
-    int rc = sqlite3_prepare_v2(link->db, "VACUUM INTO ?1", -1, &statement, NULL);
-    if (rc == SQLITE_OK) {
-        directory_bind_text(statement, 1, slice_of(path));
-        rc = sqlite3_step(statement);
-    }
-    enum err e = rc == SQLITE_DONE ? ERR_OK : directory_sql_err(link->db, rc);
-    (void)sqlite3_finalize(statement);
+    enum err e = copy_into(&link->sql, path);
     pthread_mutex_unlock(&link->lock);
     return e;
 }
@@ -21,66 +24,57 @@ enum err directory_copy(struct directory *directory, const char *path)
     "id, address, domain, services, disabled, quota_bytes, quota_messages, created_s, hash,"       \
     " imported, scram_iterations, scram_salt, scram_stored_key, scram_server_key"
 
-/* Runs one statement with a value of a row bound; out_row may be NULL. */
-static enum err run(sqlite3 *db, const char *text, sqlite3_value *value, bool *out_row)
+/* Runs one statement with a value of a row bound: whether a row came. */
+static enum err run(struct sql_db *sql, const char *text, sqlite3_value *value, bool *out_row)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, text, -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_bind_value(statement, 1, value);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    if (out_row)
-        *out_row = rc == SQLITE_ROW;
+    sqlite3_stmt *statement;
+    TRY(sql_prepare(sql, text, &statement));
+    enum err e = sql_err(sql, sqlite3_bind_value(statement, 1, value));
+    if (!e)
+        e = sql_has(sql, statement, out_row);
     (void)sqlite3_finalize(statement);
-    return directory_sql_err(db, rc);
+    return e;
 }
 
 /* Inserts a row as another database has it; replace_at (-1: none) is the column that becomes `id` instead. */
 static enum err insert_like(
-    sqlite3 *db, const char *insert, sqlite3_stmt *row, int replace_at, int64_t id)
+    struct sql_db *sql, const char *insert, sqlite3_stmt *row, int replace_at, int64_t id)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(db, insert, -1, &statement, NULL);
-    for (int i = 0; i < sqlite3_column_count(row) && rc == SQLITE_OK; i++)
-        rc = i == replace_at ? sqlite3_bind_int64(statement, i + 1, id)
-                             : sqlite3_bind_value(statement, i + 1, sqlite3_column_value(row, i));
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
+    sqlite3_stmt *statement;
+    TRY(sql_prepare(sql, insert, &statement));
+    enum err e = ERR_OK;
+    for (int i = 0; i < sqlite3_column_count(row) && !e; i++)
+        e = sql_err(sql, i == replace_at
+                             ? sqlite3_bind_int64(statement, i + 1, id)
+                             : sqlite3_bind_value(statement, i + 1, sqlite3_column_value(row, i)));
+    if (!e)
+        e = sql_done(sql, statement);
     (void)sqlite3_finalize(statement);
-    return directory_sql_err(db, rc);
+    return e;
 }
 
 /* Calls insert_like for each row of `select`, in which ?1 is the user and ?2 a device. */
-static enum err copy_rows(sqlite3 *from, const char *select, struct slice user, int64_t device,
-    sqlite3 *to, const char *insert, int64_t id)
+static enum err copy_rows(struct sql_db *from, const char *select, struct slice user,
+    int64_t device, struct sql_db *to, const char *insert, int64_t id)
 {
-    sqlite3_stmt *rows = NULL;
-    int rc = sqlite3_prepare_v2(from, select, -1, &rows, NULL);
-    if (rc == SQLITE_OK) {
-        directory_bind_text(rows, 1, user);
-        rc = sqlite3_bind_int64(rows, 2, device);
-    }
+    sqlite3_stmt *rows;
+    bool row;
+    TRY(sql_prepare(from, select, &rows));
+    sql_bind_text(rows, 1, user);
+    (void)sqlite3_bind_int64(rows, 2, device);
     enum err e = ERR_OK;
-    while (rc == SQLITE_OK && !e) {
-        int step = sqlite3_step(rows);
-        if (step != SQLITE_ROW) {
-            e = directory_sql_err(from, step);
-            break;
-        }
+    while (!e && !(e = sql_step(from, rows, &row)) && row)
         e = insert_like(to, insert, rows, 0, id);
-    }
-    if (rc != SQLITE_OK)
-        e = directory_sql_err(from, rc);
     (void)sqlite3_finalize(rows);
     return e;
 }
 
 /* The id, or another one when some device here has it. */
-static enum err free_device(sqlite3 *db, sqlite3_stmt *row, int64_t *out_id)
+static enum err free_device(struct sql_db *sql, sqlite3_stmt *row, int64_t *out_id)
 {
-    bool taken = false;
-    TRY(run(db, "SELECT 1 FROM app_passwords WHERE id = ?1", sqlite3_column_value(row, 0), &taken));
+    bool taken;
+    TRY(run(
+        sql, "SELECT 1 FROM app_passwords WHERE id = ?1", sqlite3_column_value(row, 0), &taken));
     *out_id = taken ? directory_new_device() : sqlite3_column_int64(row, 0);
     return ERR_OK;
 }
@@ -96,33 +90,32 @@ static enum err free_device(sqlite3 *db, sqlite3_stmt *row, int64_t *out_id)
     "SELECT device, user, since_ms, settings FROM pop_policies WHERE user = ?1 AND device = ?2"
 #define POP_INSERT "INSERT INTO pop_policies(device, user, since_ms, settings) VALUES(?,?,?,?)"
 
-static enum err insert_devices(sqlite3 *from, struct slice user, sqlite3 *to)
+/* One app password, what its device did, and its policy. */
+static enum err insert_device(
+    struct sql_db *from, struct slice user, sqlite3_stmt *row, struct sql_db *to)
 {
-    sqlite3_stmt *rows = NULL;
-    int rc = sqlite3_prepare_v2(from,
+    int64_t id, old_id = sqlite3_column_int64(row, 0);
+    TRY(free_device(to, row, &id));
+    TRY(insert_like(to,
+        "INSERT INTO app_passwords(id, user, name, services, created_s, expires_s,"
+        " networks, hash, scram_keys) VALUES(?,?,?,?,?,?,?,?,?)",
+        row, 0, id));
+    TRY(copy_rows(from, USE_SELECT, user, old_id, to, USE_INSERT, id));
+    return copy_rows(from, POP_SELECT, user, old_id, to, POP_INSERT, id);
+}
+
+static enum err insert_devices(struct sql_db *from, struct slice user, struct sql_db *to)
+{
+    sqlite3_stmt *rows;
+    bool row;
+    TRY(sql_prepare(from,
         "SELECT id, user, name, services, created_s, expires_s, networks, hash, scram_keys"
         " FROM app_passwords WHERE user = ?1",
-        -1, &rows, NULL);
-    enum err e = directory_sql_err(from, rc);
-    if (!e)
-        directory_bind_text(rows, 1, user);
-    while (!e && (rc = sqlite3_step(rows)) == SQLITE_ROW) {
-        int64_t id = 0;
-        e = free_device(to, rows, &id);
-        if (!e)
-            e = insert_like(to,
-                "INSERT INTO app_passwords(id, user, name, services, created_s, expires_s,"
-                " networks, hash, scram_keys) VALUES(?,?,?,?,?,?,?,?,?)",
-                rows, 0, id);
-        if (!e)
-            e = copy_rows(
-                from, USE_SELECT, user, sqlite3_column_int64(rows, 0), to, USE_INSERT, id);
-        if (!e)
-            e = copy_rows(
-                from, POP_SELECT, user, sqlite3_column_int64(rows, 0), to, POP_INSERT, id);
-    }
-    if (!e)
-        e = directory_sql_err(from, rc);
+        &rows));
+    sql_bind_text(rows, 1, user);
+    enum err e = ERR_OK;
+    while (!e && !(e = sql_step(from, rows, &row)) && row)
+        e = insert_device(from, user, rows, to);
     (void)sqlite3_finalize(rows);
     if (!e)
         e = copy_rows(from, USE_SELECT, user, 0, to, USE_INSERT, 0);
@@ -130,15 +123,34 @@ static enum err insert_devices(sqlite3 *from, struct slice user, sqlite3 *to)
 }
 
 /* row: its columns, as a statement on `from` has them. */
-static enum err insert_all(sqlite3 *from, sqlite3_stmt *row, struct directory_link *link)
+static enum err insert_all(struct sql_db *from, sqlite3_stmt *row, struct directory_link *link)
 {
-    if (directory_find_alias(link, directory_column_text(row, 1)) == ERR_OK)
+    bool unused;
+    if (directory_find_alias(link, sql_text(row, 1)) == ERR_OK)
         return ERR_EXISTS;
-    TRY(run(
-        link->db, "INSERT OR IGNORE INTO domains VALUES(?1)", sqlite3_column_value(row, 2), NULL));
-    TRY(insert_like(link->db,
+    TRY(run(&link->sql, "INSERT OR IGNORE INTO domains VALUES(?1)", sqlite3_column_value(row, 2),
+        &unused));
+    TRY(insert_like(&link->sql,
         "INSERT INTO users(" USER_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row, -1, 0));
-    return insert_devices(from, directory_column_text(row, 0), link->db);
+    return insert_devices(from, sql_text(row, 0), &link->sql);
+}
+
+static enum err restore_user(
+    struct directory *directory, struct sql_db *copy, struct slice canonical)
+{
+    sqlite3_stmt *row;
+    bool there;
+    TRY(sql_prepare(copy, "SELECT " USER_COLUMNS " FROM users WHERE address=?1", &row));
+    sql_bind_text(row, 1, canonical);
+    enum err e = sql_step(copy, row, &there);
+    if (!e && !there)
+        e = ERR_NOT_FOUND;
+    if (!e)
+        e = directory_write_begin(directory);
+    if (!e)
+        e = directory_write_end(directory, insert_all(copy, row, &directory->writer));
+    (void)sqlite3_finalize(row);
+    return e;
 }
 
 enum err directory_restore_user(struct directory *directory, struct directory *copy,
@@ -146,21 +158,8 @@ enum err directory_restore_user(struct directory *directory, struct directory *c
 {
     char canonical[USER_NAME_BYTES_MAX + 1];
     TRY(address_canonical(address, canonical));
-    struct directory_link *link = &copy->reader;
-    sqlite3_stmt *row = NULL;
-    pthread_mutex_lock(&link->lock);
-    int rc = sqlite3_prepare_v2(
-        link->db, "SELECT " USER_COLUMNS " FROM users WHERE address=?1", -1, &row, NULL);
-    if (rc == SQLITE_OK) {
-        directory_bind_text(row, 1, slice_of(canonical));
-        rc = sqlite3_step(row);
-    }
-    enum err e = rc == SQLITE_ROW    ? directory_write_begin(directory)
-                 : rc == SQLITE_DONE ? ERR_NOT_FOUND
-                                     : directory_sql_err(link->db, rc);
-    if (!e)
-        e = directory_write_end(directory, insert_all(link->db, row, &directory->writer));
-    (void)sqlite3_finalize(row);
-    pthread_mutex_unlock(&link->lock);
+    pthread_mutex_lock(&copy->reader.lock);
+    enum err e = restore_user(directory, &copy->reader.sql, slice_of(canonical));
+    pthread_mutex_unlock(&copy->reader.lock);
     return e == ERR_OK ? directory_user(directory, slice_of(canonical), out_user) : e;
 }

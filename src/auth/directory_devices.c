@@ -15,7 +15,7 @@
 
 static void copy_column(char *out, size_t out_bytes, sqlite3_stmt *statement, int column)
 {
-    struct slice text = slice_sub(directory_column_text(statement, column), 0, out_bytes - 1);
+    struct slice text = slice_sub(sql_text(statement, column), 0, out_bytes - 1);
     memcpy(out, text.ptr, text.len);
     out[text.len] = '\0';
 }
@@ -65,15 +65,12 @@ static enum err app_password_id(
     struct directory_link *link, const struct user *user, struct slice name, int64_t *out_id)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_APP_PASSWORD_ID, &statement));
-    directory_bind_text(statement, 1, slice_of(user->id));
-    directory_bind_text(statement, 2, name);
-    int rc = sqlite3_step(statement);
-    enum err e = rc == SQLITE_DONE ? ERR_NOT_FOUND : directory_sql_err(link->db, rc);
-    if (!e)
-        *out_id = sqlite3_column_int64(statement, 0);
-    sqlite3_reset(statement);
-    return e;
+    TRY(sql_get(&link->sql, SQL_APP_PASSWORD_ID, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
+    sql_bind_text(statement, 2, name);
+    bool found;
+    TRY(sql_number(&link->sql, statement, out_id, &found));
+    return found ? ERR_OK : ERR_NOT_FOUND;
 }
 
 /* Whether another fits: name and number. */
@@ -81,36 +78,32 @@ static enum err check_room(struct directory_link *link, const struct user *user,
 {
     sqlite3_stmt *statement;
     struct user there;
-    int64_t id;
+    int64_t id, count = 0;
     TRY(directory_find(link, SQL_USER_BY_ID, slice_of(user->id), &there, NULL));
     enum err e = app_password_id(link, user, slice_of(name), &id);
     if (e != ERR_NOT_FOUND)
         return e ? e : ERR_EXISTS;
-    TRY(directory_statement(link, SQL_APP_PASSWORD_COUNT, &statement));
-    directory_bind_text(statement, 1, slice_of(user->id));
-    int rc = sqlite3_step(statement);
-    bool full =
-        rc == SQLITE_ROW && sqlite3_column_int64(statement, 0) >= APP_PASSWORDS_PER_USER_MAX;
-    e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
-    return e ? e : full ? ERR_LIMIT : ERR_OK;
+    TRY(sql_get(&link->sql, SQL_APP_PASSWORD_COUNT, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
+    TRY(sql_number(&link->sql, statement, &count, NULL));
+    return count >= APP_PASSWORDS_PER_USER_MAX ? ERR_LIMIT : ERR_OK;
 }
 
 static enum err insert_one(struct directory_link *link, const struct user *user, int64_t id,
     const struct new_app_password *row)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_APP_PASSWORD_INSERT, &statement));
+    TRY(sql_get(&link->sql, SQL_APP_PASSWORD_INSERT, &statement));
     sqlite3_bind_int64(statement, 1, id);
-    directory_bind_text(statement, 2, slice_of(user->id));
-    directory_bind_text(statement, 3, slice_of(row->name));
+    sql_bind_text(statement, 2, slice_of(user->id));
+    sql_bind_text(statement, 3, slice_of(row->name));
     sqlite3_bind_int(statement, 4, (int)row->services);
     sqlite3_bind_int64(statement, 5, clock_wall_s());
     sqlite3_bind_int64(statement, 6, row->expires_s);
-    directory_bind_text(statement, 7, slice_of(row->networks));
+    sql_bind_text(statement, 7, slice_of(row->networks));
     sqlite3_bind_blob(statement, 8, row->hash, sizeof row->hash, SQLITE_STATIC);
     sqlite3_bind_blob(statement, 9, row->keys, sizeof row->keys, SQLITE_STATIC);
-    return directory_step_done(link, statement, NULL);
+    return sql_done(&link->sql, statement);
 }
 
 static enum err insert_app_password(struct directory_link *link, const struct user *user,
@@ -182,13 +175,13 @@ static enum err delete_app_password(
 {
     sqlite3_stmt *statement;
     TRY(app_password_id(link, user, name, out_device));
-    TRY(directory_statement(link, SQL_APP_PASSWORD_DELETE, &statement));
+    TRY(sql_get(&link->sql, SQL_APP_PASSWORD_DELETE, &statement));
     sqlite3_bind_int64(statement, 1, *out_device);
-    TRY(directory_step_done(link, statement, NULL));
-    TRY(directory_statement(link, SQL_DEVICE_USES_DELETE, &statement));
-    directory_bind_text(statement, 1, slice_of(user->id));
+    TRY(sql_done(&link->sql, statement));
+    TRY(sql_get(&link->sql, SQL_DEVICE_USES_DELETE, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
     sqlite3_bind_int64(statement, 2, *out_device);
-    return directory_step_done(link, statement, NULL);
+    return sql_done(&link->sql, statement);
 }
 
 enum err directory_app_password_revoke(
@@ -205,42 +198,34 @@ enum err directory_app_password_revoke(
     return ERR_OK;
 }
 
-static struct slice column_blob(sqlite3_stmt *statement, int column)
-{
-    const void *blob = sqlite3_column_blob(statement, column);
-    return slice_from(blob ? blob : "", (size_t)sqlite3_column_bytes(statement, column));
-}
-
 enum err directory_app_passwords(
     struct directory *directory, struct slice user_id, app_password_take_fn *take, void *take_arg)
 {
     struct directory_link *link = &directory->reader;
     sqlite3_stmt *statement = NULL;
-    int rc = SQLITE_DONE;
+    bool there;
     pthread_mutex_lock(&link->lock);
-    enum err e = directory_statement(link, SQL_APP_PASSWORDS, &statement);
+    enum err e = sql_get(&link->sql, SQL_APP_PASSWORDS, &statement);
     if (!e)
-        directory_bind_text(statement, 1, user_id);
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        sql_bind_text(statement, 1, user_id);
+    while (!e && !(e = sql_step(&link->sql, statement, &there)) && there) {
         struct app_password_row row = {
             .id = sqlite3_column_int64(statement, 0),
             .services = (unsigned)sqlite3_column_int(statement, 1),
             .expires_s = sqlite3_column_int64(statement, 2),
-            .networks = directory_column_text(statement, 3),
-            .hash = column_blob(statement, 4),
-            .keys = column_blob(statement, 5),
+            .networks = sql_text(statement, 3),
+            .hash = sql_bytes(statement, 4),
+            .keys = sql_bytes(statement, 5),
         };
         take(take_arg, &row);
     }
-    if (!e)
-        e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
+    sql_reset(statement);
     pthread_mutex_unlock(&link->lock);
     return e;
 }
 
-static enum err read_holds(
-    struct directory_link *link, const struct user *user, enum user_service service, bool *out_holds)
+static enum err read_holds(struct directory_link *link, const struct user *user,
+    enum user_service service, bool *out_holds)
 {
     struct user now;
     sqlite3_stmt *statement;
@@ -254,9 +239,9 @@ static enum err read_holds(
     *out_holds = user->secret == 0 || user->secret == now.secret;
     if (user->device == 0)
         return ERR_OK;
-    TRY(directory_statement(link, SQL_APP_PASSWORD_EXISTS, &statement));
+    TRY(sql_get(&link->sql, SQL_APP_PASSWORD_EXISTS, &statement));
     sqlite3_bind_int64(statement, 1, user->device);
-    return directory_step_done(link, statement, out_holds);
+    return sql_has(&link->sql, statement, out_holds);
 }
 
 bool directory_login_holds(
@@ -272,16 +257,23 @@ bool directory_login_holds(
 
 /* ---- devices ---- */
 
-static enum err read_devices(
-    struct directory_link *link, struct arena *arena, struct device **list, size_t *count)
+static enum err read_devices(struct directory_link *link, const struct user *user,
+    struct arena *arena, struct device **list, size_t *count)
 {
-    sqlite3_stmt *statement = link->statements[SQL_DEVICES];
+    sqlite3_stmt *statement;
     size_t cap = *count;
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    bool row;
+    TRY(sql_get(&link->sql, SQL_DEVICES, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
+    for (;;) {
+        TRY(sql_step(&link->sql, statement, &row));
+        if (!row)
+            return ERR_OK;
         *list = arena_grow(arena, *list, &cap, *count + 1, sizeof **list);
-        if (!*list)
+        if (!*list) {
+            sql_reset(statement);
             return ERR_LIMIT;
+        }
         struct device *device = &(*list)[(*count)++];
         *device = (struct device){ .id = sqlite3_column_int64(statement, 0),
             .services = (unsigned)sqlite3_column_int(statement, 2),
@@ -290,33 +282,41 @@ static enum err read_devices(
         copy_column(device->name, sizeof device->name, statement, 1);
         copy_column(device->networks, sizeof device->networks, statement, 5);
     }
-    return directory_sql_err(link->db, rc);
 }
 
-static enum err read_uses(struct directory_link *link, struct device *list, size_t count)
+static void read_use(sqlite3_stmt *statement, struct device *list, size_t count)
 {
-    sqlite3_stmt *statement = link->statements[SQL_DEVICE_USES];
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        int64_t id = sqlite3_column_int64(statement, 0);
-        int service = sqlite3_column_int(statement, 1);
-        for (size_t i = 0; i < count; i++)
-            for (unsigned bit = 0; list[i].id == id && bit < USER_SERVICE_COUNT; bit++)
-                if (service == 1 << bit) {
-                    struct device_use *use = &list[i].uses[bit];
-                    use->last_s = sqlite3_column_int64(statement, 2);
-                    copy_column(use->address, sizeof use->address, statement, 3);
-                    use->retrieved = (uint64_t)sqlite3_column_int64(statement, 4);
-                }
+    int64_t id = sqlite3_column_int64(statement, 0);
+    int service = sqlite3_column_int(statement, 1);
+    for (size_t i = 0; i < count; i++)
+        for (unsigned bit = 0; list[i].id == id && bit < USER_SERVICE_COUNT; bit++)
+            if (service == 1 << bit) {
+                struct device_use *use = &list[i].uses[bit];
+                use->last_s = sqlite3_column_int64(statement, 2);
+                copy_column(use->address, sizeof use->address, statement, 3);
+                use->retrieved = (uint64_t)sqlite3_column_int64(statement, 4);
+            }
+}
+
+static enum err read_uses(
+    struct directory_link *link, const struct user *user, struct device *list, size_t count)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(&link->sql, SQL_DEVICE_USES, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
+    for (;;) {
+        TRY(sql_step(&link->sql, statement, &row));
+        if (!row)
+            return ERR_OK;
+        read_use(statement, list, count);
     }
-    return directory_sql_err(link->db, rc);
 }
 
 enum err directory_devices(struct directory *directory, const struct user *user,
     struct arena *arena, struct device **out_list, size_t *out_count)
 {
     struct directory_link *link = &directory->reader;
-    sqlite3_stmt *devices = NULL, *uses = NULL;
     size_t count = 1;
     struct device *list = arena_zalloc(arena, 1, sizeof *list);
     if (!list)
@@ -324,18 +324,9 @@ enum err directory_devices(struct directory *directory, const struct user *user,
     list->services = USER_SERVICES_ALL;
     list->created_s = user->created_s;
     TRY(directory_read_begin(directory));
-    enum err e = directory_statement(link, SQL_DEVICES, &devices);
+    enum err e = read_devices(link, user, arena, &list, &count);
     if (!e)
-        e = directory_statement(link, SQL_DEVICE_USES, &uses);
-    if (!e) {
-        directory_bind_text(devices, 1, slice_of(user->id));
-        directory_bind_text(uses, 1, slice_of(user->id));
-        e = read_devices(link, arena, &list, &count);
-    }
-    if (!e)
-        e = read_uses(link, list, count);
-    sqlite3_reset(devices);
-    sqlite3_reset(uses);
+        e = read_uses(link, user, list, count);
     directory_read_end(directory);
     if (e)
         return e;
@@ -361,14 +352,14 @@ const struct device_use *device_last_use(
 static enum err write_news(struct directory_link *link, const struct device_news *news)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_DEVICE_USE_ADD, &statement));
-    directory_bind_text(statement, 1, slice_of(news->user_id));
+    TRY(sql_get(&link->sql, SQL_DEVICE_USE_ADD, &statement));
+    sql_bind_text(statement, 1, slice_of(news->user_id));
     sqlite3_bind_int64(statement, 2, news->device);
     sqlite3_bind_int(statement, 3, (int)news->service);
     sqlite3_bind_int64(statement, 4, news->use.last_s);
-    directory_bind_text(statement, 5, slice_of(news->use.address));
+    sql_bind_text(statement, 5, slice_of(news->use.address));
     sqlite3_bind_int64(statement, 6, (sqlite3_int64)news->use.retrieved);
-    return directory_step_done(link, statement, NULL);
+    return sql_done(&link->sql, statement);
 }
 
 enum err directory_devices_write(

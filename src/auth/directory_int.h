@@ -4,15 +4,11 @@
 
 #include "auth/directory.h"
 #include "auth/password.h"
+#include "sql/sql.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 
 enum directory_sql {
-    SQL_BEGIN_READ,
-    SQL_BEGIN_WRITE,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
     SQL_VERSION,
     SQL_DOMAIN,
     SQL_DOMAINS,
@@ -54,11 +50,10 @@ enum directory_sql {
     SQL_COUNT
 };
 
-/* One connection to the file. Its statements are prepared at first use and used under its lock only. */
+/* One connection to the file. */
 struct directory_link {
-    sqlite3 *db;
     pthread_mutex_t lock;
-    sqlite3_stmt *statements[SQL_COUNT];
+    struct sql_db sql; /* under lock */
 };
 
 /* Two connections, so that a login never waits for a write that waits for the disk; WAL gives the reader what was committed last.
@@ -69,17 +64,6 @@ struct directory {
         name_key[32]; /* makes the invented salts of unknown users; the same after a restart */
 };
 
-enum err directory_sql_err(sqlite3 *db, int rc);
-/* The statement, reset and without bindings. */
-enum err MUST_USE directory_statement(
-    struct directory_link *link, enum directory_sql sql, sqlite3_stmt **out_statement);
-void directory_bind_text(sqlite3_stmt *statement, int index, struct slice text);
-/* Borrowed until the next step. */
-struct slice directory_column_text(sqlite3_stmt *statement, int index);
-/* Steps once and resets. out_row (may be NULL): whether a row came. */
-enum err MUST_USE directory_step_done(
-    struct directory_link *link, sqlite3_stmt *statement, bool *out_row);
-enum err MUST_USE directory_run(struct directory_link *link, enum directory_sql sql);
 /* Locks and begins; directory_write_end commits when e is ERR_OK, else rolls back, unlocks, and returns what came of it. */
 enum err MUST_USE directory_write_begin(struct directory *directory);
 enum err MUST_USE directory_write_end(struct directory *directory, enum err e);
@@ -109,8 +93,8 @@ struct app_password_row {
     struct slice networks, hash, keys; /* keys: APP_PASSWORD_SPELLINGS times struct scram_keys */
 };
 typedef void app_password_take_fn(void *take_arg, const struct app_password_row *row);
-enum err MUST_USE directory_app_passwords(struct directory *directory, struct slice user_id,
-    app_password_take_fn *take, void *take_arg);
+enum err MUST_USE directory_app_passwords(
+    struct directory *directory, struct slice user_id, app_password_take_fn *take, void *take_arg);
 /* A new id: 53 random bits, so that JSON can carry it. */
 int64_t directory_new_device(void);
 /* Inside a write: POP3 shows what is filed from now on, when the user has not had it so far. */

@@ -33,18 +33,18 @@ static enum err read_policy(
     struct directory_link *link, const struct user *user, struct pop_policy *out_policy)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_POP_POLICY, &statement));
-    directory_bind_text(statement, 1, slice_of(user->id));
+    bool row;
+    TRY(sql_get(&link->sql, SQL_POP_POLICY, &statement));
+    sql_bind_text(statement, 1, slice_of(user->id));
     sqlite3_bind_int64(statement, 2, user->device);
-    int rc = sqlite3_step(statement);
-    if (rc == SQLITE_ROW) {
+    TRY(sql_step(&link->sql, statement, &row));
+    if (row) {
         out_policy->since_ms = sqlite3_column_int64(statement, 0);
         out_policy->own = user->device && sqlite3_column_int64(statement, 2) == user->device;
-        read_settings(directory_column_text(statement, 1), out_policy);
+        read_settings(sql_text(statement, 1), out_policy);
     }
-    enum err e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
-    return e;
+    sql_reset(statement);
+    return ERR_OK;
 }
 
 enum err directory_pop_policy(
@@ -63,20 +63,18 @@ static enum err read_users(struct directory_link *link, struct arena *arena,
 {
     sqlite3_stmt *statement;
     size_t cap = 0;
-    int rc = SQLITE_DONE;
-    TRY(directory_statement(link, SQL_POP_POLICY_USERS, &statement));
+    bool row;
+    TRY(sql_get(&link->sql, SQL_POP_POLICY_USERS, &statement));
     enum err e = ERR_OK;
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct slice id = directory_column_text(statement, 0);
+    while (!e && !(e = sql_step(&link->sql, statement, &row)) && row) {
+        struct slice id = sql_text(statement, 0);
         *list = arena_grow(arena, *list, &cap, *count + 1, sizeof **list);
         if (!*list)
             e = ERR_LIMIT;
         else
             (void)snprintf((*list)[(*count)++], sizeof **list, "%.*s", SLICE_FMT(id));
     }
-    if (!e)
-        e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
+    sql_reset(statement);
     return e;
 }
 
@@ -105,15 +103,15 @@ enum err directory_pop_policy_set(
     TRY(directory_write_begin(directory));
     buf_init(&text, 0);
     write_settings(policy, &text);
-    enum err e = directory_statement(link, SQL_POP_POLICY_SET, &statement);
+    enum err e = sql_get(&link->sql, SQL_POP_POLICY_SET, &statement);
     if (!e) {
-        directory_bind_text(statement, 1, slice_of(user->id));
+        sql_bind_text(statement, 1, slice_of(user->id));
         sqlite3_bind_int64(statement, 2, user->device);
         sqlite3_bind_int64(statement, 3, policy->since_ms);
-        directory_bind_text(statement, 4, buf_slice(&text));
-        e = directory_step_done(link, statement, NULL);
+        sql_bind_text(statement, 4, buf_slice(&text));
+        e = sql_done(&link->sql, statement);
     }
-    if (!e && sqlite3_changes(link->db) == 0)
+    if (!e && sqlite3_changes(link->sql.db) == 0)
         e = ERR_NOT_FOUND;
     e = directory_write_end(directory, e);
     buf_done(&text);
@@ -125,12 +123,12 @@ enum err directory_pop_policy_reset(struct directory *directory, const struct us
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
     TRY(directory_write_begin(directory));
-    enum err e = directory_statement(
-        link, user->device ? SQL_POP_POLICY_DELETE : SQL_POP_POLICY_CLEAR, &statement);
+    enum err e = sql_get(
+        &link->sql, user->device ? SQL_POP_POLICY_DELETE : SQL_POP_POLICY_CLEAR, &statement);
     if (!e) {
-        directory_bind_text(statement, 1, slice_of(user->id));
+        sql_bind_text(statement, 1, slice_of(user->id));
         sqlite3_bind_int64(statement, 2, user->device);
-        e = directory_step_done(link, statement, NULL);
+        e = sql_done(&link->sql, statement);
     }
     return directory_write_end(directory, e);
 }
@@ -142,10 +140,10 @@ enum err directory_pop_switched_on(
         SQL_POP_POLICY_SINCE_DEVICES };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;
-        TRY(directory_statement(link, steps[i], &statement));
-        directory_bind_text(statement, 1, slice_of(user->id));
+        TRY(sql_get(&link->sql, steps[i], &statement));
+        sql_bind_text(statement, 1, slice_of(user->id));
         sqlite3_bind_int64(statement, 2, now_ms);
-        TRY(directory_step_done(link, statement, NULL));
+        TRY(sql_done(&link->sql, statement));
     }
     return ERR_OK;
 }

@@ -14,9 +14,9 @@ enum err directory_find_alias(struct directory_link *link, struct slice alias)
 {
     sqlite3_stmt *statement;
     bool there = false;
-    TRY(directory_statement(link, SQL_ALIAS_TARGETS, &statement));
-    directory_bind_text(statement, 1, alias);
-    TRY(directory_step_done(link, statement, &there));
+    TRY(sql_get(&link->sql, SQL_ALIAS_TARGETS, &statement));
+    sql_bind_text(statement, 1, alias);
+    TRY(sql_has(&link->sql, statement, &there));
     return there ? ERR_OK : ERR_NOT_FOUND;
 }
 
@@ -42,11 +42,11 @@ static enum err alias_insert(struct directory_link *link, struct slice alias, st
         e = slice_eq(alias, target) ? ERR_NOT_FOUND : directory_find_alias(link, target);
     if (e)
         return e;
-    TRY(directory_statement(link, SQL_ALIAS_INSERT, &statement));
-    directory_bind_text(statement, 1, alias);
-    directory_bind_text(statement, 2, target);
-    directory_bind_text(statement, 3, domain_of(alias));
-    return directory_step_done(link, statement, NULL);
+    TRY(sql_get(&link->sql, SQL_ALIAS_INSERT, &statement));
+    sql_bind_text(statement, 1, alias);
+    sql_bind_text(statement, 2, target);
+    sql_bind_text(statement, 3, domain_of(alias));
+    return sql_done(&link->sql, statement);
 }
 
 enum err directory_alias_add(
@@ -75,15 +75,15 @@ enum err directory_alias_add(
 static enum err alias_delete(struct directory_link *link, struct slice alias, struct slice target)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, SQL_ALIAS_DELETE, &statement));
-    directory_bind_text(statement, 1, alias);
-    directory_bind_text(statement, 2, target);
-    TRY(directory_step_done(link, statement, NULL));
-    if (sqlite3_changes(link->db) == 0)
+    TRY(sql_get(&link->sql, SQL_ALIAS_DELETE, &statement));
+    sql_bind_text(statement, 1, alias);
+    sql_bind_text(statement, 2, target);
+    TRY(sql_done(&link->sql, statement));
+    if (sqlite3_changes(link->sql.db) == 0)
         return ERR_NOT_FOUND;
     do { /* D-3 */
-        TRY(directory_run(link, SQL_ALIAS_DELETE_DANGLING));
-    } while (sqlite3_changes(link->db) > 0);
+        TRY(sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING));
+    } while (sqlite3_changes(link->sql.db) > 0);
     return ERR_OK;
 }
 
@@ -106,24 +106,22 @@ enum err directory_aliases(
     struct alias *list = NULL;
     size_t count = 0, cap = 0;
     sqlite3_stmt *statement = NULL;
-    int rc = SQLITE_DONE;
+    bool row;
     pthread_mutex_lock(&link->lock);
-    enum err e = directory_statement(link, SQL_ALIASES, &statement);
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    enum err e = sql_get(&link->sql, SQL_ALIASES, &statement);
+    while (!e && !(e = sql_step(&link->sql, statement, &row)) && row) {
         list = arena_grow(arena, list, &cap, count + 1, sizeof *list);
         struct alias alias = { 0 };
         if (list) {
-            alias.alias = slice_dup(arena, directory_column_text(statement, 0));
-            alias.target = slice_dup(arena, directory_column_text(statement, 1));
+            alias.alias = slice_dup(arena, sql_text(statement, 0));
+            alias.target = slice_dup(arena, sql_text(statement, 1));
         }
         if (!alias.alias.ptr || !alias.target.ptr)
             e = ERR_LIMIT;
         else
             list[count++] = alias;
     }
-    if (!e)
-        e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
+    sql_reset(statement);
     pthread_mutex_unlock(&link->lock);
     if (e)
         return e;
@@ -178,15 +176,13 @@ static enum err walk_step(struct walk *walk, struct slice name)
     if (e != ERR_NOT_FOUND)
         return e;
     sqlite3_stmt *statement;
-    TRY(directory_statement(walk->link, SQL_ALIAS_TARGETS, &statement));
-    directory_bind_text(statement, 1, name);
-    int rc = SQLITE_DONE;
+    TRY(sql_get(&walk->link->sql, SQL_ALIAS_TARGETS, &statement));
+    sql_bind_text(statement, 1, name);
+    bool row;
     e = ERR_OK;
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW)
-        e = walk_add(walk, directory_column_text(statement, 0));
-    if (!e)
-        e = directory_sql_err(walk->link->db, rc);
-    sqlite3_reset(statement);
+    while (!e && !(e = sql_step(&walk->link->sql, statement, &row)) && row)
+        e = walk_add(walk, sql_text(statement, 0));
+    sql_reset(statement);
     return e;
 }
 

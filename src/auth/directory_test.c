@@ -350,11 +350,15 @@ static void test_other_files(void **state)
     snprintf(name, sizeof name, "%s/absent/directory.db", folder);
     assert_err(ERR_NOT_FOUND, directory_open(name, false, &none, &note));
     assert_err(ERR_NOT_FOUND, directory_open(name, true, &none, &note));
-    sqlite3_exec(d->writer.db, "PRAGMA user_version = 999", NULL, NULL, NULL);
+    sqlite3_exec(d->writer.sql.db, "PRAGMA user_version = 999", NULL, NULL, NULL);
     assert_err(ERR_DENIED, directory_open(file, false, &none, &note));
     assert_non_null(strstr(note.text, "newer"));
+    /* no format of ours, and no place in the list of steps */
+    sqlite3_exec(d->writer.sql.db, "PRAGMA user_version = -1", NULL, NULL, NULL);
+    assert_err(ERR_CORRUPT, directory_open(file, false, &none, &note));
+    assert_non_null(strstr(note.text, "another program"));
     sqlite3_exec(
-        d->writer.db, "PRAGMA user_version = 1; PRAGMA application_id = 5", NULL, NULL, NULL);
+        d->writer.sql.db, "PRAGMA user_version = 1; PRAGMA application_id = 5", NULL, NULL, NULL);
     assert_err(ERR_CORRUPT, directory_open(file, false, &none, &note));
     snprintf(name, sizeof name, "%s/text.db", folder);
     int fd = open(name, O_CREAT | O_WRONLY, 0600);

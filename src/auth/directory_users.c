@@ -45,10 +45,10 @@ void directory_read_user(sqlite3_stmt *statement, struct user *out_user)
         .quota_bytes = (uint64_t)sqlite3_column_int64(statement, 4),
         .quota_messages = (uint64_t)sqlite3_column_int64(statement, 5),
         .created_s = sqlite3_column_int64(statement, 6),
-        .secret = digest_of(directory_column_text(statement, 11)),
+        .secret = digest_of(sql_text(statement, 11)),
     };
-    copy_text(user.id, sizeof user.id, directory_column_text(statement, 0));
-    copy_text(user.address, sizeof user.address, directory_column_text(statement, 1));
+    copy_text(user.id, sizeof user.id, sql_text(statement, 0));
+    copy_text(user.address, sizeof user.address, sql_text(statement, 1));
     *out_user = user;
 }
 
@@ -65,7 +65,7 @@ static void read_blob(
 static void read_record(sqlite3_stmt *statement, struct password_record *out_record)
 {
     struct password_record record = { .imported = sqlite3_column_int(statement, 8) != 0 };
-    copy_text(record.hash, sizeof record.hash, directory_column_text(statement, 7));
+    copy_text(record.hash, sizeof record.hash, sql_text(statement, 7));
     bool has_salt = true;
     read_blob(statement, 10, record.scram.salt, SCRAM_SALT_BYTES, &has_salt);
     record.scram.iterations = has_salt ? (unsigned)sqlite3_column_int(statement, 9) : 0;
@@ -79,17 +79,17 @@ enum err directory_find(struct directory_link *link, enum directory_sql sql, str
     struct user *out_user, struct password_record *out_record)
 {
     sqlite3_stmt *statement;
-    TRY(directory_statement(link, sql, &statement));
-    directory_bind_text(statement, 1, key);
-    int rc = sqlite3_step(statement);
-    enum err e = rc == SQLITE_DONE ? ERR_NOT_FOUND : directory_sql_err(link->db, rc);
-    if (!e) {
-        directory_read_user(statement, out_user);
-        if (out_record)
-            read_record(statement, out_record);
-    }
-    sqlite3_reset(statement);
-    return e;
+    TRY(sql_get(&link->sql, sql, &statement));
+    sql_bind_text(statement, 1, key);
+    bool row;
+    TRY(sql_step(&link->sql, statement, &row));
+    if (!row)
+        return ERR_NOT_FOUND;
+    directory_read_user(statement, out_user);
+    if (out_record)
+        read_record(statement, out_record);
+    sql_reset(statement);
+    return ERR_OK;
 }
 
 enum err directory_secret(struct directory *directory, struct slice canonical,
@@ -126,23 +126,21 @@ enum err directory_users(struct directory *directory, struct slice domain, struc
     struct user *list = NULL;
     size_t count = 0, cap = 0;
     sqlite3_stmt *statement = NULL;
-    int rc = SQLITE_DONE;
+    bool row;
     pthread_mutex_lock(&link->lock);
     enum err e = domain.len > 0 ? directory_find_domain(link, slice_of(name)) : ERR_OK;
     if (!e)
-        e = directory_statement(link, SQL_USERS, &statement);
+        e = sql_get(&link->sql, SQL_USERS, &statement);
     if (!e)
-        directory_bind_text(statement, 1, slice_of(name));
-    while (!e && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        sql_bind_text(statement, 1, slice_of(name));
+    while (!e && !(e = sql_step(&link->sql, statement, &row)) && row) {
         list = arena_grow(arena, list, &cap, count + 1, sizeof *list);
         if (!list)
             e = ERR_LIMIT;
         else
             directory_read_user(statement, &list[count++]);
     }
-    if (!e)
-        e = directory_sql_err(link->db, rc);
-    sqlite3_reset(statement);
+    sql_reset(statement);
     pthread_mutex_unlock(&link->lock);
     if (e)
         return e;
@@ -246,7 +244,7 @@ static enum err check_rows(struct directory *directory, struct adding *adding, s
 
 static void bind_hash(sqlite3_stmt *statement, const struct password_record *record)
 {
-    directory_bind_text(statement, 8, slice_of(record->hash));
+    sql_bind_text(statement, 8, slice_of(record->hash));
     sqlite3_bind_int(statement, 9, record->imported);
     if (record->has_scram) {
         sqlite3_bind_blob(statement, 10, record->scram.stored_key, SCRAM_KEY_BYTES, SQLITE_STATIC);
@@ -266,11 +264,11 @@ static enum err insert_row(
     buf_init(&id, 0);
     hex_encode(&id, slice_from(random, sizeof random));
     sqlite3_stmt *statement;
-    enum err e = directory_statement(link, SQL_USER_INSERT, &statement);
+    enum err e = sql_get(&link->sql, SQL_USER_INSERT, &statement);
     if (!e) {
-        directory_bind_text(statement, 1, buf_slice(&id));
-        directory_bind_text(statement, 2, address);
-        directory_bind_text(statement, 3, domain_of(address));
+        sql_bind_text(statement, 1, buf_slice(&id));
+        sql_bind_text(statement, 2, address);
+        sql_bind_text(statement, 3, domain_of(address));
         sqlite3_bind_int(
             statement, 4, (int)(user->services & (USER_IMAP | USER_POP3 | USER_SUBMISSION)));
         sqlite3_bind_int64(statement, 5, (sqlite3_int64)user->quota_bytes);
@@ -279,7 +277,7 @@ static enum err insert_row(
         bind_hash(statement, &row->record);
         sqlite3_bind_int64(statement, 12, row->record.scram.iterations);
         sqlite3_bind_blob(statement, 13, row->record.scram.salt, SCRAM_SALT_BYTES, SQLITE_STATIC);
-        e = directory_step_done(link, statement, NULL);
+        e = sql_done(&link->sql, statement);
     }
     buf_done(&id);
     return e;
@@ -343,8 +341,8 @@ enum err directory_users_add(
 /* Runs a change that must hit exactly one row. */
 static enum err change_one(struct directory_link *link, sqlite3_stmt *statement)
 {
-    TRY(directory_step_done(link, statement, NULL));
-    return sqlite3_changes(link->db) == 1 ? ERR_OK : ERR_NOT_FOUND;
+    TRY(sql_done(&link->sql, statement));
+    return sqlite3_changes(link->sql.db) == 1 ? ERR_OK : ERR_NOT_FOUND;
 }
 
 enum err directory_user_set(struct directory *directory, const struct user *user)
@@ -357,9 +355,9 @@ enum err directory_user_set(struct directory *directory, const struct user *user
     enum err e = user->services & USER_POP3 ? directory_pop_switched_on(link, user, clock_wall_ms())
                                             : ERR_OK;
     if (!e)
-        e = directory_statement(link, SQL_USER_SET, &statement);
+        e = sql_get(&link->sql, SQL_USER_SET, &statement);
     if (!e) {
-        directory_bind_text(statement, 1, slice_of(user->id));
+        sql_bind_text(statement, 1, slice_of(user->id));
         sqlite3_bind_int(
             statement, 2, (int)(user->services & (USER_IMAP | USER_POP3 | USER_SUBMISSION)));
         sqlite3_bind_int(statement, 3, user->disabled);
@@ -384,9 +382,9 @@ enum err directory_user_password(
     if (!e)
         e = directory_write_begin(directory);
     if (!e) {
-        e = directory_statement(link, SQL_USER_PASSWORD, &statement);
+        e = sql_get(&link->sql, SQL_USER_PASSWORD, &statement);
         if (!e) {
-            directory_bind_text(statement, 1, slice_of(user.id));
+            sql_bind_text(statement, 1, slice_of(user.id));
             bind_hash(statement, &record);
             e = change_one(link, statement);
         }
@@ -402,10 +400,10 @@ enum err directory_upgrade(struct directory *directory, struct slice id, const c
     struct directory_link *link = &directory->writer;
     sqlite3_stmt *statement;
     TRY(directory_write_begin(directory));
-    enum err e = directory_statement(link, SQL_USER_UPGRADE, &statement);
+    enum err e = sql_get(&link->sql, SQL_USER_UPGRADE, &statement);
     if (!e) {
-        directory_bind_text(statement, 1, id);
-        directory_bind_text(statement, 2, slice_of(old_hash));
+        sql_bind_text(statement, 1, id);
+        sql_bind_text(statement, 2, slice_of(old_hash));
         bind_hash(statement, record);
         e = change_one(link, statement);
     }
@@ -416,12 +414,12 @@ static enum err remove_row(struct directory_link *link, struct slice address, st
 {
     sqlite3_stmt *statement;
     TRY(directory_find(link, SQL_USER, address, out_user, NULL));
-    TRY(directory_statement(link, SQL_USER_DELETE, &statement));
-    directory_bind_text(statement, 1, slice_of(out_user->id));
-    TRY(directory_step_done(link, statement, NULL));
+    TRY(sql_get(&link->sql, SQL_USER_DELETE, &statement));
+    sql_bind_text(statement, 1, slice_of(out_user->id));
+    TRY(sql_done(&link->sql, statement));
     do { /* an alias of an alias may dangle now (D-3) */
-        TRY(directory_run(link, SQL_ALIAS_DELETE_DANGLING));
-    } while (sqlite3_changes(link->db) > 0);
+        TRY(sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING));
+    } while (sqlite3_changes(link->sql.db) > 0);
     return ERR_OK;
 }
 

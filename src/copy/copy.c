@@ -405,9 +405,9 @@ enum err copy_open_journal(
     if (e == ERR_OK)
         return ERR_OK;
     return client_failed(failure,
-        e == ERR_BUSY      ? CLIENT_WHY_RUNNING
-        : e == ERR_CORRUPT ? CLIENT_WHY_STATE
-                           : CLIENT_WHY_DISK,
+        e == ERR_BUSY                         ? CLIENT_WHY_RUNNING
+        : e == ERR_CORRUPT || e == ERR_DENIED ? CLIENT_WHY_STATE
+                                              : CLIENT_WHY_DISK,
         e);
 }
 

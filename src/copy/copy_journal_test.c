@@ -4,6 +4,7 @@
 #include "base/test.h"
 
 #include "base/buf.h"
+#include "sql/sql.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -181,5 +182,33 @@ static void test_opening(void **state)
     place_close(&place);
 }
 
+/* What a newer Barid wrote is said to be that, and stays as it is; a file with other tables is found out at once. */
+static void test_other_formats(void **state)
+{
+    struct place place;
+    struct err_note note = { "" };
+    struct sql_db file;
+    static const struct sql_options options = { .sharing = SQL_ALONE, .constraint = ERR_CORRUPT };
+    (void)state;
+    place_open(&place);
+    journal_close(place.journal);
+    place.journal = NULL;
+    assert_ok(sql_open(&file, place.path, &options));
+    assert_ok(sql_exec(&file, "PRAGMA user_version=2"));
+    sql_close(&file);
+    for (int i = 0; i < 2; i++) {
+        assert_err(ERR_DENIED, journal_open(place.path, &place.journal, &note));
+        assert_non_null(strstr(note.text, "newer Barid (format 2; this one knows 1)"));
+    }
+    assert_ok(sql_open(&file, place.path, &options));
+    assert_ok(sql_exec(&file, "PRAGMA user_version=1;ALTER TABLE folder DROP COLUMN bound"));
+    sql_close(&file);
+    assert_err(ERR_CORRUPT, journal_open(place.path, &place.journal, &note));
+    assert_non_null(strstr(note.text, place.path));
+    assert_null(place.journal);
+    place_close(&place);
+}
+
 TEST_MAIN(cmocka_unit_test(test_folders), cmocka_unit_test(test_messages),
-    cmocka_unit_test(test_ids), cmocka_unit_test(test_opening))
+    cmocka_unit_test(test_ids), cmocka_unit_test(test_opening),
+    cmocka_unit_test(test_other_formats))

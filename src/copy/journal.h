@@ -33,7 +33,7 @@ struct journal_folder {
 };
 void journal_folder_done(struct journal_folder *folder);
 
-/* ERR_BUSY: another run has it. ERR_CORRUPT. */
+/* ERR_BUSY: another run has it. ERR_CORRUPT. ERR_DENIED: a newer Barid wrote it. note says it. */
 enum err MUST_USE journal_open(
     const char *path, struct journal **out_journal, struct err_note *note);
 /* What was not committed is as if it had not been. */
@@ -64,7 +64,7 @@ enum err MUST_USE journal_add_id(
 enum err MUST_USE journal_find_id(
     struct journal *journal, int64_t folder, struct slice id, bool *out_has, uint32_t *out_uid);
 
-/* The batch is on the disk when it returns. ERR_OK when there is none. */
+/* The batch is on the disk when it returns. ERR_OK when there is none. After an error what was in it is as if it had not been. */
 enum err MUST_USE journal_commit(struct journal *journal);
 
 #endif

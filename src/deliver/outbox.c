@@ -14,9 +14,9 @@
 #include "base/map.h"
 #include "deliver/deliver.h"
 #include "message/header.h"
+#include "sql/sql.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +45,7 @@ struct outbox {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     /* under lock */
-    sqlite3 *agenda;
+    struct sql_db agenda;
     struct map accounts; /* id -> struct marked, owned */
     bool started, ending;
     pthread_t worker;
@@ -53,23 +53,32 @@ struct outbox {
 
 /* ---- agenda.db ---- */
 
-static enum err agenda_err(int rc)
-{
-    return rc == SQLITE_OK || rc == SQLITE_DONE ? ERR_OK
-           : rc == SQLITE_FULL                  ? ERR_NO_SPACE
-                                                : ERR_IO;
-}
+enum {
+    ST_IS_THERE,
+    ST_MAKE,
+    ST_ALL,
+    ST_ADD,
+    ST_REMOVE,
+    ST_COUNT
+};
+static const char *const texts[ST_COUNT] = {
+    [ST_IS_THERE] = "SELECT 1 FROM sqlite_schema WHERE name='agenda'",
+    [ST_MAKE] = "CREATE TABLE agenda(account TEXT PRIMARY KEY) WITHOUT ROWID",
+    [ST_ALL] = "SELECT account FROM agenda",
+    [ST_ADD] = "INSERT OR IGNORE INTO agenda VALUES(?1)",
+    [ST_REMOVE] = "DELETE FROM agenda WHERE account=?1",
+};
+/* The server has its data folder to itself. */
+static const struct sql_options agenda_options = {
+    .texts = texts, .count = ST_COUNT, .sharing = SQL_ALONE, .make = true, .constraint = ERR_CORRUPT
+};
 
-static enum err agenda_run(struct outbox *outbox, const char *sql, struct slice id)
+static enum err agenda_run(struct outbox *outbox, unsigned which, struct slice id)
 {
     sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(outbox->agenda, sql, -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return agenda_err(rc);
-    (void)sqlite3_bind_text64(statement, 1, id.ptr, id.len, SQLITE_STATIC, SQLITE_UTF8);
-    rc = sqlite3_step(statement);
-    (void)sqlite3_finalize(statement);
-    return agenda_err(rc);
+    TRY(sql_get(&outbox->agenda, which, &statement));
+    sql_bind_text(statement, 1, id);
+    return sql_done(&outbox->agenda, statement);
 }
 
 static struct marked *remember(struct outbox *outbox, struct slice id)
@@ -83,82 +92,65 @@ static struct marked *remember(struct outbox *outbox, struct slice id)
 
 static enum err mark_account(void *outbox_arg, struct slice id)
 {
-    return agenda_run(outbox_arg, "INSERT OR IGNORE INTO agenda VALUES(?1)", id);
+    return agenda_run(outbox_arg, ST_ADD, id);
 }
 
 /* A new agenda names every account: what waits is in them, and in them alone (S-9). */
 static enum err agenda_make(struct outbox *outbox)
 {
-    TRY(agenda_run(outbox, "BEGIN", SLICE_EMPTY));
-    enum err e = agenda_run(
-        outbox, "CREATE TABLE agenda(account TEXT PRIMARY KEY) WITHOUT ROWID", SLICE_EMPTY);
+    TRY(sql_begin(&outbox->agenda));
+    enum err e = sql_run(&outbox->agenda, ST_MAKE);
     if (e == ERR_OK)
         e = store_account_ids(outbox->store, mark_account, outbox);
-    if (e == ERR_OK)
-        return agenda_run(outbox, "COMMIT", SLICE_EMPTY);
-    (void)!agenda_run(outbox, "ROLLBACK", SLICE_EMPTY);
-    return e;
+    return sql_end(&outbox->agenda, e);
 }
 
-/* SQLITE_ROW: there is a table. */
-static int agenda_known(struct outbox *outbox)
+static enum err agenda_read(struct outbox *outbox)
 {
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(
-        outbox->agenda, "SELECT 1 FROM sqlite_schema WHERE name='agenda'", -1, &statement, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(statement);
-    (void)sqlite3_finalize(statement);
-    return rc;
-}
-
-static int agenda_read(struct outbox *outbox)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(outbox->agenda, "SELECT account FROM agenda", -1, &statement, NULL);
-    while (rc == SQLITE_OK && (rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        struct slice id = slice_of((const char *)sqlite3_column_text(statement, 0));
-        if (id.len <= USER_ID_BYTES)
-            remember(outbox, id)->next_s = 0; /* looked at first thing */
-        rc = SQLITE_OK;
+    sqlite3_stmt *statement;
+    bool row;
+    TRY(sql_get(&outbox->agenda, ST_ALL, &statement));
+    for (;;) {
+        TRY(sql_step(&outbox->agenda, statement, &row));
+        if (!row)
+            return ERR_OK;
+        struct slice id = sql_text(statement, 0);
+        if (id.len > USER_ID_BYTES)
+            continue;
+        struct marked *marked =
+            map_get(&outbox->accounts, id); /* of a damaged one, as far as it went */
+        marked = marked ? marked : remember(outbox, id);
+        marked->next_s = 0; /* looked at first thing */
     }
-    (void)sqlite3_finalize(statement);
-    return rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-static int agenda_try(struct outbox *outbox, const char *path)
+static enum err agenda_try(struct outbox *outbox, const char *path)
 {
-    int rc = sqlite3_open_v2(path, &outbox->agenda,
-        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(outbox->agenda,
-            "PRAGMA locking_mode=EXCLUSIVE;PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;"
-            "PRAGMA temp_store=MEMORY", /* a confined server can make no temporary files */
-            NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        rc = agenda_known(outbox);
-    if (rc == SQLITE_DONE)
-        rc = agenda_make(outbox) == ERR_OK ? SQLITE_ROW : SQLITE_IOERR;
-    return rc == SQLITE_ROW ? agenda_read(outbox) : rc;
+    sqlite3_stmt *statement;
+    bool there;
+    TRY(sql_open(&outbox->agenda, path, &agenda_options));
+    TRY(sql_get(&outbox->agenda, ST_IS_THERE, &statement));
+    TRY(sql_has(&outbox->agenda, statement, &there));
+    if (!there && agenda_make(outbox) != ERR_OK)
+        return ERR_IO; /* of the accounts, maybe: the agenda is not what is damaged */
+    return agenda_read(outbox);
 }
 
 static enum err agenda_open(struct outbox *outbox, const char *data_dir, struct err_note *note)
 {
     char path[700], log[704];
     (void)snprintf(path, sizeof path, "%s/agenda.db", data_dir);
-    int rc = agenda_try(outbox, path);
-    if ((rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB) {
+    enum err e = agenda_try(outbox, path);
+    if (e == ERR_CORRUPT) {
         log_warn("outbox.agenda", "path=%s damaged; making it anew", LOG_S(slice_of(path)));
-        (void)sqlite3_close(outbox->agenda);
-        outbox->agenda = NULL;
+        sql_close(&outbox->agenda);
         (void)snprintf(log, sizeof log, "%s-wal", path);
         (void)unlink(log);
         (void)unlink(path);
-        rc = agenda_try(outbox, path);
+        e = agenda_try(outbox, path);
     }
-    if (rc != SQLITE_OK)
-        return err_noted(
-            note, ERR_IO, "%s cannot be opened: %s", path, sqlite3_errmsg(outbox->agenda));
+    if (e != ERR_OK)
+        return err_noted(note, ERR_IO, "%s cannot be opened: %s", path, sql_words(&outbox->agenda));
     return ERR_OK;
 }
 
@@ -499,7 +491,7 @@ enum err outbox_mark(struct outbox *outbox, struct slice account_id)
     pthread_mutex_lock(&outbox->lock);
     struct marked *marked = map_get(&outbox->accounts, account_id);
     if (!marked) {
-        e = agenda_run(outbox, "INSERT OR IGNORE INTO agenda VALUES(?1)", account_id);
+        e = agenda_run(outbox, ST_ADD, account_id);
         if (e == ERR_OK)
             marked = remember(outbox, account_id);
     }
@@ -527,14 +519,15 @@ static void unmark(struct outbox *outbox)
     size_t cursor = 0;
     struct slice key;
     void *value;
-    enum err e = agenda_run(outbox, "BEGIN", SLICE_EMPTY);
+    enum err e = sql_begin(&outbox->agenda);
+    bool begun = e == ERR_OK;
     while (e == ERR_OK && map_next(&outbox->accounts, &cursor, &key, &value)) {
         struct marked *marked = value;
         if (marked->next_s == INT64_MAX && marked->holds == 0)
-            e = agenda_run(outbox, "DELETE FROM agenda WHERE account=?1", key);
+            e = agenda_run(outbox, ST_REMOVE, key);
     }
-    if (e == ERR_OK)
-        e = agenda_run(outbox, "COMMIT", SLICE_EMPTY);
+    if (begun)
+        e = sql_end(&outbox->agenda, e);
     if (e != ERR_OK)
         log_warn("outbox.unmark", "err=%s looking at them at the next start", err_name(e));
 }
@@ -563,7 +556,7 @@ void outbox_free(struct outbox *outbox)
     while (map_next(&outbox->accounts, &cursor, &key, &value))
         free(value);
     map_done(&outbox->accounts);
-    (void)sqlite3_close(outbox->agenda);
+    sql_close(&outbox->agenda);
     pthread_cond_destroy(&outbox->moved);
     pthread_mutex_destroy(&outbox->lock);
     free(outbox);

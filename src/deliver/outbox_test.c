@@ -260,6 +260,25 @@ static void a_lost_or_damaged_agenda_is_made_anew(void **state)
     }
 }
 
+/* A table that the statements do not fit is damage too. */
+static void another_agenda_is_made_anew(void **state)
+{
+    (void)state;
+    char path[128];
+    sqlite3 *db;
+    submit_quietly("salma@barid.test", "omar@barid.test", 100);
+    close_all();
+    replace_agenda(NULL);
+    (void)snprintf(path, sizeof path, "%s/agenda.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE agenda(other)", NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(db);
+    open_all();
+    outbox_start(outbox);
+    wait_until_empty();
+    assert_int_equal(inbox(&omar).count, 1);
+}
+
 static void the_agenda_forgets_who_has_nothing(void **state)
 {
     (void)state;
@@ -458,7 +477,7 @@ static void an_alias_with_a_full_mailbox_fills_the_other_once(void **state)
 
 #define IN_OUTBOX(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 TEST_MAIN(IN_OUTBOX(a_message_is_delivered_once), IN_OUTBOX(the_agenda_forgets_who_has_nothing),
-    IN_OUTBOX(a_lost_or_damaged_agenda_is_made_anew),
+    IN_OUTBOX(a_lost_or_damaged_agenda_is_made_anew), IN_OUTBOX(another_agenda_is_made_anew),
     IN_OUTBOX(what_was_accepted_before_a_crash_is_sent_after_it),
     IN_OUTBOX(a_crash_after_filing_files_nothing_twice),
     IN_OUTBOX(what_cannot_be_delivered_comes_back),

@@ -2,6 +2,7 @@
 #include "fetch/state.h"
 
 #include "base/test.h"
+#include "sql/sql.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -166,8 +167,33 @@ static void test_damaged(void **test_state)
     fetch_state_close(NULL);
 }
 
+/* A file of a newer Barid is not damaged: who moved it away would get all mail once more. */
+static void test_newer(void **test_state)
+{
+    (void)test_state;
+    static const struct sql_options options = { .sharing = SQL_SHARED, .constraint = ERR_CORRUPT };
+    struct fetch_state *state = open_state("h", "u");
+    struct err_note note = { "" };
+    struct sql_db file;
+    fetch_state_close(state);
+    assert_ok(sql_open(&file, path, &options));
+    assert_ok(sql_exec(&file, "PRAGMA user_version=2"));
+    sql_close(&file);
+    state = NULL;
+    for (int i = 0; i < 2; i++) {
+        assert_err(ERR_DENIED, fetch_state_open(folder, "h", "u", &state, &note));
+        assert_non_null(strstr(note.text, "newer Barid (format 2; this one knows 1)"));
+    }
+    assert_null(state);
+    assert_ok(sql_open(&file, path, &options));
+    assert_ok(sql_exec(&file, "PRAGMA user_version=1;DROP TABLE setting"));
+    sql_close(&file);
+    assert_err(ERR_CORRUPT, fetch_state_open(folder, "h", "u", &state, &note));
+    assert_non_null(strstr(note.text, "no such table"));
+}
+
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 TEST_MAIN(IN_A_FOLDER(test_remembers_what_was_committed), IN_A_FOLDER(test_mailboxes_are_apart),
     IN_A_FOLDER(test_arriving), IN_A_FOLDER(test_forgets_what_is_long_gone),
-    IN_A_FOLDER(test_keys_are_bytes), IN_A_FOLDER(test_damaged))
+    IN_A_FOLDER(test_keys_are_bytes), IN_A_FOLDER(test_damaged), IN_A_FOLDER(test_newer))

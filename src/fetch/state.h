@@ -37,7 +37,8 @@ struct fetch_record {
 
 struct fetch_state;
 
-/* user on host: another server or user is another mailbox, whose ids mean other messages. ERR_CORRUPT: note names the file and what to do. */
+/* user on host: another server or user is another mailbox, whose ids mean other messages. ERR_CORRUPT: note names the file and what to do.
+ * ERR_DENIED: a newer Barid wrote it, says note; it may not be opened. */
 enum err MUST_USE fetch_state_open(const char *folder, const char *host, const char *user,
     struct fetch_state **out_state, struct err_note *note);
 void fetch_state_close(struct fetch_state *state);

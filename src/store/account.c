@@ -300,10 +300,10 @@ static void give_back(struct account *account)
         if (free_pages < (low ? VACUUM_FREE_PAGES_LOW : VACUUM_FREE_PAGES_MIN) ||
             (!low && free_pages * 4 < account_pragma(account, "PRAGMA page_count")))
             return;
-        int rc = sqlite3_exec(account->db, "PRAGMA incremental_vacuum(200)", NULL, NULL, NULL);
-        if (rc != SQLITE_OK && sql_err(account->db, rc) == ERR_IO)
+        enum err e = sql_exec(&account->sql, "PRAGMA incremental_vacuum(200)");
+        if (e == ERR_IO)
             account->readonly = true;
-        if (!low || rc != SQLITE_OK || account_checkpoint(account) != ERR_OK)
+        if (!low || e != ERR_OK || account_checkpoint(account) != ERR_OK)
             return;
     }
 }

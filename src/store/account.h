@@ -82,8 +82,7 @@ struct account {
 
     pthread_mutex_t lock;
     /* under lock */
-    sqlite3 *db;
-    sqlite3_stmt *statements[SQL_COUNT];
+    struct sql_db sql;
     bool upgrade_waits; /* for room on the disk; the account is read meanwhile */
     int schema_version; /* older than today's only where nothing may be written */
     int log_pages;      /* pages in the WAL after the last commit */

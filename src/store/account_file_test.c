@@ -4,7 +4,9 @@
 #include "store/vfs.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 /* Size and time of change of one of the account's files; size -1: it is not there. */
@@ -38,6 +40,32 @@ static void opening_and_reading_write_nothing(void **state)
         assert_memory_equal(&now, &before[i], sizeof now);
     }
     assert_int_equal(file_state("mail.db-shm").size, -1);
+}
+
+/* A file that may grow no further is no room, also when the commit finds out: it was rolled back, and the account goes on. */
+static void a_commit_without_room_leaves_the_account_as_it_was(void **state)
+{
+    struct rlimit before, less;
+    struct store_append_result result;
+    (void)state;
+    append("INBOX", message(1), 0);
+    struct mailbox box = box_named("INBOX");
+    struct blob *blob = blob_of(message(2000));
+    struct store_append item = { .blob = blob, .received_s = 1764000000 };
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    less = (struct rlimit){ .rlim_cur = (rlim_t)file_state("mail.db-wal").size,
+        .rlim_max = before.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &less), 0);
+    enum err e = account_append(account, box.id, &item, 1, &result);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_err(ERR_NO_SPACE, e);
+    assert_false(account_readonly(account));
+    assert_int_equal(read_box("INBOX", STORE_NEED_EMAIL).count, 1);
+    assert_ok(account_append(account, box.id, &item, 1, &result));
+    blob_unref(blob);
+    reopen();
+    assert_int_equal(read_box("INBOX", STORE_NEED_EMAIL).count, 2);
 }
 
 static int findings;
@@ -435,6 +463,7 @@ static void one_bit_in_any_page_is_found(void **state)
 }
 
 TEST_MAIN(IN_ACCOUNT(opening_and_reading_write_nothing),
+    IN_ACCOUNT(a_commit_without_room_leaves_the_account_as_it_was),
     IN_ACCOUNT(what_another_program_wrote_is_taken_by_repair),
     IN_ACCOUNT(rows_that_cannot_be_are_mended), IN_ACCOUNT(the_file_of_another_account_stays_shut),
     IN_ACCOUNT(older_files_are_read_and_upgraded), IN_ACCOUNT(a_damaged_summary_keeps_nobody_out),

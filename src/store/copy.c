@@ -20,13 +20,13 @@ static enum err look(
     struct account *account, int64_t mailbox, struct uid_run range, struct copy_list *list)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_ENTRIES_COPY, &statement));
+    TRY(sql_get(&account->sql, SQL_ENTRIES_COPY, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         if (list->count == list->cap) {

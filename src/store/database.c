@@ -28,62 +28,45 @@ static int wal_grew(void *hook_arg, sqlite3 *db, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static enum err run(sqlite3 *db, const char *statements)
-{
-    return sql_err(db, sqlite3_exec(db, statements, NULL, NULL, NULL));
-}
-
-static enum err read_version(sqlite3 *db, int *out_version)
-{
-    sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db, "PRAGMA user_version", -1, &statement, NULL);
-    if (rc != SQLITE_OK)
-        return sql_err(db, rc);
-    rc = sqlite3_step(statement);
-    *out_version = rc == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
-    int final_rc = sqlite3_finalize(statement);
-    return rc == SQLITE_ROW ? ERR_OK : sql_err(db, final_rc);
-}
-
 /* Opening what exists writes nothing, but once after an upgrade: it must work on a full disk too. */
 static enum err set_up(struct account *account, enum account_opening how)
 {
-    /* EXCLUSIVE before anything that looks into the file: no shared memory file (sqlite.org/wal.html "noshm"). checkpoints are ours: the automatic
-     * one would run on the answer's path. */
+    /* checkpoints are ours: the automatic one would run on the answer's path */
     static const char always[] =
-        "PRAGMA locking_mode=EXCLUSIVE;PRAGMA synchronous=FULL;PRAGMA wal_autocheckpoint=0;"
-        "PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;PRAGMA temp_store=MEMORY;"
-        "PRAGMA trusted_schema=OFF;PRAGMA secure_delete=FAST;PRAGMA cell_size_check=ON";
+        "PRAGMA wal_autocheckpoint=0;PRAGMA journal_size_limit=4194304;PRAGMA cache_size=-256;"
+        "PRAGMA secure_delete=FAST";
     /* Only here: auto_vacuum writes to the file each time it is set. */
     static const char once[] =
         "PRAGMA page_size=" NUMBER_TEXT(STORE_PAGE_BYTES) ";PRAGMA auto_vacuum=INCREMENTAL";
-    sqlite3 *db = account->db;
-    (void)sqlite3_extended_result_codes(db, 1);
-    TRY(run(db, always));
+    struct sql_db *sql = &account->sql;
+    TRY(sql_settle(sql));
+    TRY(sql_exec(sql, always));
     int keep = 1;
-    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_wal_hook(db, wal_grew, account);
-    TRY(read_version(db, &account->schema_version));
+    (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+    (void)sqlite3_wal_hook(sql->db, wal_grew, account);
+    int64_t version;
+    TRY(sql_ask(sql, "PRAGMA user_version", &version));
+    account->schema_version = (int)version;
     bool known = account->schema_version >= STORE_SCHEMA_VERSION_OLDEST &&
                  account->schema_version <= STORE_SCHEMA_VERSION;
     if (how == ACCOUNT_CREATE ? account->schema_version != 0 : !known)
         return ERR_CORRUPT;
     if (how == ACCOUNT_CREATE) {
-        TRY(run(db, "PRAGMA synchronous=OFF")); /* place_account syncs what has become of it */
+        TRY(sql_exec(
+            sql, "PRAGMA synchronous=OFF")); /* place_account syncs what has become of it */
         int reserve = STORE_PAGE_CHECKSUM_BYTES;
-        (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);
-        TRY(run(db, once));
+        (void)sqlite3_file_control(sql->db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserve);
+        TRY(sql_exec(sql, once));
     }
     if (how == ACCOUNT_EXISTING ||
         how ==
             ACCOUNT_CREATE) /* writes only where it is another, as another program may leave it */
-        TRY(run(db, "PRAGMA journal_mode=WAL"));
+        TRY(sql_exec(sql, "PRAGMA journal_mode=WAL"));
     enum err e = ERR_OK;
     if (how == ACCOUNT_CREATE)
-        e = sql_schema(db, slice_of(account->id));
+        e = schema_make(sql, slice_of(account->id));
     else if (how == ACCOUNT_EXISTING && account->schema_version < STORE_SCHEMA_VERSION)
-        e = sql_upgrade(db, account->schema_version);
+        e = schema_upgrade(sql, account->schema_version);
     else
         return ERR_OK;
     if (e == ERR_OK)
@@ -98,14 +81,14 @@ enum err account_load(struct account *account)
 {
     sqlite3_stmt *statement;
     int64_t modseq = 1;
-    TRY(sql_get(account, SQL_ACCOUNT_MODSEQ, &statement));
-    TRY(sql_number(account, statement, &modseq, NULL));
+    TRY(sql_get(&account->sql, SQL_ACCOUNT_MODSEQ, &statement));
+    TRY(sql_number(&account->sql, statement, &modseq, NULL));
     if ((uint64_t)modseq > account->modseq)
         account->modseq = (uint64_t)modseq;
     account->changes_floor = account->modseq;
     bool row;
-    TRY(sql_get(account, SQL_HANDLES, &statement));
-    enum err handles = sql_step(account, statement, &row);
+    TRY(sql_get(&account->sql, SQL_HANDLES, &statement));
+    enum err handles = sql_step(&account->sql, statement, &row);
     if (handles == ERR_CORRUPT) {
         row = false;
         account->readonly = true; /* no id can be given out; what can be read is */
@@ -122,12 +105,12 @@ enum err account_load(struct account *account)
     }
     int64_t warned = 0;
     if (account->schema_version >= STORE_SCHEMA_WARNED) {
-        TRY(sql_get(account, SQL_ACCOUNT_WARNED, &statement));
-        TRY(sql_number(account, statement, &warned, NULL));
+        TRY(sql_get(&account->sql, SQL_ACCOUNT_WARNED, &statement));
+        TRY(sql_number(&account->sql, statement, &warned, NULL));
     }
     account->quota_warned = warned != 0;
-    TRY(sql_get(account, SQL_USAGE, &statement));
-    TRY(sql_step(account, statement, &row));
+    TRY(sql_get(&account->sql, SQL_USAGE, &statement));
+    TRY(sql_step(&account->sql, statement, &row));
     if (row) {
         account->usage_bytes = (uint64_t)sqlite3_column_int64(statement, 0);
         account->usage_messages = (uint64_t)sqlite3_column_int64(statement, 1);
@@ -139,17 +122,15 @@ enum err account_load(struct account *account)
 static enum err open_database(struct account *account, enum account_opening how)
 {
     char path[80];
-    int flags = SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX;
+    int flags = SQLITE_OPEN_URI;
     flags |= how == ACCOUNT_SNAPSHOT ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
     flags |= how == ACCOUNT_CREATE ? SQLITE_OPEN_CREATE : 0;
     (void)snprintf(path, sizeof path, "file:/proc/self/fd/%d/mail.db%s", account->folder_fd,
         how == ACCOUNT_SNAPSHOT ? "?immutable=1" : "");
-    int rc = sqlite3_open_v2(path, &account->db, flags, store_vfs());
-    if (rc != SQLITE_OK)
-        return sql_err(account->db, rc);
-    store_vfs_owner(account->db, slice_of(account->id));
+    TRY(sql_attach(&account->sql, path, flags, store_vfs(), &store_sql_options));
+    store_vfs_owner(account->sql.db, slice_of(account->id));
     if (how == ACCOUNT_MEND)
-        (void)store_vfs_verify(account->db, false);
+        (void)store_vfs_verify(account->sql.db, false);
     TRY(set_up(account, how));
     enum err e = account_load(account);
     return how == ACCOUNT_MEND && e == ERR_CORRUPT ? ERR_OK : e; /* a repair loads it again */
@@ -157,16 +138,10 @@ static enum err open_database(struct account *account, enum account_opening how)
 
 static void close_database(struct account *account, bool checkpoint)
 {
-    for (int i = 0; i < SQL_COUNT; i++) {
-        (void)sqlite3_finalize(account->statements[i]);
-        account->statements[i] = NULL;
-    }
-    (void)sqlite3_db_config(
-        account->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, checkpoint ? 0 : 1, NULL);
-    int rc = sqlite3_close(account->db);
-    assert(rc == SQLITE_OK);
-    (void)rc;
-    account->db = NULL;
+    if (account->sql.db)
+        (void)sqlite3_db_config(
+            account->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, checkpoint ? 0 : 1, NULL);
+    sql_close(&account->sql);
 }
 
 static int open_folder(const struct account *account, const char *parent)
@@ -228,8 +203,7 @@ enum err account_db_open(struct account *account, enum account_opening how)
     struct stat log;
     if (fstatat(account->folder_fd, "mail.db-wal", &log, 0) == 0 && log.st_size > 0)
         return e;
-    if (account->db)
-        close_database(account, false);
+    close_database(account, false);
     account->readonly = true;
     return account_db_open_at(account, ACCOUNT_SNAPSHOT);
 }
@@ -241,8 +215,8 @@ enum err account_db_open_at(struct account *account, enum account_opening how)
     TRY(open_database(account, how == ACCOUNT_CREATE ? ACCOUNT_EXISTING : how));
     sqlite3_stmt *statement;
     bool row;
-    TRY(sql_get(account, SQL_ACCOUNT, &statement));
-    TRY(sql_step(account, statement, &row));
+    TRY(sql_get(&account->sql, SQL_ACCOUNT, &statement));
+    TRY(sql_step(&account->sql, statement, &row));
     bool ours = row && slice_eq(sql_text(statement, 0), slice_of(account->id));
     (void)sqlite3_reset(statement);
     return ours || how == ACCOUNT_MEND ? ERR_OK : ERR_CORRUPT;
@@ -250,11 +224,8 @@ enum err account_db_open_at(struct account *account, enum account_opening how)
 
 int64_t account_pragma(struct account *account, const char *pragma)
 {
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v2(account->db, pragma, -1, &statement, NULL) != SQLITE_OK)
-        return 0;
-    int64_t number = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
-    (void)sqlite3_finalize(statement);
+    int64_t number = 0;
+    (void)!sql_ask(&account->sql, pragma, &number);
     return number;
 }
 
@@ -264,12 +235,12 @@ enum err account_checkpoint(struct account *account)
     if (account->held)
         return ERR_BUSY;
     int rc =
-        sqlite3_wal_checkpoint_v2(account->db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
+        sqlite3_wal_checkpoint_v2(account->sql.db, "main", SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
     account->log_pages = log - moved;
     atomic_fetch_add(&account->store->checkpoints, 1);
     if (rc == SQLITE_OK)
         return ERR_OK;
-    enum err e = sql_err(account->db, rc);
+    enum err e = sql_err(&account->sql, rc);
     if (e == ERR_IO || e == ERR_CORRUPT)
         account->readonly = true; /* S-8 */
     return e;
@@ -279,7 +250,7 @@ static enum err nothing_but_recent(struct store_tx *tx, void *unused)
 {
     (void)unused;
     /* The marks ride along with any commit; this gives them one. */
-    return sql_run(tx->account, SQL_FILED_TRIM);
+    return sql_run(&tx->account->sql, SQL_FILED_TRIM);
 }
 
 static bool recent_waits(struct account *account)
@@ -295,13 +266,11 @@ static bool recent_waits(struct account *account)
 
 void account_db_close(struct account *account, bool checkpoint)
 {
-    if (account->db) {
-        if (!account->readonly && recent_waits(account)) {
-            enum err e = account_write(account, nothing_but_recent, NULL);
-            (void)e; /* lost: told as \Recent once more */
-        }
-        close_database(account, checkpoint);
+    if (account->sql.db && !account->readonly && recent_waits(account)) {
+        enum err e = account_write(account, nothing_but_recent, NULL);
+        (void)e; /* lost: told as \Recent once more */
     }
+    close_database(account, checkpoint);
     if (account->folder_fd >= 0)
         close(account->folder_fd);
     account_forget_mailboxes(account);
@@ -322,10 +291,10 @@ void account_db_close(struct account *account, bool checkpoint)
 static enum err big_names(struct account *account, struct map *named)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_EMAILS_BIG, &statement));
+    TRY(sql_get(&account->sql, SQL_EMAILS_BIG, &statement));
     bool row;
     for (;;) {
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         (void)map_put(named, sql_bytes(statement, 0), account);

@@ -94,7 +94,7 @@ static enum err sift(struct account *account, const struct store_download_view *
     size_t at = 0, kept = 0;
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             break;
         int64_t email = sqlite3_column_int64(statement, 0);
@@ -127,7 +127,7 @@ static enum err take_hidden_out(
     sqlite3_stmt *statement;
     if (account->schema_version < STORE_SCHEMA_DOWNLOADS)
         return ERR_OK;
-    TRY(sql_get(account, SQL_DOWNLOADS, &statement));
+    TRY(sql_get(&account->sql, SQL_DOWNLOADS, &statement));
     (void)sqlite3_bind_int64(statement, 1, view->device);
     (void)sqlite3_bind_int64(statement, 2, STORE_DEVICE_ALL);
     return sift(account, view, statement, is_out_of_sight, false, all);
@@ -138,10 +138,10 @@ static enum err mark_utf8(struct account *account, struct downloads *all)
 {
     sqlite3_stmt *statement;
     size_t at = 0;
-    TRY(sql_get(account, SQL_SUMMARIES_UTF8, &statement));
+    TRY(sql_get(&account->sql, SQL_SUMMARIES_UTF8, &statement));
     for (;;) {
         bool row;
-        enum err e = sql_step(account, statement, &row);
+        enum err e = sql_step(&account->sql, statement, &row);
         for (; e == ERR_CORRUPT && at < all->count;
              at++) /* nobody can tell of the rest; it is looked at when it is sent */
             all->at[at].may_need_utf8 = true;
@@ -169,10 +169,10 @@ static enum err add_uidls(
     size_t at = 0;
     if (!view->uidls || account->schema_version < STORE_SCHEMA_UIDLS)
         return ERR_OK;
-    TRY(sql_get(account, SQL_UIDLS, &statement));
+    TRY(sql_get(&account->sql, SQL_UIDLS, &statement));
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         int64_t email = sqlite3_column_int64(statement, 0);
@@ -228,10 +228,10 @@ static enum err any_due(struct account *account, int64_t device, int64_t before_
 {
     sqlite3_stmt *statement;
     int64_t any = 0;
-    TRY(sql_get(account, SQL_DOWNLOADS_DUE_ANY, &statement));
+    TRY(sql_get(&account->sql, SQL_DOWNLOADS_DUE_ANY, &statement));
     (void)sqlite3_bind_int64(statement, 1, device);
     (void)sqlite3_bind_int64(statement, 2, before_s);
-    TRY(sql_number(account, statement, &any, NULL));
+    TRY(sql_number(&account->sql, statement, &any, NULL));
     *out_any = any != 0;
     return ERR_OK;
 }
@@ -246,7 +246,7 @@ static enum err downloads_due(struct account *account, const struct store_downlo
         return ERR_OK;
     TRY(read_all(account, view, all, &damaged));
     TRY(take_hidden_out(account, view, all)); /* also what was hidden from all */
-    TRY(sql_get(account, SQL_DOWNLOADS_DUE, &statement));
+    TRY(sql_get(&account->sql, SQL_DOWNLOADS_DUE, &statement));
     (void)sqlite3_bind_int64(statement, 1, view->device);
     (void)sqlite3_bind_int64(statement, 2, before_s);
     return sift(account, view, statement, NULL, true, all);
@@ -271,9 +271,9 @@ enum err account_downloads_due(struct account *account, const struct store_downl
 static enum err first_taken(struct account *account, int64_t device, int64_t *out_s)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_DOWNLOADS_FIRST, &statement));
+    TRY(sql_get(&account->sql, SQL_DOWNLOADS_FIRST, &statement));
     (void)sqlite3_bind_int64(statement, 1, device);
-    return sql_number(account, statement, out_s, NULL);
+    return sql_number(&account->sql, statement, out_s, NULL);
 }
 
 enum err account_first_taken(struct account *account, int64_t device, int64_t *out_s)
@@ -296,10 +296,10 @@ static enum err taken(
 {
     sqlite3_stmt *statement;
     size_t cap = 0;
-    TRY(sql_get(account, SQL_DOWNLOADS_TAKEN, &statement));
+    TRY(sql_get(&account->sql, SQL_DOWNLOADS_TAKEN, &statement));
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         if (*out_count == cap) {
@@ -350,12 +350,12 @@ static enum err mark(
     struct store_tx *tx, enum sql sql, int64_t email, int64_t device, int64_t now_s)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, sql, &statement));
+    TRY(sql_get(&tx->account->sql, sql, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     (void)sqlite3_bind_int64(statement, 2, device);
     if (sql == SQL_DOWNLOAD_TAKEN)
         (void)sqlite3_bind_int64(statement, 3, now_s);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 /* Whether the entry is there still, and read. */
@@ -363,11 +363,11 @@ static enum err look(
     struct store_tx *tx, const struct store_downloaded *one, bool *out_there, bool *out_seen)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ENTRIES_COPY, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ENTRIES_COPY, &statement));
     (void)sqlite3_bind_int64(statement, 1, one->mailbox);
     (void)sqlite3_bind_int64(statement, 2, one->uid);
     (void)sqlite3_bind_int64(statement, 3, one->uid);
-    TRY(sql_step(tx->account, statement, out_there));
+    TRY(sql_step(&tx->account->sql, statement, out_there));
     *out_seen = *out_there && sqlite3_column_int64(statement, 1) & STORE_SEEN;
     *out_there = *out_there && sqlite3_column_int64(statement, 2) == one->email;
     (void)sqlite3_reset(statement);

@@ -27,13 +27,13 @@ static enum err look(struct store_tx *tx, const struct tx_expunge *args, struct 
     struct leaving *leaving, struct uidset *gone)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ENTRIES_COPY, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ENTRIES_COPY, &statement));
     (void)sqlite3_bind_int64(statement, 1, args->mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
     for (;;) {
         bool row;
-        TRY(sql_step(tx->account, statement, &row));
+        TRY(sql_step(&tx->account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         uint64_t flags = (uint64_t)sqlite3_column_int64(statement, 1);
@@ -49,24 +49,24 @@ static enum err remove_rows(
     struct store_tx *tx, const struct tx_expunge *args, struct uid_run range)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account,
+    TRY(sql_get(&tx->account->sql,
         args->deleted_only ? SQL_ENTRY_DELETE_RANGE_DELETED : SQL_ENTRY_DELETE_RANGE, &statement));
     (void)sqlite3_bind_int64(statement, 1, args->mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err remember_gone(struct store_tx *tx, int64_t mailbox, const struct uidset *gone)
 {
     sqlite3_stmt *statement;
     for (size_t i = 0; i < gone->count; i++) {
-        TRY(sql_get(tx->account, SQL_GONE_INSERT, &statement));
+        TRY(sql_get(&tx->account->sql, SQL_GONE_INSERT, &statement));
         (void)sqlite3_bind_int64(statement, 1, mailbox);
         (void)sqlite3_bind_int64(statement, 2, (int64_t)tx_modseq(tx));
         (void)sqlite3_bind_int64(statement, 3, gone->runs[i].first);
         (void)sqlite3_bind_int64(statement, 4, gone->runs[i].last);
-        TRY(sql_done(tx->account, statement));
+        TRY(sql_done(&tx->account->sql, statement));
     }
     return ERR_OK;
 }
@@ -79,23 +79,23 @@ static enum err trim_gone(struct store_tx *tx, int64_t mailbox)
         return ERR_OK;
     sqlite3_stmt *statement;
     int64_t count = 0, floor = 0;
-    TRY(sql_get(account, SQL_GONE_COUNT, &statement));
+    TRY(sql_get(&account->sql, SQL_GONE_COUNT, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
-    TRY(sql_number(account, statement, &count, NULL));
+    TRY(sql_number(&account->sql, statement, &count, NULL));
     if (count <= GONE_ROWS_MAX)
         return ERR_OK;
-    TRY(sql_get(account, SQL_GONE_TRIM, &statement));
+    TRY(sql_get(&account->sql, SQL_GONE_TRIM, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, GONE_ROWS_MAX / 2);
     for (bool row = true; row;) {
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (row && sqlite3_column_int64(statement, 0) > floor)
             floor = sqlite3_column_int64(statement, 0);
     }
-    TRY(sql_get(account, SQL_GONE_FLOOR_SET, &statement));
+    TRY(sql_get(&account->sql, SQL_GONE_FLOOR_SET, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, floor);
-    return sql_done(account, statement);
+    return sql_done(&account->sql, statement);
 }
 
 static enum err work(struct store_tx *tx, const struct tx_expunge *args, struct leaving *leaving,

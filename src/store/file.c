@@ -45,9 +45,9 @@ static enum err free_name(struct account *account, const unsigned char *guid, co
 {
     sqlite3_stmt *statement;
     bool named;
-    TRY(sql_get(account, SQL_EMAIL_BY_GUID, &statement));
+    TRY(sql_get(&account->sql, SQL_EMAIL_BY_GUID, &statement));
     sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
-    TRY(sql_number(account, statement, &(int64_t){ 0 }, &named));
+    TRY(sql_number(&account->sql, statement, &(int64_t){ 0 }, &named));
     if (named)
         return ERR_EXISTS;
     return unlinkat(account->folder_fd, path, 0) == 0 ? ERR_OK : err_from_errno(errno);
@@ -82,7 +82,7 @@ enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned 
     sqlite3_stmt *statement;
     if (blob_file(blob))
         TRY(link_big(tx, blob, guid));
-    TRY(sql_get(account, SQL_EMAIL_INSERT, &statement));
+    TRY(sql_get(&account->sql, SQL_EMAIL_INSERT, &statement));
     int64_t email = ++account->last_email;
     (void)sqlite3_bind_int64(statement, 1, email);
     (void)sqlite3_bind_int64(statement, 2, refs);
@@ -91,16 +91,16 @@ enum err tx_email_insert(struct store_tx *tx, struct blob *blob, const unsigned 
     (void)sqlite3_bind_int64(statement, 5, received_tz_min);
     (void)sqlite3_bind_int64(statement, 6, (int64_t)blob_checksum(blob));
     sql_bind_bytes(statement, 7, slice_from(guid, GUID_BYTES));
-    TRY(sql_done(account, statement));
-    TRY(sql_get(account, SQL_SUMMARY_INSERT, &statement));
+    TRY(sql_done(&account->sql, statement));
+    TRY(sql_get(&account->sql, SQL_SUMMARY_INSERT, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     sql_bind_bytes(statement, 2, blob_summary(blob));
-    TRY(sql_done(account, statement));
+    TRY(sql_done(&account->sql, statement));
     if (!blob_file(blob)) {
-        TRY(sql_get(account, SQL_BODY_INSERT, &statement));
+        TRY(sql_get(&account->sql, SQL_BODY_INSERT, &statement));
         (void)sqlite3_bind_int64(statement, 1, email);
         sql_bind_bytes(statement, 2, blob_source(blob).whole);
-        TRY(sql_done(account, statement));
+        TRY(sql_done(&account->sql, statement));
     }
     *out_email = email;
     return ERR_OK;
@@ -113,12 +113,12 @@ static enum err email_delete(
         SQL_DOWNLOAD_DELETE, SQL_UIDL_DELETE, SQL_BODY_DELETE };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         sqlite3_stmt *statement;
-        TRY(sql_get(tx->account, steps[i], &statement));
+        TRY(sql_get(&tx->account->sql, steps[i], &statement));
         (void)sqlite3_bind_int64(statement, 1, email);
-        TRY(sql_done(tx->account, statement));
+        TRY(sql_done(&tx->account->sql, statement));
     }
     /* Changes of the last statement: no row in body means a file. */
-    if (big || sqlite3_changes(tx->account->db) == 0) {
+    if (big || sqlite3_changes(tx->account->sql.db) == 0) {
         struct buf name;
         buf_init(&name, 0);
         hex_encode(&name, slice_from(guid, GUID_BYTES));
@@ -131,11 +131,11 @@ static enum err email_delete(
 static enum err add_refs(struct store_tx *tx, int64_t email, int64_t delta)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_EMAIL_REFS_ADD, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_EMAIL_REFS_ADD, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     (void)sqlite3_bind_int64(statement, 2, delta);
-    TRY(sql_done(tx->account, statement));
-    return sqlite3_changes(tx->account->db) == 1 ? ERR_OK : ERR_CORRUPT;
+    TRY(sql_done(&tx->account->sql, statement));
+    return sqlite3_changes(tx->account->sql.db) == 1 ? ERR_OK : ERR_CORRUPT;
 }
 
 /* The last one goes without its row being written first. */
@@ -144,10 +144,10 @@ enum err tx_email_refs(struct store_tx *tx, int64_t email, int64_t delta)
     sqlite3_stmt *statement;
     if (delta > 0)
         return add_refs(tx, email, delta);
-    TRY(sql_get(tx->account, SQL_EMAIL_REFS, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_EMAIL_REFS, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     bool row;
-    TRY(sql_step(tx->account, statement, &row));
+    TRY(sql_step(&tx->account->sql, statement, &row));
     if (!row)
         return ERR_CORRUPT;
     int64_t refs = sqlite3_column_int64(statement, 0) + delta;
@@ -168,13 +168,13 @@ enum err tx_entry_insert(
     if (row->uidnext == UINT32_MAX)
         return ERR_LIMIT; /* no UID left in this mailbox */
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ENTRY_INSERT, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ENTRY_INSERT, &statement));
     (void)sqlite3_bind_int64(statement, 1, row->id);
     (void)sqlite3_bind_int64(statement, 2, row->uidnext);
     (void)sqlite3_bind_int64(statement, 3, email);
     (void)sqlite3_bind_int64(statement, 4, (int64_t)flags);
     (void)sqlite3_bind_int64(statement, 5, (int64_t)modseq);
-    TRY(sql_done(tx->account, statement));
+    TRY(sql_done(&tx->account->sql, statement));
     row->uidnext++;
     return ERR_OK;
 }
@@ -193,18 +193,18 @@ static enum err was_delivered(struct store_tx *tx, const unsigned char *guid, bo
 {
     sqlite3_stmt *statement;
     int64_t at;
-    TRY(sql_get(tx->account, SQL_DELIVERED, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_DELIVERED, &statement));
     sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
-    return sql_number(tx->account, statement, &at, out_was);
+    return sql_number(&tx->account->sql, statement, &at, out_was);
 }
 
 static enum err remember_delivered(struct store_tx *tx, const unsigned char *guid)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_DELIVERED_INSERT, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_DELIVERED_INSERT, &statement));
     sql_bind_bytes(statement, 1, slice_from(guid, GUID_BYTES));
     (void)sqlite3_bind_int64(statement, 2, tx->now_s);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 /* A client that files its own copy of what it just sent finds it there (DESIGN §8). */
@@ -219,11 +219,11 @@ static enum err filed_already(struct store_tx *tx, const struct mailbox_row *row
     if (!*out_has_key)
         return ERR_OK;
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_FILED, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_FILED, &statement));
     sql_bind_bytes(statement, 1, slice_from(out_key, GUID_BYTES));
     (void)sqlite3_bind_int64(statement, 2, tx->now_s - FILED_SAME_S);
     bool found;
-    TRY(sql_step(tx->account, statement, &found));
+    TRY(sql_step(&tx->account->sql, statement, &found));
     if (!found)
         return ERR_OK;
     if (sqlite3_column_int64(statement, 0) == row->id)
@@ -236,12 +236,12 @@ static enum err remember_filed(
     struct store_tx *tx, const struct mailbox_row *row, const unsigned char *key, uint32_t uid)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_FILED_SET, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_FILED_SET, &statement));
     sql_bind_bytes(statement, 1, slice_from(key, GUID_BYTES));
     (void)sqlite3_bind_int64(statement, 2, tx->now_s);
     (void)sqlite3_bind_int64(statement, 3, row->id);
     (void)sqlite3_bind_int64(statement, 4, uid);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 bool store_uidl_ok(struct slice uidl)
@@ -261,23 +261,23 @@ static enum err keep_uidl(struct store_tx *tx, int64_t email, struct slice uidl,
         ++*refused;
         return ERR_OK;
     }
-    TRY(sql_get(tx->account, SQL_UIDL_INSERT, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_UIDL_INSERT, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     sql_bind_text(statement, 2, uidl);
-    TRY(sql_done(tx->account, statement));
-    *refused += sqlite3_changes(tx->account->db) == 0;
+    TRY(sql_done(&tx->account->sql, statement));
+    *refused += sqlite3_changes(tx->account->sql.db) == 0;
     return ERR_OK;
 }
 
 static enum err keep_mark(struct store_tx *tx, int64_t email, const struct store_mark *mark)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_DOWNLOAD_RESTORE, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_DOWNLOAD_RESTORE, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     (void)sqlite3_bind_int64(statement, 2, mark->device);
     (void)sqlite3_bind_int64(statement, 3, mark->taken_s);
     (void)sqlite3_bind_int(statement, 4, mark->hidden);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 /* What was known of a message where it comes from. */
@@ -329,12 +329,12 @@ static enum err trim_marks(struct store_tx *tx)
     if (tx_modseq(tx) % 256 != 0)
         return ERR_OK;
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_DELIVERED_TRIM, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_DELIVERED_TRIM, &statement));
     (void)sqlite3_bind_int64(statement, 1, tx->now_s - DELIVERED_DAYS * 86400);
-    TRY(sql_done(tx->account, statement));
-    TRY(sql_get(tx->account, SQL_FILED_TRIM, &statement));
+    TRY(sql_done(&tx->account->sql, statement));
+    TRY(sql_get(&tx->account->sql, SQL_FILED_TRIM, &statement));
     (void)sqlite3_bind_int64(statement, 1, tx->now_s - 86400);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err append_write(struct store_tx *tx, void *write_arg)
@@ -393,9 +393,9 @@ enum err account_append(struct account *account, int64_t mailbox, const struct s
 static enum err set_warned(struct store_tx *tx, bool warned)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ACCOUNT_WARNED_SET, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ACCOUNT_WARNED_SET, &statement));
     (void)sqlite3_bind_int(statement, 1, warned);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err calm_write(struct store_tx *tx, void *unused)
@@ -408,8 +408,8 @@ static enum err read_warned(struct account *account, bool *out_warned)
 {
     sqlite3_stmt *statement;
     int64_t warned = 0;
-    TRY(sql_get(account, SQL_ACCOUNT_WARNED, &statement));
-    TRY(sql_number(account, statement, &warned, NULL));
+    TRY(sql_get(&account->sql, SQL_ACCOUNT_WARNED, &statement));
+    TRY(sql_number(&account->sql, statement, &warned, NULL));
     *out_warned = warned != 0;
     return ERR_OK;
 }
@@ -483,10 +483,10 @@ struct keep_args {
 static enum err keep_one(struct store_tx *tx, enum sql sql, int64_t email, struct slice bytes)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, sql, &statement));
+    TRY(sql_get(&tx->account->sql, sql, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
     sql_bind_bytes(statement, 2, bytes);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err keep_write(struct store_tx *tx, void *write_arg)

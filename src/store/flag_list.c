@@ -79,13 +79,13 @@ static enum err read_new(
     struct account *account, const struct mailbox_state *state, struct flag_list *list)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_ENTRIES, &statement));
+    TRY(sql_get(&account->sql, SQL_ENTRIES, &statement));
     (void)sqlite3_bind_int64(statement, 1, state->id);
     (void)sqlite3_bind_int64(statement, 2, list->next_uid);
     (void)sqlite3_bind_int64(statement, 3, UINT32_MAX);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             break;
         add(account, list,

@@ -31,13 +31,13 @@ static enum err look(struct account *account, struct flags_run *run, struct uid_
     struct store_flags_result *result)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_ENTRIES, &statement));
+    TRY(sql_get(&account->sql, SQL_ENTRIES, &statement));
     (void)sqlite3_bind_int64(statement, 1, run->mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         look_at(run, (uint32_t)sqlite3_column_int64(statement, 0),
@@ -57,7 +57,7 @@ static void look_known(const struct flag_list *list, struct flags_run *run, stru
 static enum err change(struct store_tx *tx, const struct flags_run *run, struct uid_run range)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ENTRY_FLAGS_RANGE, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ENTRY_FLAGS_RANGE, &statement));
     (void)sqlite3_bind_int64(statement, 1, run->mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
@@ -65,7 +65,7 @@ static enum err change(struct store_tx *tx, const struct flags_run *run, struct 
     (void)sqlite3_bind_int64(statement, 5, (int64_t)run->set);
     (void)sqlite3_bind_int64(statement, 6, (int64_t)tx_modseq(tx));
     (void)sqlite3_bind_int64(statement, 7, (int64_t)run->modseq_max);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err work(struct store_tx *tx, const struct uidset *uids, struct flags_run *run,

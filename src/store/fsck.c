@@ -18,22 +18,17 @@ void fsck_found(struct check *c, bool repaired, const char *format, ...)
     c->tell(c->tell_arg, text, repaired);
 }
 
-enum err fsck_prepare(struct check *c, const char *sql, sqlite3_stmt **out)
-{
-    int rc = sqlite3_prepare_v2(c->account->db, sql, -1, out, NULL);
-    return rc == SQLITE_OK ? ERR_OK : sql_err(c->account->db, rc);
-}
-
 static enum err mend_id(struct check *c)
 {
+    struct sql_db *sql = &c->account->sql;
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, "UPDATE account SET id=?1 WHERE id<>?1", &statement));
+    TRY(sql_prepare(sql, "UPDATE account SET id=?1 WHERE id<>?1", &statement));
     sql_bind_text(statement, 1, slice_of(c->account->id));
-    int rc = sqlite3_step(statement);
+    enum err e = sql_done(sql, statement);
     (void)sqlite3_finalize(statement);
-    if (rc == SQLITE_DONE && sqlite3_changes(c->account->db) > 0)
+    if (e == ERR_OK && sqlite3_changes(sql->db) > 0)
         fsck_found(c, true, "mail.db names another account");
-    return rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
+    return e;
 }
 
 static enum err check_rows(struct check *c)
@@ -48,20 +43,27 @@ static enum err check_rows(struct check *c)
     return fsck_filters(c);
 }
 
+/* A disk that failed on the way, or a transaction that could not be ended: nobody knows what the file holds (S-8). */
+static enum err end_repairs(struct account *account, enum err e)
+{
+    enum err end = e == ERR_OK ? sql_commit(&account->sql) : sql_rollback(&account->sql);
+    if (end != ERR_OK || e == ERR_IO)
+        account->readonly = true;
+    return end;
+}
+
 static enum err mend_rows(struct check *c)
 {
     struct account *account = c->account;
     TRY(fsck_functions(c));
-    TRY(sql_run(account, SQL_BEGIN));
+    TRY(sql_begin(&account->sql));
     enum err e = check_rows(c);
     if (e == ERR_OK && account->schema_version == STORE_SCHEMA_VERSION)
-        e = sql_missing_indexes(account->db);
+        e = schema_missing_indexes(&account->sql);
     if (e == ERR_OK &&
         c->damaged_pages) /* numbers may have been damaged too: none that a client knows names anything else (S-5) */
         e = account_raise(account, slice_of(account->id), 0, (int64_t)account->modseq);
-    enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
-    if (end != ERR_OK)
-        account->readonly = true;
+    enum err end = end_repairs(account, e);
     account_forget_mailboxes(account);
     e = e == ERR_OK ? end : e;
     if (e != ERR_OK)
@@ -107,16 +109,14 @@ static void keep_quiet(void *unused, const char *text, bool repaired)
 static enum err rebuild(struct account *account, uint64_t *out_changed)
 {
     struct check c = { .account = account, .repair = true, .tell = keep_quiet };
-    TRY(sql_run(account, SQL_BEGIN));
+    TRY(sql_begin(&account->sql));
     enum err e = fsck_counters(&c);
     uint64_t counters = c.findings;
     if (e == ERR_OK)
         e = fsck_messages(&c);
     if (e == ERR_OK)
         e = fsck_filters(&c);
-    enum err end = sql_run(account, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
-    if (end != ERR_OK)
-        account->readonly = true;
+    enum err end = end_repairs(account, e);
     account_forget_mailboxes(account);
     TRY(e == ERR_OK ? end : e);
     *out_changed = c.derived_changed + counters;

@@ -17,33 +17,32 @@ static void tell_page(void *check_arg, uint32_t page)
 /* The header says how many pages count. */
 static enum err check_length(struct check *c)
 {
-    sqlite3_stmt *statement;
-    uint64_t pages, wanted;
-    TRY(fsck_prepare(c, "PRAGMA page_count", &statement));
-    wanted =
-        sqlite3_step(statement) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
-    TRY(sql_err(c->account->db, sqlite3_finalize(statement)));
-    TRY(store_vfs_pages(c->account->db, c->repair ? wanted : 0, &pages));
-    if (pages != wanted)
-        fsck_found(c, c->repair && pages > wanted, "mail.db has %llu pages, wanted %llu",
+    struct sql_db *sql = &c->account->sql;
+    int64_t wanted;
+    uint64_t pages;
+    TRY(sql_ask(sql, "PRAGMA page_count", &wanted));
+    TRY(store_vfs_pages(sql->db, c->repair ? (uint64_t)wanted : 0, &pages));
+    if (pages != (uint64_t)wanted)
+        fsck_found(c, c->repair && pages > (uint64_t)wanted, "mail.db has %llu pages, wanted %llu",
             (unsigned long long)pages, (unsigned long long)wanted);
     return ERR_OK;
 }
 
 static enum err check_structure(struct check *c)
 {
+    struct sql_db *sql = &c->account->sql;
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, "PRAGMA integrity_check(20)", &statement));
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    bool row;
+    enum err e;
+    TRY(sql_prepare(sql, "PRAGMA integrity_check(20)", &statement));
+    while ((e = sql_step(sql, statement, &row)) == ERR_OK && row) {
         struct slice text = sql_text(statement, 0);
         if (!slice_eq(text, SLICE("ok")))
             fsck_found(c, false, "mail.db: %.*s", (int)(text.len < 200 ? text.len : 200), text.ptr);
     }
+    if (e != ERR_OK)
+        fsck_found(c, false, "mail.db cannot be read: %s", sql_words(sql));
     (void)sqlite3_finalize(statement);
-    if (rc == SQLITE_DONE)
-        return ERR_OK;
-    fsck_found(c, false, "mail.db cannot be read: %s", sqlite3_errmsg(c->account->db));
     return ERR_OK;
 }
 
@@ -53,8 +52,8 @@ static enum err check_owner(struct check *c, bool *out_foreign)
     sqlite3_stmt *statement;
     bool row;
     char id[ACCOUNT_ID_BYTES_MAX + 1] = "";
-    TRY(sql_get(c->account, SQL_ACCOUNT, &statement));
-    TRY(sql_step(c->account, statement, &row));
+    TRY(sql_get(&c->account->sql, SQL_ACCOUNT, &statement));
+    TRY(sql_step(&c->account->sql, statement, &row));
     struct slice text = row ? sql_text(statement, 0) : SLICE_EMPTY;
     if (store_id_ok(text))
         (void)snprintf(id, sizeof id, "%.*s", SLICE_FMT(text));
@@ -63,9 +62,9 @@ static enum err check_owner(struct check *c, bool *out_foreign)
     if (!id[0] || strcmp(id, c->account->id) == 0)
         return ERR_OK;
     uint64_t damaged;
-    store_vfs_owner(c->account->db, slice_of(id));
-    enum err e = store_vfs_scan(c->account->db, false, NULL, NULL, &damaged);
-    store_vfs_owner(c->account->db, slice_of(c->account->id));
+    store_vfs_owner(c->account->sql.db, slice_of(id));
+    enum err e = store_vfs_scan(c->account->sql.db, false, NULL, NULL, &damaged);
+    store_vfs_owner(c->account->sql.db, slice_of(c->account->id));
     *out_foreign = e == ERR_OK && damaged < c->damaged_pages;
     if (*out_foreign)
         fsck_found(
@@ -76,7 +75,7 @@ static enum err check_owner(struct check *c, bool *out_foreign)
 /* Damaged pages are taken as they are only where SQLite finds its way through them all: what follows then says which rows are wrong. */
 static enum err check_content(struct check *c, bool looked)
 {
-    sqlite3 *db = c->account->db;
+    sqlite3 *db = c->account->sql.db;
     bool foreign = false;
     if (c->damaged_pages) {
         (void)sqlite3_db_release_memory(db); /* what the file holds, not what it held */
@@ -109,13 +108,13 @@ enum err fsck_file(struct check *c)
         fsck_found(c, false, "the log cannot be copied into mail.db");
     }
     if (look)
-        TRY(store_vfs_scan(c->account->db, false, NULL, NULL, &c->damaged_pages));
-    bool verified = store_vfs_verify(c->account->db, true);
-    (void)store_vfs_verify(c->account->db, verified);
+        TRY(store_vfs_scan(c->account->sql.db, false, NULL, NULL, &c->damaged_pages));
+    bool verified = store_vfs_verify(c->account->sql.db, true);
+    (void)store_vfs_verify(c->account->sql.db, verified);
     e = check_content(c, look);
     /* A page that was read unchecked must not stay for those who come after. */
     if (c->damaged_pages)
-        (void)sqlite3_db_release_memory(c->account->db);
-    (void)store_vfs_verify(c->account->db, verified || c->repair);
+        (void)sqlite3_db_release_memory(c->account->sql.db);
+    (void)store_vfs_verify(c->account->sql.db, verified || c->repair);
     return e;
 }

@@ -16,8 +16,6 @@ struct check {
 
 /* One finding, told. */
 void fsck_found(struct check *c, bool repaired, const char *format, ...) PRINTF(3, 4);
-/* A statement of one use; the caller finalizes it. */
-enum err MUST_USE fsck_prepare(struct check *c, const char *sql, sqlite3_stmt **out);
 
 /* The file: pages, structure, length, whose it is. Switches c->repair off where rows are not to be touched. */
 enum err MUST_USE fsck_file(struct check *c);

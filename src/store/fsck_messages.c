@@ -74,7 +74,7 @@ static enum err adopt_file(struct check *c, const char *name, struct slice guid)
     enum err e = see_big(c, guid, (uint64_t)about.st_size, &seen);
     sqlite3_stmt *insert = NULL;
     if (e == ERR_OK)
-        e = fsck_prepare(c,
+        e = sql_prepare(&c->account->sql,
             "INSERT INTO email SELECT max(?4, (SELECT ifnull(max(id), 0) FROM email)) + 1, 0, ?1,"
             " CAST(strftime('%s') AS INTEGER), 0, ?2, ?3 RETURNING id",
             &insert);
@@ -83,12 +83,7 @@ static enum err adopt_file(struct check *c, const char *name, struct slice guid)
         (void)sqlite3_bind_int64(insert, 1, (int64_t)about.st_size);
         (void)sqlite3_bind_int64(insert, 2, (int64_t)XXH3_64bits_digest(seen.hash));
         sql_bind_bytes(insert, 3, guid);
-        int rc = sqlite3_step(insert);
-        if (rc == SQLITE_ROW) {
-            c->account->last_email = sqlite3_column_int64(insert, 0);
-            rc = sqlite3_step(insert);
-        }
-        e = sql_err(c->account->db, rc);
+        e = sql_number(&c->account->sql, insert, &c->account->last_email, NULL);
         fsck_found(c, e == ERR_OK, "%s belongs to nothing", name);
     }
     (void)sqlite3_finalize(insert);
@@ -132,11 +127,11 @@ static enum err check_message(struct check *c, sqlite3_stmt *row)
         c->derived_changed++;
         if (c->repair) {
             sqlite3_stmt *set;
-            e = sql_get(c->account, SQL_SUMMARY_KEEP, &set);
+            e = sql_get(&c->account->sql, SQL_SUMMARY_KEEP, &set);
             if (e == ERR_OK) {
                 (void)sqlite3_bind_int64(set, 1, id);
                 sql_bind_bytes(set, 2, buf_slice(&summary));
-                e = sql_done(c->account, set);
+                e = sql_done(&c->account->sql, set);
             }
         }
         if (!msg_summary_is_older(sql_bytes(row, 5))) /* what an upgrade left is no damage */
@@ -184,14 +179,14 @@ static enum err check_filter(struct check *c, sqlite3_stmt *row)
     enum err e = ERR_OK;
     sqlite3_stmt *remove; /* the next search makes it anew */
     if (c->repair)
-        e = sql_get(c->account, SQL_FILTER_DELETE, &remove);
+        e = sql_get(&c->account->sql, SQL_FILTER_DELETE, &remove);
     if (c->repair && e == ERR_OK) {
         (void)sqlite3_bind_int64(remove, 1, email);
-        e = sql_done(c->account, remove);
+        e = sql_done(&c->account->sql, remove);
     }
     if (!older)
-        fsck_found(c, c->repair && e == ERR_OK, "the filter of message %lld is not that of its text",
-            (long long)email);
+        fsck_found(c, c->repair && e == ERR_OK,
+            "the filter of message %lld is not that of its text", (long long)email);
     return e;
 }
 
@@ -201,21 +196,20 @@ typedef enum err check_row_fn(struct check *c, sqlite3_stmt *row);
 static enum err walk(struct check *c, const char *sql, check_row_fn *check_row)
 {
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, sql, &statement));
+    TRY(sql_prepare(&c->account->sql, sql, &statement));
     enum err e = ERR_OK;
-    for (int64_t after = 0; e == ERR_OK;) {
+    bool row = true;
+    for (int64_t after = 0; e == ERR_OK && row;) {
         (void)sqlite3_bind_int64(statement, 1, after);
-        int rc = sqlite3_step(statement);
-        if (rc == SQLITE_ROW) {
+        e = sql_step(&c->account->sql, statement, &row);
+        if (e == ERR_OK && row) {
             after = sqlite3_column_int64(statement, 0);
             e = check_row(c, statement);
-        } else {
-            e = rc == SQLITE_DONE ? ERR_CLOSED : sql_err(c->account->db, rc);
+            sql_reset(statement);
         }
-        (void)sqlite3_reset(statement);
     }
     (void)sqlite3_finalize(statement);
-    return e == ERR_CLOSED ? ERR_OK : e;
+    return e;
 }
 
 enum err fsck_messages(struct check *c)
@@ -244,8 +238,8 @@ enum err fsck_adopt_files(struct check *c)
 
 enum err fsck_functions(struct check *c)
 {
-    sqlite3 *db = c->account->db;
-    int rc = sqlite3_create_function(db, "xxh3", 1,
-        SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, xxh3_sql, NULL, NULL);
-    return rc == SQLITE_OK ? ERR_OK : sql_err(db, rc);
+    struct sql_db *sql = &c->account->sql;
+    return sql_err(sql,
+        sqlite3_create_function(sql->db, "xxh3", 1,
+            SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, NULL, xxh3_sql, NULL, NULL));
 }

@@ -10,14 +10,15 @@
 static enum err run(struct check *c, const char *sql, int64_t a, int64_t b)
 {
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, sql, &statement));
+    bool row;
+    TRY(sql_prepare(&c->account->sql, sql, &statement));
     if (sqlite3_bind_parameter_count(statement) > 0)
         (void)sqlite3_bind_int64(statement, 1, a);
     if (sqlite3_bind_parameter_count(statement) > 1)
         (void)sqlite3_bind_int64(statement, 2, b);
-    int rc = sqlite3_step(statement);
+    enum err e = sql_step(&c->account->sql, statement, &row);
     (void)sqlite3_finalize(statement);
-    return rc == SQLITE_DONE || rc == SQLITE_ROW ? ERR_OK : sql_err(c->account->db, rc);
+    return e;
 }
 
 /* A rule: rows that break it (two numbers each), the sentence, and the statements that mend it. */
@@ -36,11 +37,12 @@ static enum err run_steps(struct check *c, const struct rule *rule, int64_t a, i
 static enum err check_rule(struct check *c, const struct rule *rule)
 {
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, rule->rows, &statement));
+    bool row;
+    enum err e;
+    TRY(sql_prepare(&c->account->sql, rule->rows, &statement));
     size_t count = 0, cap = 0;
     int64_t(*pairs)[2] = NULL;
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+    while ((e = sql_step(&c->account->sql, statement, &row)) == ERR_OK && row) {
         if (count == cap) {
             cap = cap ? cap * 2 : 16;
             pairs = mem_realloc(pairs, cap * sizeof *pairs);
@@ -49,7 +51,6 @@ static enum err check_rule(struct check *c, const struct rule *rule)
         pairs[count++][1] = sqlite3_column_int64(statement, 1);
     }
     (void)sqlite3_finalize(statement);
-    enum err e = rc == SQLITE_DONE ? ERR_OK : sql_err(c->account->db, rc);
     for (size_t i = 0; i < count && e == ERR_OK; i++) {
         if (c->repair)
             e = run_steps(c, rule, pairs[i][0], pairs[i][1]);
@@ -207,10 +208,11 @@ static const char recount[] =
 enum err fsck_counters(struct check *c)
 {
     sqlite3_stmt *statement;
-    TRY(fsck_prepare(c, counted, &statement));
+    bool row;
+    enum err e;
+    TRY(sql_prepare(&c->account->sql, counted, &statement));
     size_t before = c->findings;
-    int rc;
-    while ((rc = sqlite3_step(statement)) == SQLITE_ROW)
+    while ((e = sql_step(&c->account->sql, statement, &row)) == ERR_OK && row)
         for (int i = 2; i < 6; i++)
             if (sqlite3_column_int64(statement, i) != sqlite3_column_int64(statement, i + 4)) {
                 fsck_found(c, c->repair, "the counters of mailbox %lld are wrong",
@@ -218,7 +220,6 @@ enum err fsck_counters(struct check *c)
                 break;
             }
     (void)sqlite3_finalize(statement);
-    if (rc != SQLITE_DONE)
-        return sql_err(c->account->db, rc);
+    TRY(e);
     return c->repair && c->findings > before ? run(c, recount, 0, 0) : ERR_OK;
 }

@@ -81,7 +81,7 @@ enum err store_snapshot(
 
 enum err store_snapshot_damage(struct account *snapshot, uint64_t *out_pages)
 {
-    return store_vfs_scan(snapshot->db, false, NULL, NULL, out_pages);
+    return store_vfs_scan(snapshot->sql.db, false, NULL, NULL, out_pages);
 }
 
 void store_snapshot_close(struct account *snapshot)

@@ -67,7 +67,7 @@ static enum err only_row(
     struct account *account, sqlite3_stmt *statement, struct mailbox_row *out_row)
 {
     bool row;
-    TRY(sql_step(account, statement, &row));
+    TRY(sql_step(&account->sql, statement, &row));
     if (!row)
         return ERR_NOT_FOUND;
     mailbox_row_read(statement, out_row);
@@ -79,7 +79,7 @@ static enum err only_row(
 enum err mailbox_row_by_id(struct account *account, int64_t id, struct mailbox_row *out_row)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_MAILBOX_BY_ID, &statement));
+    TRY(sql_get(&account->sql, SQL_MAILBOX_BY_ID, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
     return only_row(account, statement, out_row);
 }
@@ -98,7 +98,7 @@ enum err mailbox_row_selectable(struct account *account, int64_t id, struct mail
 static enum err row_by_name(struct account *account, struct slice name, struct mailbox_row *out_row)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_MAILBOX_BY_NAME, &statement));
+    TRY(sql_get(&account->sql, SQL_MAILBOX_BY_NAME, &statement));
     sql_bind_text(statement, 1, name);
     return only_row(account, statement, out_row);
 }
@@ -107,17 +107,16 @@ static enum err has_children(struct account *account, struct slice name, bool *o
 {
     sqlite3_stmt *statement;
     int64_t number = 0;
-    TRY(sql_get(account, SQL_MAILBOX_CHILD, &statement));
+    TRY(sql_get(&account->sql, SQL_MAILBOX_CHILD, &statement));
     sql_bind_text(statement, 1, name);
-    TRY(sql_number(account, statement, &number, NULL));
+    TRY(sql_number(&account->sql, statement, &number, NULL));
     *out_has = number != 0;
     return ERR_OK;
 }
 
 /* ---- reading ---- */
 
-static enum err fill(
-    const struct mailbox_row *row, struct arena *arena, struct mailbox *out)
+static enum err fill(const struct mailbox_row *row, struct arena *arena, struct mailbox *out)
 {
     *out = (struct mailbox){ .id = row->id,
         .name = slice_dup(arena, row->name),
@@ -160,10 +159,10 @@ static enum err count_recent(struct account *account, int64_t mailbox, uint64_t 
     *out_count = row.recent <= 1 ? row.messages : 0;
     if (row.recent <= 1 || row.messages == 0 || row.recent >= row.uidnext)
         return ERR_OK;
-    TRY(sql_get(account, SQL_UIDS_FROM_COUNT, &statement));
+    TRY(sql_get(&account->sql, SQL_UIDS_FROM_COUNT, &statement));
     (void)sqlite3_bind_int64(statement, 1, row.id);
     (void)sqlite3_bind_int64(statement, 2, row.recent);
-    TRY(sql_number(account, statement, &count, NULL));
+    TRY(sql_number(&account->sql, statement, &count, NULL));
     *out_count = (uint64_t)count;
     return ERR_OK;
 }
@@ -182,10 +181,10 @@ static enum err list(
     sqlite3_stmt *statement;
     struct mailbox *at = NULL;
     size_t count = 0, cap = 0;
-    TRY(sql_get(account, SQL_MAILBOXES, &statement));
+    TRY(sql_get(&account->sql, SQL_MAILBOXES, &statement));
     for (;;) {
         bool found;
-        TRY(sql_step(account, statement, &found));
+        TRY(sql_step(&account->sql, statement, &found));
         if (!found)
             break;
         struct mailbox_row row;
@@ -231,7 +230,7 @@ static enum err one(
     struct account *account, sqlite3_stmt *statement, struct arena *arena, struct mailbox *out)
 {
     bool found;
-    TRY(sql_step(account, statement, &found));
+    TRY(sql_step(&account->sql, statement, &found));
     if (!found)
         return ERR_NOT_FOUND;
     struct mailbox_row row;
@@ -255,7 +254,7 @@ enum err account_mailbox(
         return ERR_NOT_FOUND; /* no mailbox can have such a name */
     sqlite3_stmt *statement;
     pthread_mutex_lock(&account->lock);
-    enum err e = sql_get(account, SQL_MAILBOX_BY_NAME, &statement);
+    enum err e = sql_get(&account->sql, SQL_MAILBOX_BY_NAME, &statement);
     if (e == ERR_OK) {
         sql_bind_text(statement, 1, canonical);
         e = one(account, statement, arena, out_mailbox);
@@ -269,7 +268,7 @@ static enum err mailbox_by_number(struct account *account, enum sql sql, int64_t
 {
     sqlite3_stmt *statement;
     pthread_mutex_lock(&account->lock);
-    enum err e = sql_get(account, sql, &statement);
+    enum err e = sql_get(&account->sql, sql, &statement);
     if (e == ERR_OK) {
         (void)sqlite3_bind_int64(statement, 1, number);
         e = one(account, statement, arena, out_mailbox);
@@ -303,9 +302,9 @@ enum err account_usage(struct account *account, struct account_usage *out_usage)
 static enum err new_uidvalidity(struct store_tx *tx, int64_t *out_uidvalidity)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ACCOUNT_UIDVALIDITY_SET, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ACCOUNT_UIDVALIDITY_SET, &statement));
     (void)sqlite3_bind_int64(statement, 1, tx->now_s);
-    return sql_number(tx->account, statement, out_uidvalidity, NULL);
+    return sql_number(&tx->account->sql, statement, out_uidvalidity, NULL);
 }
 
 static enum err insert(
@@ -315,12 +314,12 @@ static enum err insert(
     int64_t uidvalidity = 0;
     TRY(new_uidvalidity(tx, &uidvalidity));
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_MAILBOX_INSERT, &statement));
+    TRY(sql_get(&account->sql, SQL_MAILBOX_INSERT, &statement));
     sql_bind_text(statement, 1, name);
     (void)sqlite3_bind_int(statement, 2, (int)use);
     (void)sqlite3_bind_int64(statement, 3, uidvalidity);
     (void)sqlite3_bind_int64(statement, 4, (int64_t)tx_modseq(tx));
-    TRY(sql_number(account, statement, out_id, NULL));
+    TRY(sql_number(&account->sql, statement, out_id, NULL));
     (void)tx_change(tx, STORE_CHANGE_MAILBOX, *out_id);
     return ERR_OK;
 }
@@ -337,9 +336,9 @@ static enum err create_level(
     if (!row.noselect)
         return ERR_EXISTS;
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_MAILBOX_DELETE, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_MAILBOX_DELETE, &statement));
     (void)sqlite3_bind_int64(statement, 1, row.id);
-    TRY(sql_done(tx->account, statement));
+    TRY(sql_done(&tx->account->sql, statement));
     return insert(tx, name, use, out_id);
 }
 
@@ -347,8 +346,8 @@ static enum err check_count(struct store_tx *tx)
 {
     sqlite3_stmt *statement;
     int64_t count = 0;
-    TRY(sql_get(tx->account, SQL_MAILBOX_COUNT, &statement));
-    TRY(sql_number(tx->account, statement, &count, NULL));
+    TRY(sql_get(&tx->account->sql, SQL_MAILBOX_COUNT, &statement));
+    TRY(sql_number(&tx->account->sql, statement, &count, NULL));
     return count >= MAILBOXES_MAX ? ERR_LIMIT : ERR_OK;
 }
 
@@ -373,10 +372,10 @@ static enum err create_parents(struct store_tx *tx, struct slice name)
 static enum err subscribe(struct store_tx *tx, struct slice name, bool subscribed)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(
-        tx->account, subscribed ? SQL_SUBSCRIPTION_ADD : SQL_SUBSCRIPTION_REMOVE, &statement));
+    TRY(sql_get(&tx->account->sql, subscribed ? SQL_SUBSCRIPTION_ADD : SQL_SUBSCRIPTION_REMOVE,
+        &statement));
     sql_bind_text(statement, 1, name);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 enum err mailbox_first_ones(struct store_tx *tx, void *unused)
@@ -433,9 +432,9 @@ enum err mailbox_create(
 static enum err keep_modseq(struct store_tx *tx)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_ACCOUNT_MODSEQ_SET, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_ACCOUNT_MODSEQ_SET, &statement));
     (void)sqlite3_bind_int64(statement, 1, (int64_t)tx_modseq(tx));
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err delete_row(struct store_tx *tx, int64_t id, bool children)
@@ -445,16 +444,16 @@ static enum err delete_row(struct store_tx *tx, int64_t id, bool children)
     int64_t uidvalidity = 0;
     if (children)
         TRY(new_uidvalidity(tx, &uidvalidity));
-    TRY(sql_get(account, SQL_GONE_DELETE, &statement));
+    TRY(sql_get(&account->sql, SQL_GONE_DELETE, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
-    TRY(sql_done(account, statement));
-    TRY(sql_get(account, children ? SQL_MAILBOX_NOSELECT : SQL_MAILBOX_DELETE, &statement));
+    TRY(sql_done(&account->sql, statement));
+    TRY(sql_get(&account->sql, children ? SQL_MAILBOX_NOSELECT : SQL_MAILBOX_DELETE, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
     if (children) {
         (void)sqlite3_bind_int64(statement, 2, uidvalidity);
         (void)sqlite3_bind_int64(statement, 3, (int64_t)tx_modseq(tx));
     }
-    return sql_done(account, statement);
+    return sql_done(&account->sql, statement);
 }
 
 static enum err delete_write(struct store_tx *tx, void *write_arg)
@@ -491,10 +490,10 @@ enum err mailbox_delete(struct account *account, struct slice name)
 static enum err rename_one(struct store_tx *tx, int64_t id, struct slice to)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_MAILBOX_RENAME, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_MAILBOX_RENAME, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
     sql_bind_text(statement, 2, to);
-    TRY(sql_done(tx->account, statement));
+    TRY(sql_done(&tx->account->sql, statement));
     (void)tx_modseq(tx);
     (void)tx_change(tx, STORE_CHANGE_MAILBOX, id);
     return ERR_OK;
@@ -529,11 +528,11 @@ static enum err tree(struct store_tx *tx, const struct name_write *w, enum sql s
     struct tree_item *items = NULL;
     size_t count = 0, cap = 0;
     int text_column = sql == SQL_MAILBOX_TREE ? 1 : 0;
-    TRY(sql_get(tx->account, sql, &statement));
+    TRY(sql_get(&tx->account->sql, sql, &statement));
     sql_bind_text(statement, 1, w->name);
     for (;;) {
         bool row;
-        TRY(sql_step(tx->account, statement, &row));
+        TRY(sql_step(&tx->account->sql, statement, &row));
         if (!row)
             break;
         struct tree_item *grown = arena_grow(arena, items, &cap, count + 1, sizeof *items);
@@ -559,10 +558,10 @@ static enum err tree(struct store_tx *tx, const struct name_write *w, enum sql s
 static enum err rename_subscription(struct store_tx *tx, struct slice from, struct slice to)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_SUBSCRIPTION_RENAME, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_SUBSCRIPTION_RENAME, &statement));
     sql_bind_text(statement, 1, from);
     sql_bind_text(statement, 2, to);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err rename_tree(

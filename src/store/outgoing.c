@@ -14,11 +14,11 @@ static enum err find_filed(
     struct store_tx *tx, const struct mailbox_row *sent, const unsigned char *key, bool *out_found)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_FILED, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_FILED, &statement));
     sql_bind_bytes(statement, 1, slice_from(key, GUID_BYTES));
     (void)sqlite3_bind_int64(statement, 2, tx->now_s - FILED_BEFORE_S);
     bool row;
-    TRY(sql_step(tx->account, statement, &row));
+    TRY(sql_step(&tx->account->sql, statement, &row));
     *out_found = row && sqlite3_column_int64(statement, 0) == sent->id;
     if (row)
         (void)sqlite3_reset(statement);
@@ -29,12 +29,12 @@ static enum err set_filed(
     struct store_tx *tx, const struct mailbox_row *sent, const unsigned char *key, uint32_t uid)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_FILED_SET, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_FILED_SET, &statement));
     sql_bind_bytes(statement, 1, slice_from(key, GUID_BYTES));
     (void)sqlite3_bind_int64(statement, 2, tx->now_s);
     (void)sqlite3_bind_int64(statement, 3, sent->id);
     (void)sqlite3_bind_int64(statement, 4, uid);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 static enum err file_in(
@@ -56,14 +56,14 @@ static enum err insert_rows(struct store_tx *tx, const struct store_submit *subm
         sqlite3_stmt *statement;
         unsigned char guid[GUID_BYTES];
         guid_new(guid);
-        TRY(sql_get(tx->account, SQL_OUTGOING_INSERT, &statement));
+        TRY(sql_get(&tx->account->sql, SQL_OUTGOING_INSERT, &statement));
         (void)sqlite3_bind_int64(statement, 1, ++tx->account->last_outgoing);
         sql_bind_bytes(statement, 2, slice_from(guid, GUID_BYTES));
         (void)sqlite3_bind_int64(statement, 3, email);
         sql_bind_text(statement, 4, submit->sender);
         sql_bind_text(statement, 5, submit->recipients[i]);
         (void)sqlite3_bind_int64(statement, 6, tx->now_s);
-        TRY(sql_done(tx->account, statement));
+        TRY(sql_done(&tx->account->sql, statement));
     }
     (void)tx_modseq(tx);
     (void)tx_change(tx, STORE_CHANGE_OUTGOING, 0);
@@ -136,12 +136,12 @@ static enum err read_rows(struct account *account, int64_t due_s, size_t count_m
     sqlite3_stmt *statement;
     struct store_outgoing *list = NULL;
     size_t count = 0, cap = 0;
-    TRY(sql_get(account, SQL_OUTGOING, &statement));
+    TRY(sql_get(&account->sql, SQL_OUTGOING, &statement));
     (void)sqlite3_bind_int64(statement, 1, due_s);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)count_max);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             break;
         struct store_outgoing *grown = arena_grow(arena, list, &cap, count + 1, sizeof *list);
@@ -172,9 +172,9 @@ enum err account_outgoing_next(struct account *account, int64_t *out_next_s)
     sqlite3_stmt *statement;
     int64_t next_s = INT64_MAX;
     pthread_mutex_lock(&account->lock);
-    enum err e = sql_get(account, SQL_OUTGOING_NEXT, &statement);
+    enum err e = sql_get(&account->sql, SQL_OUTGOING_NEXT, &statement);
     if (e == ERR_OK)
-        e = sql_number(account, statement, &next_s, NULL);
+        e = sql_number(&account->sql, statement, &next_s, NULL);
     pthread_mutex_unlock(&account->lock);
     if (e == ERR_OK)
         *out_next_s = next_s;
@@ -195,14 +195,14 @@ static enum err end_row(struct store_tx *tx, int64_t id, bool *out_ended)
     sqlite3_stmt *statement;
     int64_t email;
     bool found;
-    TRY(sql_get(tx->account, SQL_OUTGOING_EMAIL, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_OUTGOING_EMAIL, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
-    TRY(sql_number(tx->account, statement, &email, &found));
+    TRY(sql_number(&tx->account->sql, statement, &email, &found));
     if (!found)
         return ERR_OK;
-    TRY(sql_get(tx->account, SQL_OUTGOING_DELETE, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_OUTGOING_DELETE, &statement));
     (void)sqlite3_bind_int64(statement, 1, id);
-    TRY(sql_done(tx->account, statement));
+    TRY(sql_done(&tx->account->sql, statement));
     *out_ended = true;
     return tx_email_refs(tx, email, -1);
 }
@@ -212,9 +212,9 @@ static enum err file_bounce(struct store_tx *tx, const struct store_append *boun
     sqlite3_stmt *statement;
     struct mailbox_row inbox;
     bool row;
-    TRY(sql_get(tx->account, SQL_MAILBOX_BY_NAME, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_MAILBOX_BY_NAME, &statement));
     sql_bind_text(statement, 1, SLICE("INBOX"));
-    TRY(sql_step(tx->account, statement, &row));
+    TRY(sql_step(&tx->account->sql, statement, &row));
     if (!row)
         return ERR_CORRUPT;
     mailbox_row_read(statement, &inbox);
@@ -260,11 +260,11 @@ static enum err retry_write(struct store_tx *tx, void *write_arg)
 {
     const struct retry_write *w = write_arg;
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_OUTGOING_RETRY, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_OUTGOING_RETRY, &statement));
     (void)sqlite3_bind_int64(statement, 1, w->id);
     (void)sqlite3_bind_int64(statement, 2, w->next_s);
     sql_bind_text(statement, 3, w->status);
-    return sql_done(tx->account, statement);
+    return sql_done(&tx->account->sql, statement);
 }
 
 enum err account_outgoing_retry(

@@ -93,7 +93,7 @@ static enum err read_rows(struct reading *r, struct account *account, struct uid
     bool *out_full, uint32_t *out_next)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, r->sql, &statement));
+    TRY(sql_get(&account->sql, r->sql, &statement));
     (void)sqlite3_bind_int64(statement, 1, r->args->mailbox);
     (void)sqlite3_bind_int64(statement, 2, range.first);
     (void)sqlite3_bind_int64(statement, 3, range.last);
@@ -106,7 +106,7 @@ static enum err read_rows(struct reading *r, struct account *account, struct uid
         (void)sqlite3_bind_int(statement, 7, r->args->need & STORE_NEED_SUMMARY ? 1 : 0);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         enum err e = ERR_OK;
@@ -130,14 +130,14 @@ static enum err read_damaged(
 {
     sqlite3_stmt *statement;
     bool row;
-    TRY(sql_get(account, SQL_ENTRIES, &statement));
+    TRY(sql_get(&account->sql, SQL_ENTRIES, &statement));
     (void)sqlite3_bind_int64(statement, 1, r->args->mailbox);
     (void)sqlite3_bind_int64(statement, 2, *next);
     (void)sqlite3_bind_int64(statement, 3, last);
     bool is_wanted = false;
     struct uid_run one = { 0, 0 };
     while (!is_wanted) { /* those that were not asked for cannot be what is damaged */
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_CORRUPT;
         one.first = one.last = (uint32_t)sqlite3_column_int64(statement, 0);
@@ -329,9 +329,9 @@ static enum err find_body(struct account *account, int64_t email, struct found_b
     struct store_body *body = found->body;
     sqlite3_stmt *statement, *rows;
     bool row;
-    TRY(sql_get(account, SQL_BODY, &rows));
+    TRY(sql_get(&account->sql, SQL_BODY, &rows));
     (void)sqlite3_bind_int64(rows, 1, email);
-    TRY(sql_step(account, rows, &row));
+    TRY(sql_step(&account->sql, rows, &row));
     if (row) {
         struct slice bytes = sql_bytes(rows, 0);
         body->bytes = mem_strndup(bytes.ptr, bytes.len);
@@ -339,9 +339,9 @@ static enum err find_body(struct account *account, int64_t email, struct found_b
         (void)sqlite3_reset(rows);
         return ERR_OK;
     }
-    TRY(sql_get(account, SQL_EMAIL, &statement));
+    TRY(sql_get(&account->sql, SQL_EMAIL, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
-    TRY(sql_step(account, statement, &row));
+    TRY(sql_step(&account->sql, statement, &row));
     if (!row)
         return ERR_NOT_FOUND;
     body->size = (uint64_t)sqlite3_column_int64(statement, 1);

@@ -59,8 +59,8 @@ static enum err know_guids(struct restoring *r)
     static struct place before = { 0 };
     bool row = false;
     pthread_mutex_lock(&r->account->lock);
-    enum err e = sql_get(r->account, SQL_GUIDS, &statement);
-    while (e == ERR_OK && (e = sql_step(r->account, statement, &row)) == ERR_OK && row)
+    enum err e = sql_get(&r->account->sql, SQL_GUIDS, &statement);
+    while (e == ERR_OK && (e = sql_step(&r->account->sql, statement, &row)) == ERR_OK && row)
         (void)map_put(&r->places, sql_bytes(statement, 0), &before);
     pthread_mutex_unlock(&r->account->lock);
     return e;
@@ -147,9 +147,9 @@ static enum err has_any(struct restoring *r, int schema_version, enum sql sql, b
     if (r->copy->schema_version < schema_version)
         return ERR_OK;
     pthread_mutex_lock(&r->copy->lock);
-    enum err e = sql_get(r->copy, sql, &statement);
+    enum err e = sql_get(&r->copy->sql, sql, &statement);
     if (e == ERR_OK)
-        e = sql_number(r->copy, statement, &any, NULL);
+        e = sql_number(&r->copy->sql, statement, &any, NULL);
     pthread_mutex_unlock(&r->copy->lock);
     *out_any = any != 0;
     return e == ERR_CORRUPT ? ERR_OK : e; /* the mail matters more */
@@ -160,11 +160,11 @@ static enum err read_marks(struct restoring *r, int64_t email, struct store_appe
     sqlite3_stmt *rows;
     struct store_mark *marks = NULL;
     size_t cap = 0;
-    TRY(sql_get(r->copy, SQL_DOWNLOADS_OF, &rows));
+    TRY(sql_get(&r->copy->sql, SQL_DOWNLOADS_OF, &rows));
     (void)sqlite3_bind_int64(rows, 1, email);
     for (;;) {
         bool row;
-        enum err e = sql_step(r->copy, rows, &row);
+        enum err e = sql_step(&r->copy->sql, rows, &row);
         if (e != ERR_OK || !row)
             return e;
         if (item->mark_count == cap) {
@@ -185,9 +185,9 @@ static enum err read_uidl(struct restoring *r, int64_t email, struct store_appen
 {
     sqlite3_stmt *statement;
     bool row;
-    TRY(sql_get(r->copy, SQL_UIDL_OF, &statement));
+    TRY(sql_get(&r->copy->sql, SQL_UIDL_OF, &statement));
     (void)sqlite3_bind_int64(statement, 1, email);
-    TRY(sql_step(r->copy, statement, &row));
+    TRY(sql_step(&r->copy->sql, statement, &row));
     if (!row)
         return ERR_OK;
     item->uidl = slice_dup(&r->rows, sql_text(statement, 0));
@@ -414,9 +414,9 @@ static void given_out(struct store *store, struct slice id, int64_t *uidvalidity
     if (store_account(store, id, false, &account) != ERR_OK)
         return;
     pthread_mutex_lock(&account->lock);
-    enum err e = sql_get(account, SQL_ACCOUNT_UIDVALIDITY, &statement);
+    enum err e = sql_get(&account->sql, SQL_ACCOUNT_UIDVALIDITY, &statement);
     if (e == ERR_OK)
-        e = sql_number(account, statement, uidvalidity, NULL);
+        e = sql_number(&account->sql, statement, uidvalidity, NULL);
     *modseq = e == ERR_OK ? (int64_t)account->modseq : 0;
     pthread_mutex_unlock(&account->lock);
     account_unref(account);
@@ -425,7 +425,7 @@ static void given_out(struct store *store, struct slice id, int64_t *uidvalidity
 enum err account_raise(struct account *copy, struct slice id, int64_t uidvalidity, int64_t modseq)
 {
     sqlite3_stmt *statement;
-    enum err e = sql_get(copy, SQL_EPOCH_ACCOUNT, &statement);
+    enum err e = sql_get(&copy->sql, SQL_EPOCH_ACCOUNT, &statement);
     if (e == ERR_OK) {
         int64_t now_s = clock_wall_ms() / 1000;
         sql_bind_text(statement, 1, id);
@@ -433,21 +433,19 @@ enum err account_raise(struct account *copy, struct slice id, int64_t uidvalidit
             statement, 2, EPOCH_UIDVALIDITIES + (uidvalidity > now_s ? uidvalidity : now_s));
         (void)sqlite3_bind_int64(statement, 3, modseq);
         (void)sqlite3_bind_int64(statement, 4, EPOCH_MODSEQS);
-        e = sql_done(copy, statement);
+        e = sql_done(&copy->sql, statement);
     }
     static const enum sql steps[] = { SQL_EPOCH_MAILBOXES, SQL_EPOCH_UIDVALIDITY, SQL_EPOCH_GONE };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && e == ERR_OK; i++)
-        e = sql_run(copy, steps[i]);
+        e = sql_run(&copy->sql, steps[i]);
     return e;
 }
 
 static enum err raise_numbers(
     struct account *copy, struct slice id, int64_t uidvalidity, int64_t modseq)
 {
-    TRY(sql_run(copy, SQL_BEGIN));
-    enum err e = account_raise(copy, id, uidvalidity, modseq);
-    enum err end = sql_run(copy, e == ERR_OK ? SQL_COMMIT : SQL_ROLLBACK);
-    return e == ERR_OK ? end : e;
+    TRY(sql_begin(&copy->sql));
+    return sql_end(&copy->sql, account_raise(copy, id, uidvalidity, modseq));
 }
 
 /* Every body that is a file is there, and is what came. */
@@ -457,9 +455,9 @@ static enum err check_big_bodies(struct account *copy)
     int64_t email = 0;
     for (;;) {
         bool found;
-        TRY(sql_get(copy, SQL_EMAIL_BIG_NEXT, &statement));
+        TRY(sql_get(&copy->sql, SQL_EMAIL_BIG_NEXT, &statement));
         (void)sqlite3_bind_int64(statement, 1, email);
-        TRY(sql_number(copy, statement, &email, &found));
+        TRY(sql_number(&copy->sql, statement, &email, &found));
         if (!found)
             return ERR_OK;
         struct store_body *body;
@@ -488,7 +486,7 @@ static enum err raise_copy(struct store *store, const struct store_restore_args 
     struct account *copy;
     uint64_t damaged = 0;
     TRY(open_copy(store, args, args->from_id, ACCOUNT_EXISTING, &copy));
-    enum err e = store_vfs_scan(copy->db, false, NULL, NULL, &damaged);
+    enum err e = store_vfs_scan(copy->sql.db, false, NULL, NULL, &damaged);
     if (e == ERR_OK && damaged > 0)
         e = ERR_CORRUPT;
     if (e == ERR_OK)
@@ -502,7 +500,7 @@ static enum err raise_copy(struct store *store, const struct store_restore_args 
         return e;
     /* whole a moment ago; now its pages are those of another id */
     TRY(open_copy(store, args, id, ACCOUNT_MEND, &copy));
-    e = store_vfs_scan(copy->db, true, NULL, NULL, &damaged);
+    e = store_vfs_scan(copy->sql.db, true, NULL, NULL, &damaged);
     account_db_close(copy, false);
     return e;
 }

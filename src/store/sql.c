@@ -6,12 +6,8 @@
  * The narrow email table stands apart from summary and body so that a POP3 login or a SEARCH by size reads some 50 bytes a message. */
 #include "store/sql.h"
 
-#include "base/arena.h"
 #include "message/summary.h"
-#include "store/account.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <stdio.h>
 
 static const char schema[] =
@@ -65,9 +61,6 @@ static const char *const upgrades[STORE_SCHEMA_VERSION - STORE_SCHEMA_VERSION_OL
 #define EMAIL_COLUMNS "e.uid, e.flags, e.modseq, e.email, m.guid, m.size, m.received, m.zone"
 
 static const char *const text[SQL_COUNT] = {
-    [SQL_BEGIN] = "BEGIN",
-    [SQL_COMMIT] = "COMMIT",
-    [SQL_ROLLBACK] = "ROLLBACK",
     [SQL_SAVEPOINT] = "SAVEPOINT request",
     [SQL_RELEASE] = "RELEASE request",
     [SQL_ROLLBACK_TO] = "ROLLBACK TO request",
@@ -174,7 +167,8 @@ static const char *const text[SQL_COUNT] = {
     [SQL_DOWNLOADS_DUE_ANY] = "SELECT EXISTS(SELECT 1 FROM download WHERE device=?1"
                               " AND taken BETWEEN 1 AND ?2 AND NOT hidden)",
     [SQL_DOWNLOADS_FIRST] =
-        "SELECT min(taken) FROM download d WHERE device=?1 AND taken>0 AND NOT hidden AND NOT EXISTS("
+        "SELECT min(taken) FROM download d WHERE device=?1 AND taken>0 AND NOT hidden AND NOT "
+        "EXISTS("
         "SELECT 1 FROM download a WHERE a.email=d.email AND a.device=-1 AND a.hidden)",
     [SQL_DOWNLOADS_TAKEN] =
         "SELECT device, count(*) FROM download WHERE taken>0 GROUP BY device ORDER BY device",
@@ -235,17 +229,22 @@ static const char *const text[SQL_COUNT] = {
     [SQL_EPOCH_GONE] = "DELETE FROM gone",
 };
 
-static int add_account(sqlite3 *db, struct slice id)
+const struct sql_options store_sql_options = { .texts = text,
+    .count = SQL_COUNT,
+    .sharing = SQL_ALONE,
+    .constraint = ERR_CORRUPT,
+    .access_is_io = true };
+
+static enum err add_account(struct sql_db *sql, struct slice id)
 {
     sqlite3_stmt *statement;
-    int rc = sqlite3_prepare_v2(db,
-        "INSERT INTO account(one, modseq, uidvalidity, epoch, id) VALUES(1, 1, 0, 0, ?1)", -1,
-        &statement, NULL);
-    if (rc != SQLITE_OK)
-        return rc;
+    TRY(sql_prepare(sql,
+        "INSERT INTO account(one, modseq, uidvalidity, epoch, id) VALUES(1, 1, 0, 0, ?1)",
+        &statement));
     sql_bind_text(statement, 1, id);
-    (void)sqlite3_step(statement);
-    return sqlite3_finalize(statement);
+    enum err e = sql_done(sql, statement);
+    (void)sqlite3_finalize(statement);
+    return e;
 }
 
 /* An index only makes reading faster, but making it reads all rows, also a damaged one. */
@@ -254,171 +253,47 @@ static bool is_index(const char *statement)
     return slice_starts(slice_of(statement), SLICE("CREATE INDEX"));
 }
 
-enum err sql_missing_indexes(sqlite3 *db)
+enum err schema_missing_indexes(struct sql_db *sql)
 {
-    int rc = SQLITE_OK;
-    for (size_t i = 0; i < sizeof upgrades / sizeof upgrades[0] && rc == SQLITE_OK; i++)
+    for (size_t i = 0; i < sizeof upgrades / sizeof upgrades[0]; i++)
         if (is_index(upgrades[i])) /* each says IF NOT EXISTS */
-            rc = sqlite3_exec(db, upgrades[i], NULL, NULL, NULL);
-    return sql_err(db, rc);
+            TRY(sql_exec(sql, upgrades[i]));
+    return ERR_OK;
 }
 
-static int upgrade(sqlite3 *db, int version, bool indexes)
+static enum err upgrade(struct sql_db *sql, int version, bool indexes)
 {
     char mark[48];
-    int rc = SQLITE_OK;
-    for (; version < STORE_SCHEMA_VERSION && rc == SQLITE_OK; version++) {
+    for (; version < STORE_SCHEMA_VERSION; version++) {
         const char *step = upgrades[version - STORE_SCHEMA_VERSION_OLDEST];
         if (indexes || !is_index(step))
-            rc = sqlite3_exec(db, step, NULL, NULL, NULL);
+            TRY(sql_exec(sql, step));
     }
     (void)snprintf(mark, sizeof mark, "PRAGMA user_version=%d", STORE_SCHEMA_VERSION);
-    return rc == SQLITE_OK ? sqlite3_exec(db, mark, NULL, NULL, NULL) : rc;
+    return sql_exec(sql, mark);
 }
 
-/* Without id: an older database. */
-static enum err make_tables(sqlite3 *db, const struct slice *id, int version, bool indexes)
+static enum err make(struct sql_db *sql, struct slice id)
 {
-    int rc = sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
-    if (rc == SQLITE_OK && id)
-        rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
-    if (rc == SQLITE_OK && id)
-        rc = add_account(db, *id);
-    if (rc == SQLITE_OK)
-        rc = upgrade(db, version, indexes);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
-    if (rc == SQLITE_OK)
-        return ERR_OK;
-    enum err e = sql_err(db, rc);
-    if (!sqlite3_get_autocommit(db))
-        (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
-    return e;
+    TRY(sql_exec(sql, schema));
+    TRY(add_account(sql, id));
+    return upgrade(sql, STORE_SCHEMA_VERSION_OLDEST, true);
 }
 
-enum err sql_schema(sqlite3 *db, struct slice id)
+enum err schema_make(struct sql_db *sql, struct slice id)
 {
-    return make_tables(db, &id, STORE_SCHEMA_VERSION_OLDEST, true);
+    TRY(sql_begin_write(sql));
+    return sql_end(sql, make(sql, id));
 }
 
-enum err sql_upgrade(sqlite3 *db, int version)
+static enum err upgrade_all(struct sql_db *sql, int version, bool indexes)
 {
-    enum err e = make_tables(db, NULL, version, true);
-    return e == ERR_CORRUPT ? make_tables(db, NULL, version, false) : e;
+    TRY(sql_begin_write(sql));
+    return sql_end(sql, upgrade(sql, version, indexes));
 }
 
-enum err sql_err(sqlite3 *db, int rc)
+enum err schema_upgrade(struct sql_db *sql, int version)
 {
-    switch (rc & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return ERR_OK;
-    case SQLITE_FULL:
-        return ERR_NO_SPACE;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_CONSTRAINT: /* every constraint is ours and checked before: the rows contradict the caches */
-    case SQLITE_SCHEMA:
-    case SQLITE_ERROR:
-        return ERR_CORRUPT;
-    case SQLITE_TOOBIG:
-        return ERR_LIMIT;
-    case SQLITE_NOMEM:
-        return ERR_NO_SPACE;
-    default: {
-        if (rc == SQLITE_IOERR_DATA) /* vfs.h */
-            return ERR_CORRUPT;
-        /* A write that found no room leaves nothing behind: it can be rolled back, unlike a failed sync. */
-        int problem = db && (rc == SQLITE_IOERR_WRITE) ? sqlite3_system_errno(db) : 0;
-        return problem == ENOSPC || problem == EDQUOT || problem == EFBIG ? ERR_NO_SPACE : ERR_IO;
-    }
-    }
-}
-
-enum err sql_get(struct account *account, enum sql sql, sqlite3_stmt **out_statement)
-{
-    assert(sql < SQL_COUNT);
-    sqlite3_stmt **slot = &account->statements[sql];
-    if (!*slot) {
-        assert(text[sql]);
-        int rc =
-            sqlite3_prepare_v3(account->db, text[sql], -1, SQLITE_PREPARE_PERSISTENT, slot, NULL);
-        if (rc != SQLITE_OK)
-            return sql_err(account->db, rc);
-    }
-    *out_statement = *slot;
-    return ERR_OK;
-}
-
-static enum err finish(struct account *account, sqlite3_stmt *statement, int rc)
-{
-    int final_rc = sqlite3_reset(statement);
-    (void)sqlite3_clear_bindings(statement);
-    if (rc == SQLITE_DONE || rc == SQLITE_ROW)
-        return ERR_OK;
-    return sql_err(account->db, final_rc != SQLITE_OK ? final_rc : rc);
-}
-
-enum err sql_step(struct account *account, sqlite3_stmt *statement, bool *out_row)
-{
-    int rc = sqlite3_step(statement);
-    *out_row = rc == SQLITE_ROW;
-    return rc == SQLITE_ROW ? ERR_OK : finish(account, statement, rc);
-}
-
-enum err sql_done(struct account *account, sqlite3_stmt *statement)
-{
-    return finish(account, statement, sqlite3_step(statement));
-}
-
-enum err sql_number(
-    struct account *account, sqlite3_stmt *statement, int64_t *out_number, bool *out_found)
-{
-    int rc = sqlite3_step(statement);
-    bool found = rc == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL;
-    int64_t number = found ? sqlite3_column_int64(statement, 0) : 0;
-    if (rc == SQLITE_ROW)
-        rc = sqlite3_step(
-            statement); /* a statement with RETURNING acts only when it is run to its end */
-    TRY(finish(account, statement, rc));
-    if (found)
-        *out_number = number;
-    if (out_found)
-        *out_found = found;
-    return ERR_OK;
-}
-
-enum err sql_run(struct account *account, enum sql sql)
-{
-    sqlite3_stmt *statement;
-    TRY(sql_get(account, sql, &statement));
-    return sql_done(account, statement);
-}
-
-void sql_bind_text(sqlite3_stmt *statement, int index, struct slice s)
-{
-    (void)sqlite3_bind_text64(
-        statement, index, s.len ? s.ptr : "", s.len, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-void sql_bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes)
-{
-    (void)sqlite3_bind_blob64(
-        statement, index, bytes.len ? bytes.ptr : "", bytes.len, SQLITE_STATIC);
-}
-
-struct slice sql_text(sqlite3_stmt *statement, int index)
-{
-    const void *bytes = sqlite3_column_text(statement, index);
-    return slice_from(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, index));
-}
-
-struct slice sql_bytes(sqlite3_stmt *statement, int index)
-{
-    const void *bytes = sqlite3_column_blob(statement, index);
-    return slice_from(bytes ? bytes : "", (size_t)sqlite3_column_bytes(statement, index));
+    enum err e = upgrade_all(sql, version, true);
+    return e == ERR_CORRUPT ? upgrade_all(sql, version, false) : e;
 }

@@ -1,18 +1,12 @@
-/* The SQL of an account's database, each statement with a name, and the few calls that run it. Private to store/.
+/* The SQL of an account's database, each statement with a name. Private to store/.
  *
  * All calls need the account's lock. */
 #ifndef STORE_SQL_H
 #define STORE_SQL_H
 
-#include "base/err.h"
-#include "base/slice.h"
-
-#include <sqlite3.h>
+#include "sql/sql.h"
 
 enum sql {
-    SQL_BEGIN,
-    SQL_COMMIT,
-    SQL_ROLLBACK,
     SQL_SAVEPOINT,
     SQL_RELEASE,
     SQL_ROLLBACK_TO,
@@ -128,34 +122,15 @@ enum sql {
 #define STORE_SCHEMA_WARNED         5
 #define STORE_SCHEMA_UIDLS          7
 
-struct account;
+/* The server alone opens an account. ERR_CORRUPT: every constraint is ours and checked before, so the rows contradict the caches. A file that may not be written any more is a
+ * disk that failed (S-8). */
+extern const struct sql_options store_sql_options;
 
 /* Creates the tables of account id in an empty database, in one transaction. */
-enum err MUST_USE sql_schema(sqlite3 *db, struct slice id);
+enum err MUST_USE schema_make(struct sql_db *sql, struct slice id);
 /* Makes the indexes that an upgrade left out because it met a damaged page. Inside a transaction of the caller's. */
-enum err MUST_USE sql_missing_indexes(sqlite3 *db);
+enum err MUST_USE schema_missing_indexes(struct sql_db *sql);
 /* Brings the tables of an older version to today's, in one transaction. */
-enum err MUST_USE sql_upgrade(sqlite3 *db, int version);
-/* The kind of error that rc stands for. */
-enum err sql_err(sqlite3 *db, int rc);
-
-/* The statement, reset and without bindings; prepared at its first use. */
-enum err MUST_USE sql_get(struct account *account, enum sql sql, sqlite3_stmt **out_statement);
-/* Steps once. SQLITE_ROW: *out_row true. When it is done or has failed it is reset. */
-enum err MUST_USE sql_step(struct account *account, sqlite3_stmt *statement, bool *out_row);
-/* Steps a statement that gives no row, and resets it. */
-enum err MUST_USE sql_done(struct account *account, sqlite3_stmt *statement);
-/* One number from the first row; *out_found (may be NULL) false when there is none. Resets. */
-enum err MUST_USE sql_number(
-    struct account *account, sqlite3_stmt *statement, int64_t *out_number, bool *out_found);
-/* A statement without parameters and rows. */
-enum err MUST_USE sql_run(struct account *account, enum sql sql);
-
-/* The bytes must live until the statement is reset. */
-void sql_bind_text(sqlite3_stmt *statement, int index, struct slice text);
-void sql_bind_bytes(sqlite3_stmt *statement, int index, struct slice bytes);
-/* Borrowed until the next step. */
-struct slice sql_text(sqlite3_stmt *statement, int index);
-struct slice sql_bytes(sqlite3_stmt *statement, int index);
+enum err MUST_USE schema_upgrade(struct sql_db *sql, int version);
 
 #endif

@@ -36,11 +36,11 @@ void account_forget_mailboxes(struct account *account)
 static enum err read_uids(struct account *account, int64_t mailbox, struct uidset *out_uids)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_UIDS, &statement));
+    TRY(sql_get(&account->sql, SQL_UIDS, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         uidset_add(out_uids, (uint32_t)sqlite3_column_int64(statement, 0));
@@ -142,10 +142,10 @@ enum err account_load_keywords(struct account *account)
 {
     account_drop_keywords(account);
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_KEYWORDS, &statement));
+    TRY(sql_get(&account->sql, SQL_KEYWORDS, &statement));
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         if (sqlite3_column_int64(statement, 0) != (int64_t)account->keyword_count ||
@@ -191,10 +191,10 @@ static enum err keyword_bit(
         return ERR_OK;
     }
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_KEYWORD_INSERT, &statement));
+    TRY(sql_get(&account->sql, SQL_KEYWORD_INSERT, &statement));
     (void)sqlite3_bind_int64(statement, 1, (int64_t)account->keyword_count);
     sql_bind_text(statement, 2, name);
-    TRY(sql_done(account, statement));
+    TRY(sql_done(&account->sql, statement));
     tx->keywords_added = true;
     *out_bit = 1ull << (STORE_KEYWORD_BIT_FIRST + account->keyword_count);
     keep_keyword(account, name);

@@ -67,10 +67,10 @@ static enum err first_unseen(struct account *account, int64_t mailbox, uint32_t 
     sqlite3_stmt *statement;
     int64_t uid = 0;
     bool found;
-    TRY(sql_get(account, SQL_UID_UNSEEN, &statement));
+    TRY(sql_get(&account->sql, SQL_UID_UNSEEN, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, state->seen_below);
-    TRY(sql_number(account, statement, &uid, &found));
+    TRY(sql_number(&account->sql, statement, &uid, &found));
     state->seen_below = found ? (uint32_t)uid : state->uidnext;
     *out_uid = (uint32_t)uid;
     return ERR_OK;
@@ -123,7 +123,7 @@ static enum err read_changed(struct account *account, sqlite3_stmt *statement,
 {
     for (;;) {
         bool row;
-        TRY(sql_step(account, statement, &row));
+        TRY(sql_step(&account->sql, statement, &row));
         if (!row)
             return ERR_OK;
         if ((uint64_t)sqlite3_column_int64(statement, 2) <= modseq ||
@@ -144,7 +144,7 @@ static enum err scan_changed(struct account *account, const struct store_view *v
     const struct uidset *known, struct changed_rows *rows)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_ENTRIES_CHANGED, &statement));
+    TRY(sql_get(&account->sql, SQL_ENTRIES_CHANGED, &statement));
     (void)sqlite3_bind_int64(statement, 1, view->mailbox);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)view->modseq);
     return read_changed(account, statement, known, view->modseq, rows);
@@ -174,7 +174,7 @@ static enum err read_these(struct account *account, const struct store_view *vie
         return kept_changed(list, uids, view->modseq, rows);
     for (size_t i = 0; i < uids->count; i++) {
         sqlite3_stmt *statement;
-        TRY(sql_get(account, SQL_ENTRIES, &statement));
+        TRY(sql_get(&account->sql, SQL_ENTRIES, &statement));
         (void)sqlite3_bind_int64(statement, 1, view->mailbox);
         (void)sqlite3_bind_int64(statement, 2, uids->runs[i].first);
         (void)sqlite3_bind_int64(statement, 3, uids->runs[i].last);
@@ -271,12 +271,12 @@ static enum err vanished(
         return ERR_OK;
     }
     sqlite3_stmt *statement;
-    TRY(sql_get(account, SQL_GONE, &statement));
+    TRY(sql_get(&account->sql, SQL_GONE, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)modseq_above);
     for (;;) {
         bool found;
-        TRY(sql_step(account, statement, &found));
+        TRY(sql_step(&account->sql, statement, &found));
         if (!found)
             return ERR_OK;
         uidset_add_run(out_uids, (uint32_t)sqlite3_column_int64(statement, 0),

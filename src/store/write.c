@@ -89,7 +89,7 @@ enum err tx_mailbox_changed(
     struct store_tx *tx, int64_t mailbox, uint32_t uidnext, const struct tx_counts *counts)
 {
     sqlite3_stmt *statement;
-    TRY(sql_get(tx->account, SQL_MAILBOX_CHANGED, &statement));
+    TRY(sql_get(&tx->account->sql, SQL_MAILBOX_CHANGED, &statement));
     (void)sqlite3_bind_int64(statement, 1, mailbox);
     (void)sqlite3_bind_int64(statement, 2, uidnext);
     (void)sqlite3_bind_int64(statement, 3, (int64_t)tx_modseq(tx));
@@ -97,7 +97,7 @@ enum err tx_mailbox_changed(
     (void)sqlite3_bind_int64(statement, 5, counts->unseen);
     (void)sqlite3_bind_int64(statement, 6, counts->deleted);
     (void)sqlite3_bind_int64(statement, 7, counts->bytes);
-    TRY(sql_done(tx->account, statement));
+    TRY(sql_done(&tx->account->sql, statement));
     tx->account->usage_bytes += (uint64_t)counts->bytes;
     tx->account->usage_messages += (uint64_t)counts->messages;
     return ERR_OK;
@@ -149,15 +149,16 @@ static enum err run_one(struct account *account, struct write_request *request, 
 {
     uint64_t bytes = account->usage_bytes, messages = account->usage_messages;
     if (savepoint)
-        TRY(sql_run(account, SQL_SAVEPOINT));
+        TRY(sql_run(&account->sql, SQL_SAVEPOINT));
     enum err e = request->fn(&request->tx, request->write_arg);
     if (e == ERR_OK)
-        return savepoint ? sql_run(account, SQL_RELEASE) : ERR_OK;
+        return savepoint ? sql_run(&account->sql, SQL_RELEASE) : ERR_OK;
     if (!sqlite3_get_autocommit(
-            account->db)) { /* SQLite rolls back by itself when the disk is full */
-        enum err back = sql_run(account, savepoint ? SQL_ROLLBACK_TO : SQL_ROLLBACK);
+            account->sql.db)) { /* SQLite rolls back by itself when the disk is full */
+        enum err back =
+            savepoint ? sql_run(&account->sql, SQL_ROLLBACK_TO) : sql_rollback(&account->sql);
         if (back == ERR_OK && savepoint)
-            back = sql_run(account, SQL_RELEASE);
+            back = sql_run(&account->sql, SQL_RELEASE);
         if (back != ERR_OK)
             account->readonly = true; /* cannot tell what the transaction holds */
     }
@@ -168,7 +169,7 @@ static enum err run_one(struct account *account, struct write_request *request, 
 static void fail_all(struct account *account, struct write_request *batch, enum err e,
     uint64_t bytes, uint64_t messages)
 {
-    if (!sqlite3_get_autocommit(account->db) && sql_run(account, SQL_ROLLBACK) != ERR_OK)
+    if (sql_rollback(&account->sql) != ERR_OK)
         account->readonly = true;
     for (struct write_request *r = batch; r; r = r->next) {
         if (r->error == ERR_OK)
@@ -191,10 +192,10 @@ static enum err write_recent(struct account *account)
         if (!state->recent_dirty)
             continue;
         sqlite3_stmt *statement;
-        TRY(sql_get(account, SQL_MAILBOX_RECENT, &statement));
+        TRY(sql_get(&account->sql, SQL_MAILBOX_RECENT, &statement));
         (void)sqlite3_bind_int64(statement, 1, state->id);
         (void)sqlite3_bind_int64(statement, 2, state->recent);
-        TRY(sql_done(account, statement));
+        TRY(sql_done(&account->sql, statement));
         state->recent_dirty = false;
     }
     return ERR_OK;
@@ -208,7 +209,7 @@ static void commit_batch(struct account *account, struct write_request *batch)
             r->error = ERR_IO;
         return;
     }
-    enum err e = sql_run(account, SQL_BEGIN);
+    enum err e = sql_begin(&account->sql);
     if (e != ERR_OK) {
         fail_all(account, batch, e, bytes, messages);
         return;
@@ -225,7 +226,7 @@ static void commit_batch(struct account *account, struct write_request *batch)
             good++;
         if (r->error == ERR_IO || account->readonly)
             lost = ERR_IO;
-        else if (several && sqlite3_get_autocommit(account->db))
+        else if (several && sqlite3_get_autocommit(account->sql.db))
             lost = r->error != ERR_OK ? r->error : ERR_IO;
     }
     if (lost != ERR_OK) {
@@ -233,13 +234,13 @@ static void commit_batch(struct account *account, struct write_request *batch)
         return;
     }
     if (good == 0) {
-        if (!sqlite3_get_autocommit(account->db) && sql_run(account, SQL_ROLLBACK) != ERR_OK)
+        if (sql_rollback(&account->sql) != ERR_OK)
             account->readonly = true;
         return;
     }
     e = write_recent(account);
     if (e == ERR_OK)
-        e = sql_run(account, SQL_COMMIT); /* waits for the disk */
+        e = sql_commit(&account->sql); /* waits for the disk */
     if (e != ERR_OK) {
         fail_all(account, batch, e, bytes, messages);
         return;

@@ -62,7 +62,7 @@ struct sync_folder_row {
 
 struct state;
 
-/* ERR_BUSY: another run has it. ERR_CORRUPT. */
+/* ERR_BUSY: another run has it. ERR_CORRUPT. ERR_DENIED: a newer Barid wrote it. note says it. */
 enum err MUST_USE state_open(const char *path, struct state **out_state, struct err_note *note);
 void state_close(struct state *state);
 

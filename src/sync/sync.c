@@ -112,8 +112,11 @@ enum err sync_open(struct sync_run *run)
     enum err e = ERR_OK;
     if (there || !options->dry_run)
         e = open_folder(options->account->maildir, &run->root_fd, run->note);
-    if (e == ERR_OK)
+    if (e == ERR_OK) {
         e = state_open(state, &run->state, run->note);
+        if (e == ERR_DENIED) /* of the state, not of the Maildir */
+            e = client_failed(run->failure, CLIENT_WHY_STATE, e);
+    }
     free(state);
     return e;
 }

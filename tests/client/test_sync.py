@@ -1,10 +1,12 @@
 """barid sync: whatever both sides did, they are equal afterwards, nothing lost, nothing doubled."""
+import contextlib
 import json
 import os
 import random
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -441,6 +443,26 @@ def test_undo_of_the_far_side_on_another_file_system(server, tmp_path):
         assert done.returncode == 0 and world.near.table()["INBOX"] == {1: {"\\Seen"}, 2: frozenset()}, done
     finally:
         shutil.rmtree(state)
+
+
+def test_home_behind_a_link(server, tmp_path):
+    """/home may be a link to another place; what is remembered is for its owner alone."""
+    world = World(server, tmp_path)
+    (tmp_path / "far away").mkdir()
+    (tmp_path / "way").symlink_to("far away")
+    env = {"XDG_STATE_HOME": str(tmp_path / "way")}
+    world.far.add("INBOX", 1)
+    world.client.sync(env=env)
+    assert set(world.equal()["INBOX"]) == {1}
+    state = tmp_path / "far away" / "barid" / "salma" / "sync.db"
+    assert state.stat().st_mode & 0o777 == 0o600
+    with contextlib.closing(sqlite3.connect(state)) as db:
+        db.execute("PRAGMA user_version = 2")
+    said = world.client.sync(env=env, code=70)
+    assert "newer Barid (format 2; this one knows 1)" in said, said
+    with contextlib.closing(sqlite3.connect(state)) as db:
+        db.execute("PRAGMA user_version = 1")
+    world.client.sync(env=env)
 
 
 def test_server_that_alters(server, tmp_path):

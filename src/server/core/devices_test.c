@@ -88,7 +88,8 @@ static void test_failure(void **state)
 {
     (void)state;
     assert_int_equal(
-        sqlite3_exec(directory->writer.db, "PRAGMA query_only = 1", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_exec(directory->writer.sql.db, "PRAGMA query_only = 1", NULL, NULL, NULL),
+        SQLITE_OK);
     log_set_level(LOG_ERROR);
     note(USER_POP3, 1000, 2);
     assert_true(devices_write(devices) != ERR_OK);
@@ -96,7 +97,8 @@ static void test_failure(void **state)
     assert_true(devices_write(devices) != ERR_OK);
     log_set_level(LOG_WARN);
     assert_int_equal(
-        sqlite3_exec(directory->writer.db, "PRAGMA query_only = 0", NULL, NULL, NULL), SQLITE_OK);
+        sqlite3_exec(directory->writer.sql.db, "PRAGMA query_only = 0", NULL, NULL, NULL),
+        SQLITE_OK);
     assert_ok(devices_write(devices));
     assert_int_equal(main_password().uses[1].retrieved, 5);
     assert_int_equal(main_password().uses[1].last_s, 1001);
