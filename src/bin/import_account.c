@@ -312,6 +312,17 @@ static uint64_t message_id_of(struct bringing *b, struct blob *blob)
     return id;
 }
 
+/* The folder is left: what was refused there goes nowhere else. */
+static void forget_again(struct bringing *b)
+{
+    for (struct sent *sent = b->all, *next; sent; sent = next) {
+        next = sent->next;
+        if (sent->again)
+            sent_free(b, sent);
+    }
+    b->again = 0;
+}
+
 static enum err end_mailbox(struct bringing *b)
 {
     if (!b->mailbox)
@@ -320,9 +331,11 @@ static enum err end_mailbox(struct bringing *b)
         TRY(send_again(b));
         TRY(copy_put_drain(&b->target));
     } while (b->again && !b->full && !b->skipped);
-    if (b->skipped)
+    if (b->skipped) {
+        forget_again(b);
         return ERR_OK;
-    TRY(copy_target_finish(&b->target, !b->full && !b->skipped));
+    }
+    TRY(copy_target_finish(&b->target, !b->full));
     return b->full ? ERR_OK : copy_target_subscribe(&b->target);
 }
 

@@ -169,6 +169,28 @@ def test_what_does_not_go(home, what):
         assert set(counts(new).values()) == {12} and not new.wrong
 
 
+def test_a_message_of_a_folder_that_was_left(home):
+    """Refused for its keyword, it would go once more; its folder is left before that: it goes into no other."""
+    def refuse(box, session, words):
+        if not words.startswith(b'APPEND "INBOX"'):
+            return None
+        box.read_append(session, words)
+        return b"{tag} NO no such flags\r\n" if b"$Work" in words else b"{tag} NO [NOPERM] no more\r\n"
+    path = os.path.join(home.folder, "Old")
+    maildir(path)
+    with Mailbox() as new:
+        new.lie = refuse
+        account(home, new.port)
+        done = bring(home, path, code=75)
+        assert "The folder INBOX was left: the server of new says: no more" in done.stderr
+        assert counts(new) == {"INBOX": 0, ARABIC_7: 12, ARABIC_7 + "/x": 12, "Sent": 12}
+        new.lie = None
+        settled(home)
+        bring(home, path)
+        for at, name in enumerate(("INBOX", ARABIC_7, ARABIC_7 + "/x", "Sent")):
+            assert sorted(m.data for m in new.folders[name].mail) == sorted(text(at, n) for n in range(12)), name
+
+
 # ---- torn runs ----
 
 def torn(home, new, path, case):
