@@ -638,6 +638,31 @@ def test_answers_together(home):
         same(old, new)
 
 
+def test_out_of_turn_and_then_refused_with_keywords(home):
+    """Each is a reason to go once more: one message may have both."""
+    def together(box, session, words):
+        if b"(UID BODY" not in words or box.held is None:
+            return None
+        box.held.append((session.tag, words))
+        if len(box.held) == 1 or len(box.held) < len(box.folders["INBOX"].mail):
+            return box.answer(session, words) if len(box.held) == 1 else HOLD
+        late, box.held = box.held[1:], None
+        session.lines.send(b"".join(box.answer(session, w) for _, w in reversed(late)) + b"".join(tag + b" OK done\r\n" for tag, _ in late))
+        return HOLD
+
+    def refuse(box, session, words):
+        if words.startswith(b"APPEND") and b"$Work" in words:
+            box.read_append(session, words)
+            return b"{tag} NO no such flags\r\n"
+        return None
+    with Mailbox({"INBOX": fresh(INBOX)}) as old, Mailbox() as new:
+        old.lie, old.held, new.lie = together, [], refuse
+        accounts(home, old.port, new.port)
+        result = copied(home)
+        assert (result["copied"], result["failed"]) == (8, 0)
+        assert {m.data for m in new.folders["INBOX"].mail} == {m.data for m in INBOX} and len(new.folders["INBOX"].mail) == 8
+
+
 def test_tls(home, barid):
     with source() as box:
         box.folders["INBOX"].add(Mail(message(50, "large " * 300000), [], DAYS[3]))
