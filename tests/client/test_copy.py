@@ -885,6 +885,21 @@ def test_a_server_that_is_still_at_work(home):
         same(old, new)
 
 
+def test_torn_and_then_another_folder(home):
+    """What the torn run had sent lies in the folder of then; what is there is no copy in the folder of now."""
+    with Mailbox({"INBOX": [], "Gesendet": Folder(fresh(INBOX), attributes="\\Sent")}) as old, Mailbox() as new:
+        def torn_off(box, session, words):
+            return False if words.startswith(b"APPEND") and len(box.folders["Gesendet"].mail) == 3 else None
+        new.lie = torn_off
+        accounts(home, old.port, new.port)
+        assert home.barid("copy", "old", "new").returncode == 75
+        new.lie = None
+        new.quiet()
+        new.folders["Out"] = Folder(uidvalidity=7, attributes="\\Sent")
+        assert copied(home, "--settle", "1")["copied"] == 8
+        assert new.folders["Out"].keys() == old.folders["Gesendet"].keys()
+
+
 def test_one_run_at_a_time(home):
     with source() as old, Mailbox() as new:
         accounts(home, old.port, new.port)
