@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 import peers
 from capproxy import Proxy
+from imapside import Mail, Mailbox
 from server import User, barid_program
 from twosides import Client, Far, Near, message
 
@@ -152,6 +154,40 @@ def test_every_byte(server, tmp_path):
         assert w.verify(code=22) == {f: {"whole": True} for f in w.far.table()}
     assert w.client.run("verify", "--what").returncode == 64
     assert message(3)
+
+
+def test_bytes_that_do_not_come(home):
+    """What --bytes did not see is not equal: one that the server does not give; one as a quoted string is seen; one that is gone is the next sync's."""
+    how = {}
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" not in words or not how:
+            return None
+        said = box.answer(session, words)
+        small = box.folders["INBOX"].mail[1].data
+        said = said.replace(b"BODY[] {%d}\r\n%s" % (len(small), small), b'BODY[] "%s"' % how["small"])
+        if "gone" in how:
+            del box.folders["INBOX"].mail[2]
+        return re.sub(rb"\* 3 FETCH .*?third\r\n\)\r\n", b"* 3 FETCH (UID 3 BODY[] NIL)\r\n", said, flags=re.S)
+    mail = [Mail(b"Message-ID: <%d@x>\r\n\r\nfirst\r\n" % n) for n in (1,)] + [Mail(b"one line")] + [Mail(b"Message-ID: <3@x>\r\n\r\nthird\r\n")]
+
+    def verify(code):
+        done = home.barid("verify", "--bytes", "--json")
+        assert done.returncode == code, done
+        return json.loads(done.stdout)
+    with Mailbox({"INBOX": mail}) as box:
+        home.account("a", imap=f"127.0.0.1 {box.port} none", folders="INBOX")
+        assert home.barid("sync").returncode == 0
+        assert verify(0)["equal"] == 3
+        box.lie = lie
+        how["small"] = b"one line"
+        row = verify(21)
+        assert (row["equal"], row["bytes"], row["examples"]["bytes"][0]["uid"]) == (2, 1, 3), row
+        how["small"] = b"one LINE"
+        assert verify(21)["bytes"] == 2
+        how["small"], how["gone"] = b"one line", True
+        row = verify(22)
+        assert (row["equal"], row["bytes"], row["next"]) == (2, 0, 1), row
 
 
 # ---- log ----
