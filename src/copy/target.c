@@ -350,7 +350,7 @@ static bool keeps(const struct imapc_box *box, struct slice keyword)
     return false;
 }
 
-/* "(\\Seen $x)": those of the system, and keywords that the folder keeps. */
+/* "(\\Seen $x)": those of the system, and keywords that the folder keeps and the command has room for. */
 static void add_flags(struct copy_put *put, struct buf *out)
 {
     struct copy_target *target = put->target;
@@ -359,7 +359,8 @@ static void add_flags(struct copy_put *put, struct buf *out)
     buf_addc(out, '(');
     while (slice_cut(&flags, ' ', &flag)) {
         bool system = is_system(flag), mine = !system && flag.len && flag.ptr[0] != '\\';
-        bool kept = mine && !put->item.plain && keeps(&target->box, flag);
+        bool fits = buf_len(out) + flag.len + 2 <= COPY_FLAGS_BYTES_MAX;
+        bool kept = mine && fits && !put->item.plain && keeps(&target->box, flag);
         lost |= mine && !kept;
         put->keywords |= kept;
         if (system || kept)

@@ -390,6 +390,21 @@ def test_keywords_that_are_not_kept(home):
             assert sum("$Work" in c for c in new.commands()) == asked
 
 
+def test_more_keywords_than_a_command_has_room_for(home):
+    """A server hangs up on a line that is too long for it: the message would stop every run."""
+    def strict(box, session, words):
+        return b"* BYE line too long\r\n" if len(words) > 8000 else None
+    many = ["\\Seen", *(f"word{n}" for n in range(2000)), "x" * 9000]
+    with Mailbox({"INBOX": [Mail(message(0)), Mail(message(1), many), Mail(message(2))]}) as old, Mailbox() as new:
+        new.lie = strict
+        accounts(home, old.port, new.port)
+        done = home.barid("copy", "old", "new")
+        assert done.returncode == 0 and done.stderr.count("does not keep all keywords") == 1, done
+        assert [m.data for m in new.folders["INBOX"].mail] == [message(n) for n in range(3)]
+        assert "\\Seen" in new.folders["INBOX"].mail[1].flags and len(new.folders["INBOX"].mail[1].flags) > 300
+        assert not new.folders["INBOX"].mail[2].flags
+
+
 # ---- what does not go ----
 
 def test_too_big(home):
