@@ -692,6 +692,27 @@ def test_tls(home, barid):
     assert new.table() == old.table()
 
 
+def test_a_list_that_is_too_short(home):
+    """What is listed goes; what is not is not said to be there from an earlier run."""
+    def lie(box, session, words):
+        if b"RFC822.SIZE" not in words or session.selected is not box.folders["INBOX"]:
+            return None
+        return box.answer(session, words).partition(b"* 6 FETCH")[0]
+    with source() as old, Mailbox() as new:
+        old.lie = lie
+        accounts(home, old.port, new.port)
+        done = home.barid("copy", "old", "new", "--json")
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 75 and "INBOX: the server of old has 3 messages that it did not list" in done.stderr, done
+        assert (rows[0]["copied"], rows[0]["known"], rows[0]["stopped"], rows[-1]["copied"]) == (5, 0, 1, 15)
+        assert home.barid("copy", "old", "new", "--dry-run").returncode == 75
+        old.lie = None
+        assert copied(home)["copied"] == 3
+        same(old, new)
+        del old.folders["INBOX"].mail[2]  # what was copied and is gone since is not missed
+        assert copied(home)["copied"] == 0
+
+
 def test_sizes_that_lie(home):
     """RFC822.SIZE is wrong, always: what comes is taken; after a torn run it is still the same message."""
     def lie(box, session, words):
