@@ -54,6 +54,7 @@ struct sync_folder {
     bool
         behind; /* something was not done here: what the server said is not recorded, and said again */
     uint32_t exists;
+    uint32_t to_list; /* when it was selected; less what was removed since */
 
     struct arena arena;
     struct near_folder near;
@@ -107,6 +108,8 @@ void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct syn
 void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text);
 /* The same, with what the server said last. */
 void sync_stop_refused(struct sync_folder *folder);
+/* The folder is told of as if it were left, and goes on; what the server said is not recorded. */
+void sync_tell_short(struct sync_folder *folder);
 /* What is not the connection's or the state's failure stops only the folder. */
 bool sync_is_fatal(const struct sync_run *run, enum err e);
 

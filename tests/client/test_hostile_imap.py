@@ -35,8 +35,9 @@ import threading
 
 import pytest
 
+from capproxy import Proxy
 from server import User
-from twosides import Client, Near, message
+from twosides import Client, Far, Near, message
 
 PASSWORD = "correct horse 7"
 
@@ -518,6 +519,41 @@ def test_prefix(tmp_path, namespace, folders):
 
 
 # ---- after the login: lists that are too short or have no end, sets that mean nothing, servers that send one elsewhere ----
+
+def test_a_first_list_that_is_too_short(tmp_path):
+    """What is listed comes, the folder is told of, and what is left out is not forgotten: the next run asks for all again."""
+    first = FLAGS.splitlines(keepends=True)[0]
+    with Liar(Script({**GOOD, "UID FETCH 1:* (FLAGS)": first})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    near = Near(client.maildir)
+    assert done.returncode == 75 and "listed fewer messages than it has" in done.stderr, done
+    assert set(near.files("INBOX")) == {1}
+    for n in range(2):
+        with Liar(Script(GOOD)) as liar:
+            client = client_for(tmp_path, liar.port)
+            client.sync()
+        assert set(near.files("INBOX")) == {1, 2}
+
+
+def test_a_short_list_of_a_server_that_tells_changes(server, tmp_path):
+    """The same of a server with MODSEQ: nothing would ever tell of what its first list left out."""
+    user, lies = server.user(), [1]
+
+    def alter(data):
+        if lies and b"* 2 FETCH (UID 2 FLAGS" in data:
+            data = re.sub(rb"\* 2 FETCH \(UID 2 FLAGS[^\r]*\r\n", b"", data)
+            lies.clear()
+        return data
+    Far(server.port("imap"), user).add_many("INBOX", range(1, 4))
+    with Proxy(server.port("imap"), alter=alter) as proxy:
+        client = Client(str(tmp_path), proxy.port, user)
+        assert client.run("sync").returncode == 75 and not lies
+        assert set(Near(client.maildir).files("INBOX")) == {1, 3}
+        client.sync()
+        assert set(Near(client.maildir).files("INBOX")) == {1, 2, 3}
+        client.sync()
+
 
 @pytest.mark.parametrize("flags", [
     b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n",  # two are said to be there, and one is listed
