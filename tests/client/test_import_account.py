@@ -1,7 +1,9 @@
 """barid import into an account of accounts.conf, by IMAP: Maildir and mbox, whole, once; cut and killed anywhere; and which of two is meant."""
 import contextlib
+import errno
 import os
 import random
+import shutil
 import sqlite3
 import time
 
@@ -189,6 +191,52 @@ def test_a_message_of_a_folder_that_was_left(home):
         bring(home, path)
         for at, name in enumerate(("INBOX", ARABIC_7, ARABIC_7 + "/x", "Sent")):
             assert sorted(m.data for m in new.folders[name].mail) == sorted(text(at, n) for n in range(12)), name
+
+
+def test_many_alike_are_each_fetched_once(home):
+    """Without Message-IDs and of one size only bytes tell them apart."""
+    path = os.path.join(home.folder, "Old")
+    maildir(path, 0)
+    texts = [b"Subject: report\r\n\r\nnumber %03d\r\n" % n for n in range(40)]
+    for n, data in enumerate(texts):
+        with open(os.path.join(path, "cur", f"{1760000000 + n}.M{n}.here:2,S"), "wb") as f:
+            f.write(client.local(data))
+    with Mailbox({"INBOX": [Mail(data) for data in reversed(texts[5:])] + [Mail(b"Subject: report\r\n\r\nnumber xyz\r\n")]}) as new:
+        account(home, new.port)
+        assert "5 messages came in, 35 were there" in bring(home, path).stdout
+        assert sum("BODY.PEEK[]" in c for c in new.commands()) <= 36
+        assert len(new.folders["INBOX"].mail) == 41
+
+
+def test_a_file_that_cannot_be_read_to_its_end(home, shim):
+    """What went before that is waited for, and known."""
+    path = os.path.join(home.folder, "old.mbox")
+    with open(path, "wb") as f:
+        for n in range(60):
+            f.write(b"From a@example.org Sat Nov  1 10:00:%02d 2025\n" % n + client.local(message(n, "x" * 9000)) + b"\n")
+    with Mailbox() as new:
+        account(home, new.port)
+        assert home.barid("import", "--account", "new", path, env=shim.arm(home, "read")).returncode == 0
+        reads = shim.counts()["read"]
+        assert len(new.folders["INBOX"].mail) == 60
+    for n in range(reads, 0, -1):
+        with Mailbox() as new:
+            account(home, new.port)
+            if os.path.isdir(home.state):
+                shutil.rmtree(home.state)
+            done = home.barid("import", "--account", "new", path, env=shim.arm(home, "read", client.ERRNO, errno.EIO, n))
+            new.quiet()
+            here = len(new.folders["INBOX"].mail)
+            if not here or here == 60:
+                continue
+            assert done.returncode == 66 and "Input/output error" in done.stderr and f"{here} messages came in" in done.stdout, done
+            with contextlib.closing(sqlite3.connect(os.path.join(home.state, "new", "copy.db"))) as db:
+                assert db.execute("SELECT count(*) FROM message").fetchone() == (here,)
+            settled(home)
+            bring(home, path)
+            assert len(new.folders["INBOX"].mail) == 60
+            return
+    raise AssertionError("no read failed in the middle")
 
 
 # ---- torn runs ----
