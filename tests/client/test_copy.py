@@ -279,6 +279,21 @@ def test_chosen_folders(home):
         assert done.returncode == 64 and "nobody" in done.stderr
 
 
+def test_words(home):
+    """Each option, and what is none."""
+    with source() as old, Mailbox() as new:
+        accounts(home, old.port, new.port)
+        for bad in (["--settle"], ["--settle", "x"], ["--settle", "61"], ["--settle", "-1"], ["--settle", ""], ["--folder"], ["--what"], ["third"]):
+            done = home.barid("copy", "old", "new", *bad)
+            assert done.returncode == 64 and "barid copy FROM TO" in done.stderr, bad
+        assert not old.all and not new.all, "nobody was asked for anything"
+        done = home.barid("copy", "old", "new", "--dry-run")
+        assert "nothing done yet: 18 messages would be copied" in done.stdout and list(new.folders) == ["INBOX"] and not new.folders["INBOX"].mail
+        assert not [c for c in new.commands() if c.startswith(("CREATE", "APPEND", "SELECT", "SUBSCRIBE"))]
+        done = home.barid("copy", "old", "new", "--quiet", "--settle", "60", "--folder", "INBOX")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and len(new.folders["INBOX"].mail) == 8
+
+
 def test_what_is_said(home):
     with source() as old, Mailbox() as new:
         accounts(home, old.port, new.port)

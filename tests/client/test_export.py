@@ -225,6 +225,22 @@ def test_folders_of_others_are_not_touched(barid_world, tmp_path):
         assert f.read() == "not yours"
 
 
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+def test_folders_that_are_named(barid_world, form):
+    w = barid_world
+    fill(w)
+    done = w.export("salma:Work/2026", f"salma:{ARABIC}", w.out, "--format", form, "--dry-run")
+    assert "Work/2026: 2 messages would come" in done and "INBOX" not in done and not os.path.exists(w.out)
+    w.export("salma:Work/2026", f"salma:{ARABIC}", w.out, "--format", form)
+    made = {"maildir": {"Work/2026", ARABIC}, "mbox": {"Work/2026.mbox", ARABIC + ".mbox"}}[form]
+    for name in made:
+        assert os.path.exists(os.path.join(w.out, name, "cur") if form == "maildir" else os.path.join(w.out, name)), name
+    assert not os.path.exists(os.path.join(w.out, "INBOX.mbox"))
+    if form == "maildir":
+        assert maildir(w.out) == {}
+    assert "جاءت رسائل عددها 7" in w.export("salma", w.out, "--format", form, "--lang", "ar")
+
+
 def test_wrong_words(barid_world):
     w = barid_world
     w.export("salma", code=64)

@@ -301,6 +301,40 @@ def test_killed_anywhere(shim, tmp_path):
             torn(home, new, path, (call, n, kind))
 
 
+# ---- words ----
+
+def test_formats(home):
+    """What --from says is what is read, into an account as into a user."""
+    old = os.path.join(home.folder, "old.mbox")
+    with open(old, "wb") as f:
+        f.write(b"From a@example.org Sat Nov  1 10:00:00 2025\nSubject: x\n\n>From here\n>>From there\n\n")
+    cyrus = os.path.join(home.folder, "cyrus")
+    os.mkdir(cyrus)
+    with open(os.path.join(cyrus, "7."), "wb") as f:
+        f.write(b"Subject: of cyrus\r\n\r\ntext\r\n")
+    path = os.path.join(home.folder, "Old")
+    maildir(path, 1)
+    with Mailbox() as new:
+        account(home, new.port)
+        for words, to, text in ((["--from", "mbox"], "rd", b"From here\r\n>From there\r\n"), (["--from", "mboxrd"], "rd2", b"From here\r\n>From there\r\n"),
+                                (["--from", "mboxo"], "o", b"From here\r\n>>From there\r\n"), (["--uidl", "none"], "none", b"From here\r\n>From there\r\n")):
+            assert "1 messages came in" in bring(home, old, "--mailbox", to, *words).stdout
+            (mail,) = new.folders[to].mail
+            assert mail.data.partition(b"\r\n\r\n")[2].rstrip(b"\r\n") == text.rstrip(b"\r\n"), words
+        bring(home, cyrus, "--from", "cyrus", "--mailbox", "Cyrus")
+        assert [m.data for m in new.folders["Cyrus"].mail] == [b"Subject: of cyrus\r\n\r\ntext\r\n"]
+        before = new.table()
+        sent = sum(c.startswith(("APPEND", "CREATE")) for c in new.commands())
+        assert "INBOX" in bring(home, path, "--from", "maildir", "--dry-run").stdout
+        assert new.table() == before and sum(c.startswith(("APPEND", "CREATE")) for c in new.commands()) == sent
+        bring(home, path, "--from", "maildir", "--mailbox", "All/of it")
+        assert {n for n in new.folders if n.startswith("All")} == {"All/of it", "All/of it/" + ARABIC_7, "All/of it/" + ARABIC_7 + "/x", "All/of it/Sent"}
+        for bad in (["--from", "zip"], ["--from"], ["--mailbox", ""], ["--mailbox"], ["--uidl", "what"], ["--what"]):
+            bring(home, old, *bad, code=64)
+        bring(home, old, "--from", "maildir", code=65)
+        bring(home, path, "--from", "mbox", code=65)
+
+
 # ---- which of the two ----
 
 def test_a_user_and_an_account_of_one_name(home, barid):

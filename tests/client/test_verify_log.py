@@ -190,6 +190,27 @@ def test_bytes_that_do_not_come(home):
         assert (row["equal"], row["bytes"], row["next"]) == (2, 0, 1), row
 
 
+def test_words(server, tmp_path):
+    """The account by name or address; another one that was never synchronised; what is no word."""
+    w = World(tmp_path, server.port("imap"), server.user())
+    w.far.add("INBOX", 1)
+    w.client.sync()
+    with open(os.path.join(w.client.home, ".config/barid/accounts.conf"), "a", encoding="utf-8") as f:
+        f.write(f"account other\n  address other@barid.test\n  imap 127.0.0.1 {w.far.port} none\n  maildir {w.client.home}/Other\n")
+    for name in ("salma", w.far.user.address):
+        assert "equal, 1 messages" in w.client.run("verify", name).stdout
+        assert "equal, 1 messages" in w.client.run("verify", "--bytes", name).stdout
+        assert [p["where"] for p in places(w, "1@example.org", name)] == ["sync", "server"]
+    assert "الجانبان متطابقان" in w.client.run("verify", "--lang", "ar").stdout
+    assert w.client.run("verify", "other").returncode == 66
+    assert w.client.run("verify", "nobody").returncode == 64
+    assert w.client.run("verify", "salma", "other").returncode == 64
+    assert w.client.run("log", "1@example.org", "nobody").returncode == 64
+    assert w.client.run("log", "1@example.org", "--what").returncode == 64
+    assert w.client.run("log", "1@example.org", "salma", "more").returncode == 64
+    assert "على الخادم: INBOX" in w.client.run("log", "1@example.org", "--lang", "ar").stdout
+
+
 # ---- log ----
 
 def places(w, *words, code=0):
