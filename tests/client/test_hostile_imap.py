@@ -36,6 +36,7 @@ import threading
 import pytest
 
 from capproxy import Proxy
+from imapside import Mail, Mailbox
 from server import User
 from twosides import Client, Far, Near, message
 
@@ -730,3 +731,57 @@ def test_what_came_before_tls_is_forgotten(tmp_path):
     near = Near(client.maildir)
     assert near.folders() == ["INBOX"] and set(near.files("INBOX")) == {1, 2}
     assert not [w for w in words_of(liar) if b"QRESYNC" in w or b"NAMESPACE" in w], words_of(liar)
+
+
+# ---- messages that a server has and does not give ----
+
+def letters(count):
+    return Mailbox({"INBOX": [Mail(b"Message-ID: <%d@x>\r\nSubject: number %d\r\n\r\ntext\r\n" % (n, n)) for n in range(1, count + 1)],
+                    "Work": [Mail(b"Message-ID: <w@x>\r\nSubject: number 99\r\n\r\ntext\r\n")]})
+
+
+def numbers(home, folder):
+    return sorted(int(re.search(rb"number (\d+)", data).group(1)) for data in home.mail(os.path.join(home.maildir, folder)).values())
+
+
+@pytest.mark.parametrize("how", ["no", "nil"])
+def test_a_message_that_is_not_given(home, how):
+    """It keeps none behind it away, is told in each run, and comes when it can be read again."""
+    bad = {4, 5, 33}
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" not in words or session.selected is not box.folders["INBOX"]:
+            return None
+        said = b""
+        for at, mail in box.chosen(session, words):
+            if mail.uid in bad and how == "no":
+                return said + b"{tag} NO cannot read it\r\n"
+            one = box.answer(session, b"UID FETCH %d (UID FLAGS INTERNALDATE BODY.PEEK[])" % mail.uid)
+            said += b"* %d FETCH (UID %d FLAGS () BODY[] NIL)\r\n" % (at, mail.uid) if mail.uid in bad else one
+        return said
+    with letters(40) as box:
+        box.lie = lie
+        home.account("a", imap=f"127.0.0.1 {box.port} none")
+        for _ in range(2):
+            done = home.barid("sync")
+            assert done.returncode == 75 and "INBOX: the server has 3 messages that it did not give" in done.stderr, done
+            assert numbers(home, "INBOX") == [n for n in range(1, 41) if n not in bad] and numbers(home, "Work") == [99]
+        box.folders["INBOX"].mail = [m for m in box.folders["INBOX"].mail if m.uid != 4]  # it is gone: that is no failure
+        bad.remove(5)
+        bad.remove(33)
+        done = home.barid("sync")
+        assert done.returncode == 0 and numbers(home, "INBOX") == [n for n in range(1, 41) if n != 4], done
+
+
+def test_no_message_is_given(home):
+    def lie(box, session, words):
+        return b"{tag} NO not today\r\n" if b"BODY.PEEK[]" in words and session.selected is box.folders["INBOX"] else None
+    with letters(400) as box:
+        box.lie = lie
+        home.account("a", imap=f"127.0.0.1 {box.port} none")
+        done = home.barid("sync")
+        assert done.returncode == 75 and "INBOX was left as it is: the server says: not today" in done.stderr, done
+        assert numbers(home, "Work") == [99]
+        assert sum("BODY.PEEK[]" in c for c in box.commands()) < 120
+        box.lie = None
+        assert home.barid("sync").returncode == 0 and numbers(home, "INBOX") == list(range(1, 401))
