@@ -22,10 +22,13 @@
 #include "bin/verb_user.h"
 #include "bin/verb_watch.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BARID_VERSION "0.1.0"
 
@@ -153,11 +156,28 @@ static bool read_command_line(struct command_line *line, int argc, char **argv)
     return true;
 }
 
-int main(int argc, char **argv)
+/* Whoever read it wants no more. */
+static bool is_closed_pipe(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&out, 1, 0) == 1 && out.revents & POLLERR;
+}
+
+/* What was printed is where it should be, else the command has not done what it was asked for: a message in a file may be cut. */
+static int end_output(int code)
+{
+    errno = 0;
+    bool lost = fflush(stdout) != 0 || ferror(stdout);
+    enum err e = errno ? err_from_errno(errno) : ERR_IO;
+    if (!lost || is_closed_pipe())
+        return code;
+    cli_error(MSG_OUTPUT_LOST, err_words(e));
+    return code ? code : EX_IOERR;
+}
+
+static int run(int argc, char **argv)
 {
     struct command_line line = { 0 };
-    (void)signal(SIGPIPE, SIG_IGN);
-    choose_language();
     if (!read_command_line(&line, argc, argv))
         return EX_USAGE;
     if (line.version)
@@ -178,4 +198,11 @@ int main(int argc, char **argv)
     }
     cli_error(MSG_UNKNOWN_VERB, name);
     return EX_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    choose_language();
+    return end_output(run(argc, argv));
 }

@@ -92,6 +92,8 @@ static void tell_folder(const struct copy_show *show, const struct copy_event *e
         cli_error(MSG_COPY_STOPPED, folder, who, text);
     else if (event->kind == COPY_FOLDER_NO_UIDVALIDITY)
         cli_error(MSG_SYNC_STOP_NO_UIDVALIDITY, folder);
+    else if (event->kind == COPY_FOLDER_SHORT)
+        cli_error(MSG_COPY_SHORT, folder, show->from, (unsigned long long)event->total);
     else if (event->kind == COPY_FOLDER_SKIPPED)
         cli_error(MSG_COPY_SKIPPED, folder);
     else
@@ -147,6 +149,7 @@ void copy_show_event(void *arg, const struct copy_event *event)
         break;
     case COPY_FOLDER_STOPPED:
     case COPY_FOLDER_NO_UIDVALIDITY:
+    case COPY_FOLDER_SHORT:
     case COPY_FOLDER_SKIPPED:
     case COPY_FOLDER_NAMELESS:
     default:

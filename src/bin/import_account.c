@@ -33,6 +33,12 @@ struct sent {
     bool again;                 /* it is to go once more */
 };
 
+/* The bytes of a message that is there: each is fetched once, however many are compared with it. */
+struct known_bytes {
+    bool asked, had;
+    unsigned char hash[COPY_HASH_BYTES];
+};
+
 struct bringing {
     const struct import_account *args;
     struct import_account_result *result;
@@ -43,6 +49,7 @@ struct bringing {
     char *mailbox;                /* owned; that is being read; NULL: none */
     bool skipped;                 /* it is not brought */
     struct copy_list there;       /* by what find_there looks for */
+    struct known_bytes *known;    /* owned; one for each of these; NULL: none was asked for */
     uint64_t key[2];
     struct sent *all; /* owned */
     size_t again;     /* of them */
@@ -132,18 +139,44 @@ static enum err hash_blob(struct blob *blob, unsigned char out_hash[COPY_HASH_BY
 }
 
 static enum err same_bytes(
-    struct bringing *b, struct blob *blob, const struct copy_message *m, bool *out_same)
+    struct bringing *b, const unsigned char ours[COPY_HASH_BYTES], size_t at, bool *out_same)
 {
-    unsigned char ours[COPY_HASH_BYTES], theirs[COPY_HASH_BYTES];
-    *out_same = false;
-    enum err e = copy_hash_message(b->session.imap, m->uid, theirs);
-    if (e == ERR_NOT_FOUND)
-        return ERR_OK;
-    TRY(e);
-    e = hash_blob(blob, ours);
-    b->disk |= e != ERR_OK;
-    *out_same = e == ERR_OK && memcmp(ours, theirs, sizeof ours) == 0;
-    return e;
+    if (!b->known)
+        b->known = mem_zalloc(b->there.count, sizeof *b->known);
+    struct known_bytes *known = &b->known[at];
+    if (!known->asked) {
+        enum err e = copy_hash_message(b->session.imap, b->there.at[at].uid, known->hash);
+        if (e != ERR_OK && e != ERR_NOT_FOUND)
+            return e;
+        known->had = e == ERR_OK;
+        known->asked = true;
+    }
+    *out_same = known->had && memcmp(ours, known->hash, sizeof known->hash) == 0;
+    return ERR_OK;
+}
+
+/* Of those without a Message-ID. */
+static enum err find_by_bytes(
+    struct bringing *b, struct blob *blob, struct copy_message **out_message)
+{
+    unsigned char ours[COPY_HASH_BYTES];
+    uint64_t bytes = blob_size(blob);
+    bool hashed = false, same = false;
+    for (size_t i = lower_bound(&b->there, 0, bytes);
+         !same && i < b->there.count && b->there.at[i].message_id == 0 &&
+         b->there.at[i].bytes == bytes;
+         i++) {
+        if (b->there.at[i].mate)
+            continue;
+        enum err e = hashed ? ERR_OK : hash_blob(blob, ours);
+        b->disk |= e != ERR_OK;
+        TRY(e);
+        hashed = true;
+        TRY(same_bytes(b, ours, i, &same));
+        if (same)
+            *out_message = &b->there.at[i];
+    }
+    return ERR_OK;
 }
 
 /* What agrees best of those with the same Message-ID: size and date, size, date. */
@@ -168,23 +201,10 @@ static struct copy_message *find_by_id(
 static enum err find_there(struct bringing *b, const struct import_item *item, uint64_t message_id,
     struct copy_message **out_message)
 {
-    uint64_t bytes = blob_size(item->blob);
     *out_message = NULL;
-    if (message_id) {
-        *out_message = find_by_id(b, message_id, bytes, item->received_s);
-        return ERR_OK;
-    }
-    for (size_t i = lower_bound(&b->there, 0, bytes);
-         i < b->there.count && b->there.at[i].message_id == 0 && b->there.at[i].bytes == bytes;
-         i++) {
-        bool same = false;
-        if (!b->there.at[i].mate)
-            TRY(same_bytes(b, item->blob, &b->there.at[i], &same));
-        if (same) {
-            *out_message = &b->there.at[i];
-            return ERR_OK;
-        }
-    }
+    if (!message_id)
+        return find_by_bytes(b, item->blob, out_message);
+    *out_message = find_by_id(b, message_id, blob_size(item->blob), item->received_s);
     return ERR_OK;
 }
 
@@ -312,6 +332,17 @@ static uint64_t message_id_of(struct bringing *b, struct blob *blob)
     return id;
 }
 
+/* The folder is left: what was refused there goes nowhere else. */
+static void forget_again(struct bringing *b)
+{
+    for (struct sent *sent = b->all, *next; sent; sent = next) {
+        next = sent->next;
+        if (sent->again)
+            sent_free(b, sent);
+    }
+    b->again = 0;
+}
+
 static enum err end_mailbox(struct bringing *b)
 {
     if (!b->mailbox)
@@ -320,9 +351,11 @@ static enum err end_mailbox(struct bringing *b)
         TRY(send_again(b));
         TRY(copy_put_drain(&b->target));
     } while (b->again && !b->full && !b->skipped);
-    if (b->skipped)
+    if (b->skipped) {
+        forget_again(b);
         return ERR_OK;
-    TRY(copy_target_finish(&b->target, !b->full && !b->skipped));
+    }
+    TRY(copy_target_finish(&b->target, !b->full));
     return b->full ? ERR_OK : copy_target_subscribe(&b->target);
 }
 
@@ -346,12 +379,19 @@ static enum err open_mailbox(struct bringing *b)
     return e;
 }
 
+static void forget_there(struct bringing *b)
+{
+    copy_list_done(&b->there);
+    free(b->known);
+    b->known = NULL;
+}
+
 static enum err on_mailbox(void *bringing_arg, struct slice name)
 {
     struct bringing *b = bringing_arg;
     TRY(end_mailbox(b));
     free(b->mailbox);
-    copy_list_done(&b->there);
+    forget_there(b);
     b->mailbox = mem_strndup(name.ptr, name.len);
     b->skipped = false;
     enum err e = open_mailbox(b);
@@ -456,8 +496,6 @@ static int read_all(struct bringing *b)
         .message = on_message,
         .trouble = on_trouble };
     enum err e = import_run(b->args->options, &sink, &b->result->read);
-    if (b->result->read.problem)
-        return EX_OK; /* told by whoever called */
     if (e == ERR_OK)
         e = end_mailbox(b);
     if (e != ERR_OK && !b->target.broken_here)
@@ -468,7 +506,8 @@ static int read_all(struct bringing *b)
         cli_error(MSG_COPY_FULL, b->session.use.account->name);
         return EX_CANTCREAT;
     }
-    return e == ERR_OK ? EX_OK : say_error(b, e);
+    bool told = e == ERR_OK || b->result->read.problem; /* by whoever called */
+    return told ? EX_OK : say_error(b, e);
 }
 
 /* A store of its own for what is on its way; what another run left in it goes. */
@@ -526,7 +565,7 @@ static int bring(struct bringing *b)
         code = read_all(b);
     while (b->all) /* those that have no answer any more */
         sent_free(b, b->all);
-    copy_list_done(&b->there);
+    forget_there(b);
     copy_target_done(&b->target);
     journal_close(b->target.journal);
     close_work(b);

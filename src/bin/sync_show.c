@@ -27,6 +27,12 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     case SYNC_STOP_INCOMPLETE:
         cli_error(MSG_SYNC_STOP_INCOMPLETE, folder);
         break;
+    case SYNC_STOP_SHORT:
+        cli_error(MSG_SYNC_STOP_SHORT, folder);
+        break;
+    case SYNC_STOP_NOT_GIVEN:
+        cli_error(MSG_SYNC_STOP_NOT_GIVEN, folder, (unsigned long long)event->count);
+        break;
     case SYNC_STOP_NAME_HERE:
         cli_error(MSG_SYNC_STOP_NAME_HERE, folder);
         break;

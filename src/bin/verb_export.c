@@ -238,11 +238,10 @@ static int export_one(const struct cli *cli, struct mail_session *session,
 
 /* The first trouble decides the exit code; the other folders are exported all the same. */
 static int export_chosen(const struct cli *cli, struct mail_session *session,
-    const struct words *words, struct export *export)
+    const struct words *words, const bool *chosen, struct export *export)
 {
     bool fatal = false;
-    autofree bool *chosen = mem_zalloc(session->folders.count + 1, sizeof *chosen);
-    int code = choose(session, words, chosen);
+    int code = EX_OK;
     for (size_t i = 0; !fatal && i < session->folders.count; i++) {
         if (!chosen[i])
             continue;
@@ -259,6 +258,10 @@ static int run(const struct cli *cli, struct mail_session *session, const struct
     struct err_note note = { "" };
     enum export_stop stop;
     struct buf owner;
+    autofree bool *chosen = mem_zalloc(session->folders.count + 1, sizeof *chosen);
+    int code = choose(session, words, chosen);
+    if (code) /* before PATH is made */
+        return code;
     buf_init(&owner, 0);
     buf_addf(&owner, "%s %s", account->user, account->imap.host);
     buf_addc(&owner, '\0');
@@ -268,11 +271,10 @@ static int run(const struct cli *cli, struct mail_session *session, const struct
         .format = words->format,
         .dry_run = words->dry_run,
         .progress = progress };
-    int code = EX_OK;
     if (export_open(&options, &export, &stop, &note) != ERR_OK)
         code = say_stop(session, stop, words->path, &note);
     else
-        code = export_chosen(cli, session, words, export);
+        code = export_chosen(cli, session, words, chosen, export);
     export_close(export);
     buf_done(&owner);
     return code;

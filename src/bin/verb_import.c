@@ -478,7 +478,7 @@ static int run_account(struct import *im)
     }
     int code = import_into_account(&args, &result);
     if (result.read.problem)
-        return tell_problem(&result.read, ERR_SYNTAX);
+        code = tell_problem(&result.read, ERR_SYNTAX);
     if (code == EX_OK || result.added)
         cli_say(MSG_BRING_DONE, im->address, (unsigned long long)result.added,
             (unsigned long long)result.there);

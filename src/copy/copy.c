@@ -109,6 +109,7 @@ static void forget_folder(struct copy_run *run)
     imapc_box_done(&run->box);
     run->box = (struct imapc_box){ 0 };
     run->here = (struct copy_counts){ 0 };
+    run->unlisted = 0;
     run->stopped = false;
 }
 
@@ -187,7 +188,19 @@ enum err copy_list_news(struct copy_run *run)
     enum err e = list_set(run, &uids);
     tidy_news(run, &uids);
     uidset_done(&uids);
+    uint64_t had = run->news.count + uidset_members(&run->target.done);
+    run->unlisted = had < run->box.exists ? run->box.exists - had : 0;
     return e;
+}
+
+/* Who lists less than there is would have it forgotten. */
+static void tell_unlisted(struct copy_run *run)
+{
+    if (!run->unlisted || run->stopped || run->counts->full)
+        return;
+    run->counts->stopped++;
+    run->here.stopped++;
+    copy_tell(run, &(struct copy_event){ .kind = COPY_FOLDER_SHORT, .total = run->unlisted });
 }
 
 /* ---- what is there ---- */
@@ -244,6 +257,7 @@ static uint64_t count_to_go(struct copy_run *run, uint64_t *out_bytes)
         count++;
         *out_bytes += m->bytes;
     }
+    news += run->unlisted;
     run->here.known = run->box.exists > news ? run->box.exists - news : 0;
     run->counts->known += run->here.known;
     return count;
@@ -307,6 +321,7 @@ static enum err folder_steps(struct copy_run *run, struct slice to_name, bool th
     TRY(copy_list_news(run));
     TRY(match(run));
     TRY(send_news(run));
+    tell_unlisted(run);
     run->side = COPY_SIDE_TO;
     return run->folder->subscribed ? copy_target_subscribe(&run->target) : ERR_OK;
 }

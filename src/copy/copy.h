@@ -24,7 +24,8 @@ enum copy_event_kind {
     COPY_FOLDER_DONE,    /* counts are those of the folder */
     COPY_FOLDER_STOPPED, /* it was left; text: the server's words, or "" */
     COPY_FOLDER_NO_UIDVALIDITY,
-    COPY_FOLDER_SKIPPED,  /* a view of what is in other folders */
+    COPY_FOLDER_SHORT,   /* total: messages that the source has and did not list; the others went */
+    COPY_FOLDER_SKIPPED, /* a view of what is in other folders */
     COPY_FOLDER_NAMELESS, /* its name cannot be one there */
     COPY_MESSAGE_FAILED,  /* uid: of the source; side: who refused it; text: the server's words */
     COPY_MESSAGE_TOO_BIG,
@@ -36,8 +37,8 @@ struct copy_counts {
     uint64_t found;         /* without a row, and there all the same */
     uint64_t known;         /* with a row */
     uint64_t failed;        /* refused, or not to be had */
-    uint64_t folders, made, stopped, skipped;
-    bool full; /* the target's mailbox: the run ended there */
+    uint64_t folders, made, stopped, skipped; /* stopped: not copied, or not all of it */
+    bool full;                                /* the target's mailbox: the run ended there */
 };
 
 struct copy_event {

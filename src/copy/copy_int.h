@@ -36,6 +36,7 @@ struct copy_run {
     struct copy_counts here;
     struct imapc_box box;
     struct copy_list news;
+    uint64_t unlisted;     /* that the source says it has, and did not list */
     struct map flag_index; /* a set of flags -> its number + 1 */
     char **flag_sets;      /* owned */
     size_t flag_count, flag_cap, flag_bytes;

@@ -242,7 +242,8 @@ enum err copy_send_all(struct copy_run *run)
     run->one_by_one = false;
     run->answers_max = 4 * (uint64_t)run->news.count + run->box.exists + 1000;
     enum err e = send_once(run);
-    if (e == ERR_OK && !run->stopped && !run->counts->full && prepare_again(run))
+    /* three times at most: asked for alone, a message comes in its turn; without keywords, it is not refused for them */
+    while (e == ERR_OK && !run->stopped && !run->counts->full && prepare_again(run))
         e = send_once(run);
     return e == ERR_OK && !run->counts->full ? check_missing(run) : e;
 }

@@ -104,8 +104,8 @@ static enum err ask_uidnext(struct copy_target *target, uint32_t *out_uidnext)
     return ERR_OK;
 }
 
-/* Waits until nothing more of a torn run comes into the folder. */
-static enum err settle(struct copy_target *target)
+/* Waits until nothing more of a torn run comes into the folder; then it is looked at once more. */
+static enum err settle(struct copy_target *target, struct journal_folder *now)
 {
     const struct timespec step = { .tv_nsec = SETTLE_STEP_MS * 1000000L };
     int64_t begin_ms = clock_mono_ms(), quiet_ms = begin_ms, now_ms = begin_ms;
@@ -120,13 +120,18 @@ static enum err settle(struct copy_target *target)
         before = uidnext;
     }
     imapc_box_done(&target->box);
-    return imapc_select(target->imap, target->row.to_name, target->dry_run, &target->box);
+    target->box = (struct imapc_box){ 0 };
+    TRY(imapc_select(target->imap, now->to_name, target->dry_run, &target->box));
+    now->to_validity = target->box.uidvalidity;
+    return ERR_OK;
 }
 
-static bool may_be_busy(const struct copy_target *target)
+/* A torn run that sent into another folder than this is nothing to wait for. */
+static bool may_be_busy(const struct copy_target *target, const struct journal_folder *now)
 {
-    return target->row.busy_s && clock_wall_s() - target->row.busy_s < COPY_BUSY_S &&
-           target->settle_ms;
+    const struct journal_folder *row = &target->row;
+    return target->settle_ms && row->id && !target->fresh && row->busy_s &&
+           clock_wall_s() - row->busy_s < COPY_BUSY_S && strcmp(row->to_name, now->to_name) == 0;
 }
 
 static bool same_row(const struct journal_folder *row, const struct journal_folder *now, bool fresh)
@@ -141,8 +146,8 @@ static enum err find_rows(struct copy_target *target, struct journal_folder *now
     struct journal *journal = target->journal;
     TRY(here(target,
         journal_find(journal, target->from_id, target->to_id, target->from_name, &target->row)));
-    if (target->row.id && !target->fresh && may_be_busy(target))
-        TRY(settle(target));
+    if (may_be_busy(target, now))
+        TRY(settle(target, now));
     if (same_row(&target->row, now, target->fresh))
         return here(
             target, journal_done(journal, target->row.id, &target->done, &target->nameless));
@@ -345,7 +350,7 @@ static bool keeps(const struct imapc_box *box, struct slice keyword)
     return false;
 }
 
-/* "(\\Seen $x)": those of the system, and keywords that the folder keeps. */
+/* "(\\Seen $x)": those of the system, and keywords that the folder keeps and the command has room for. */
 static void add_flags(struct copy_put *put, struct buf *out)
 {
     struct copy_target *target = put->target;
@@ -354,7 +359,8 @@ static void add_flags(struct copy_put *put, struct buf *out)
     buf_addc(out, '(');
     while (slice_cut(&flags, ' ', &flag)) {
         bool system = is_system(flag), mine = !system && flag.len && flag.ptr[0] != '\\';
-        bool kept = mine && !put->item.plain && keeps(&target->box, flag);
+        bool fits = buf_len(out) + flag.len + 2 <= COPY_FLAGS_BYTES_MAX;
+        bool kept = mine && fits && !put->item.plain && keeps(&target->box, flag);
         lost |= mine && !kept;
         put->keywords |= kept;
         if (system || kept)

@@ -17,6 +17,8 @@
 #define COPY_BUSY_S         600 /* how long ago a torn run may be that its server is still at work on */
 #define COPY_SETTLE_MS_MAX  60000 /* such a server is waited for so long at most */
 #define COPY_ID_BYTES       16u
+#define COPY_FLAGS_BYTES_MAX                                                                       \
+    4096u /* in one command: servers take lines of 8 KiB, and the folder's name stands there too */
 
 /* A message as it is sent. */
 struct copy_item {

@@ -21,6 +21,8 @@
 
 #define MARKER           ".barid-export"
 #define MARKER_BYTES_MAX 2048u
+#define REFUSED_MAX                                                                                \
+    100u /* commands in a row: to find one bad message among all takes 32; more is a server that gives nothing */
 
 /* ---- whose folder it is ---- */
 
@@ -179,6 +181,7 @@ struct taking {
     const struct export_sink *sink;
     struct uidset *uids;
     bool open;
+    size_t refused; /* in a row, without a message between them */
     enum err result;
 };
 
@@ -230,6 +233,7 @@ static enum err taken(struct imapc_task *task, const struct imap_reply *reply)
     if (!date || imap_datetime_read(date->text, &facts.received_s, &zone) != ERR_OK)
         facts.received_s = 0;
     uidset_remove(t->uids, facts.uid);
+    t->refused = 0;
     return t->sink->end(t->sink->arg, &facts);
 }
 
@@ -240,36 +244,75 @@ static enum err taken_done(struct imapc_task *task, const struct imap_reply *rep
     return ERR_OK;
 }
 
-/* One command for each part of the set that fits a line. */
-enum err export_take(struct export *export, struct uidset *uids, const struct export_sink *sink)
+/* One command for each part of the set that fits a line. *out_refused: the server said NO to one; what it gave all the same is taken. */
+static enum err ask(
+    struct imapc *imap, struct taking *t, const struct uidset *set, bool *out_refused)
 {
-    struct imapc *imap = export->options.imap;
-    struct taking t = { .sink = sink, .uids = uids };
-    struct uidset wanted; /* the other one shrinks meanwhile */
     enum err e = ERR_OK;
-    uidset_init(&wanted);
-    uidset_copy(&wanted, uids);
-    e = imapc_expect(imap, uidset_members(uids) * IMAPC_MESSAGE_BYTES);
-    for (size_t at = 0; e == ERR_OK && at < wanted.count;) {
+    *out_refused = false;
+    for (size_t at = 0; e == ERR_OK && at < set->count;) {
         struct imapc_task task = { .data = taken,
             .body_begin = body_begin,
             .body = body_piece,
             .done = taken_done,
-            .owner = &t };
+            .owner = t };
         struct buf text;
         buf_init(&text, 0);
         buf_adds(&text, "UID FETCH ");
-        imapc_add_set(&text, &wanted, &at);
+        imapc_add_set(&text, set, &at);
         buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
         imapc_queue(imap, &task, buf_slice(&text));
         buf_done(&text);
         e = imapc_run(imap, &task);
-        if (t.open)
-            sink->drop(sink->arg);
-        t.open = false;
-        if (e == ERR_OK)
-            e = t.result;
+        if (t->open)
+            t->sink->drop(t->sink->arg);
+        t->open = false;
+        if (e != ERR_OK || t->result == ERR_OK)
+            continue;
+        *out_refused = true;
+        if (++t->refused > REFUSED_MAX)
+            e = t->result;
     }
+    return e;
+}
+
+static void cut_in_half(struct uidset *set, struct uidset *out_half)
+{
+    uint32_t middle = uidset_at(set, (uint32_t)(uidset_members(set) / 2));
+    uidset_add_run(out_half, 1, middle);
+    uidset_intersect(out_half, set);
+    uidset_subtract(set, out_half);
+}
+
+/* Servers end a FETCH at a message that they cannot read: what is behind it is asked for again, in halves, until that one stays alone. */
+static enum err take(struct imapc *imap, struct taking *t, struct uidset *set)
+{
+    bool refused = false;
+    uint64_t asked = uidset_members(set);
+    struct uidset half;
+    enum err e = ask(imap, t, set, &refused);
+    uidset_intersect(set, t->uids);
+    if (e != ERR_OK || !refused || asked == 1 || uidset_empty(set))
+        return e;
+    uidset_init(&half);
+    if (uidset_members(set) > 1)
+        cut_in_half(set, &half);
+    e = uidset_empty(&half) ? ERR_OK : take(imap, t, &half);
+    if (e == ERR_OK)
+        e = take(imap, t, set);
+    uidset_done(&half);
+    return e;
+}
+
+enum err export_take(struct export *export, struct uidset *uids, const struct export_sink *sink)
+{
+    struct taking t = { .sink = sink, .uids = uids };
+    struct uidset wanted; /* the other one shrinks meanwhile */
+    uidset_init(&wanted);
+    uidset_copy(&wanted, uids);
+    enum err e = imapc_expect(export->options.imap, uidset_members(uids) * IMAPC_MESSAGE_BYTES);
+    if (e == ERR_OK)
+        e = take(export->options.imap, &t, &wanted);
     uidset_done(&wanted);
     return e;
 }
@@ -308,17 +351,34 @@ enum err export_count(struct export_job *job)
     return imapc_each_of(job->export->options.imap, &job->uids, "", count_one, job->result);
 }
 
+static enum err add_uid(void *arg, const struct imapc_message *message)
+{
+    uidset_add(arg, message->uid);
+    return ERR_OK;
+}
+
+/* What there is. Some servers leave something out of a SEARCH, or answer with nothing: then they are asked in another way, and what is still not listed is missing. */
+static enum err list(struct export_job *job, uint32_t exists)
+{
+    struct imapc *imap = job->export->options.imap;
+    struct imapc_query all = { .count = 0 };
+    buf_init(&all.text, 0);
+    buf_adds(&all.text, "ALL");
+    enum err e = imapc_search(imap, &all, &job->uids);
+    imapc_query_done(&all);
+    if (e == ERR_OK && uidset_members(&job->uids) < exists)
+        e = imapc_each(imap, SLICE("1:*"), false, "", exists, add_uid, &job->uids);
+    uint64_t listed = uidset_members(&job->uids);
+    job->unlisted = listed < exists ? exists - listed : 0;
+    return e;
+}
+
 static enum err copy_selected(struct export_job *job, const struct imapc_box *box)
 {
-    struct imapc_query all = { .count = 0 };
     if (!box->uidvalidity)
         return export_stopped(job, EXPORT_NO_UIDVALIDITY);
     job->uidvalidity = box->uidvalidity;
-    buf_init(&all.text, 0);
-    buf_adds(&all.text, "ALL");
-    enum err e = imapc_search(job->export->options.imap, &all, &job->uids);
-    imapc_query_done(&all);
-    TRY(e);
+    TRY(list(job, box->exists));
     return job->export->options.format == EXPORT_MBOX ? export_mbox(job) : export_maildir(job);
 }
 
@@ -353,7 +413,9 @@ enum err export_folder(
     if (e == ERR_OK)
         e = copy_selected(&job, &box);
     imapc_box_done(&box);
-    out_result->missing = e == ERR_OK && !export->options.dry_run ? uidset_members(&job.uids) : 0;
+    out_result->missing = job.unlisted;
+    if (e == ERR_OK && !export->options.dry_run)
+        out_result->missing += uidset_members(&job.uids);
     uidset_done(&job.uids);
     if (e == ERR_OK || out_result->stop == EXPORT_DISK)
         return e;

@@ -50,8 +50,9 @@ struct export_result {
     uint64_t there;    /* messages that were exported before */
     uint64_t messages; /* that came now, or would come */
     uint64_t bytes;    /* of these, as the server counts */
-    uint64_t missing;  /* that the server listed and did not give: gone meanwhile, or its fault */
-    uint64_t left_out; /* messages with keywords that a Maildir has no letter for */
+    uint64_t
+        missing; /* that the server has and did not list, or did not give: gone meanwhile, or its fault */
+    uint64_t left_out;    /* messages with keywords that a Maildir has no letter for */
     struct err_note note; /* of EXPORT_DISK */
 };
 /* One folder. An error ends the export (the disk, the connection); any other stop is the folder's alone, and ERR_OK. export_result_done in any case. */

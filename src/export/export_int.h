@@ -43,6 +43,7 @@ struct export_job {
     struct export_result *result;
     uint32_t uidvalidity;
     struct uidset uids; /* what is there */
+    uint64_t unlisted;  /* that the server says it has, and does not name */
 };
 /* Take out of job->uids what was exported before, and fetch the rest. */
 enum err MUST_USE export_maildir(struct export_job *job);

@@ -24,6 +24,7 @@
 #define SPOOL_BYTES_MAX (256u << 10) /* of a message in memory */
 #define PIECE_BYTES     65536u
 #define NAME_BYTES_MAX  256u
+#define ASIDE_MAX       1000u /* mboxes of one folder and one UIDVALIDITY */
 
 struct mbox {
     struct export_job *job;
@@ -188,13 +189,27 @@ static bool take_lock(const struct mbox *m)
     return fcntl(m->fd, F_SETLK, &all) == 0;
 }
 
+/* INBOX.17.mbox; INBOX.17-2.mbox where that is taken: a server may come back to a UIDVALIDITY, or have a folder INBOX.17. */
+static enum err rename_aside(struct mbox *m)
+{
+    char aside[NAME_BYTES_MAX + 32];
+    enum err e = ERR_EXISTS;
+    for (unsigned n = 1; e == ERR_EXISTS && n <= ASIDE_MAX; n++) {
+        int len = snprintf(aside, sizeof aside, "%.*s.%u", (int)(strlen(m->name) - 5), m->name,
+            m->state.uidvalidity);
+        if (n == 1)
+            snprintf(aside + len, sizeof aside - (size_t)len, ".mbox");
+        else
+            snprintf(aside + len, sizeof aside - (size_t)len, "-%u.mbox", n);
+        e = near_rename(m->folder_fd, m->name, m->folder_fd, aside);
+    }
+    return e;
+}
+
 /* A new UIDVALIDITY: nothing in the old mbox can be told from what is there now, so that it stays, under another name, and all comes anew. */
 static enum err set_aside(struct mbox *m)
 {
-    char aside[NAME_BYTES_MAX + 16];
-    snprintf(aside, sizeof aside, "%.*s.%u.mbox", (int)(strlen(m->name) - 5), m->name,
-        m->state.uidvalidity);
-    TRY(near_rename(m->folder_fd, m->name, m->folder_fd, aside));
+    TRY(rename_aside(m));
     if (unlinkat(m->folder_fd, m->state_name, 0) < 0 || fsync(m->folder_fd) < 0)
         return err_from_errno(errno);
     export_state_done(&m->state);
@@ -420,6 +435,8 @@ static enum err open_for_adding(struct mbox *m)
     m->state.uidvalidity = m->job->uidvalidity;
     TRY(write_state(m)); /* before the mbox: one without a state is somebody else's */
     TRY(open_mbox(m, O_CREAT | O_EXCL));
+    if (!take_lock(m))
+        return ERR_BUSY;
     return fsync(m->folder_fd) < 0 ? err_from_errno(errno) : ERR_OK;
 }
 
@@ -462,6 +479,7 @@ static enum err open_folder(struct mbox *m, bool make)
     while (m->folder_fd >= 0 && slice_index(rest, '/') < rest.len && slice_cut(&rest, '/', &part)) {
         autofree char *name = mem_strndup(part.ptr, part.len);
         autoclose int above = m->folder_fd;
+        m->folder_fd = -1;
         if (make && mkdirat(above, name, 0700) == 0 && fsync(above) < 0)
             return err_from_errno(errno);
         m->folder_fd = openat(above, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -174,7 +174,7 @@ static enum err read_config(const char *home, struct buf *out)
     return e;
 }
 
-/* Its names of files have "." where folders are in folders, and "dot" for one that would hide. */
+/* Its names of files have "." where folders are in folders; that of the folder at the top is "dot". */
 static char *status_path(const struct adopt_offlineimap *config, bool status, const char *name)
 {
     struct buf out;
@@ -185,11 +185,10 @@ static char *status_path(const struct adopt_offlineimap *config, bool status, co
     else
         buf_addf(&out, "%.*s/Repository-%.*s/FolderValidity/", SLICE_FMT(config->metadata),
             SLICE_FMT(config->remote));
-    size_t len = strlen(name);
-    for (size_t i = 0; i < len; i++)
-        buf_addc(&out, name[i] == '/' ? '.' : name[i]);
-    if (len == 1 && *name == '.')
-        buf_adds(&out, "dot");
+    if (strcmp(name, ".") == 0)
+        name = "dot";
+    for (; *name; name++)
+        buf_addc(&out, *name == '/' ? '.' : *name);
     char *path = mem_strndup(buf_slice(&out).ptr, buf_len(&out));
     buf_done(&out);
     return path;

@@ -28,19 +28,38 @@ void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct syn
         run->options->tell(run->options->arg, &event);
 }
 
-void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text)
+static void tell_stop(
+    struct sync_folder *folder, enum sync_stop reason, struct slice text, uint64_t count)
 {
-    if (folder->stopped)
-        return;
-    folder->stopped = true;
     folder->run->counts->stopped++;
     char *words = mem_strndup(text.ptr, text.len);
-    struct sync_event event = {
-        .kind = SYNC_FOLDER_STOPPED, .reason = reason, .folder = folder->row.path, .text = words
-    };
+    struct sync_event event = { .kind = SYNC_FOLDER_STOPPED,
+        .reason = reason,
+        .folder = folder->row.path,
+        .text = words,
+        .count = count };
     if (folder->run->options->tell)
         folder->run->options->tell(folder->run->options->arg, &event);
     free(words);
+}
+
+void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text)
+{
+    if (!folder->stopped)
+        tell_stop(folder, reason, text, 0);
+    folder->stopped = true;
+}
+
+void sync_tell_short(struct sync_folder *folder)
+{
+    tell_stop(folder, SYNC_STOP_SHORT, SLICE_EMPTY, 0);
+    folder->behind = true;
+    folder->row.far.modseq = 0; /* a list of changes alone would leave it out in the next run too */
+}
+
+void sync_tell_not_given(struct sync_folder *folder, uint64_t count)
+{
+    tell_stop(folder, SYNC_STOP_NOT_GIVEN, SLICE_EMPTY, count);
 }
 
 void sync_stop_refused(struct sync_folder *folder)

@@ -26,6 +26,8 @@ enum sync_stop {
     SYNC_STOP_REFUSED,        /* the server refuses something; text: its words */
     SYNC_STOP_NO_UIDVALIDITY, /* nothing there can be told apart */
     SYNC_STOP_INCOMPLETE, /* fewer messages were listed than there are said to be: what is missing is not gone */
+    SYNC_STOP_SHORT, /* the same, and nothing is missing: what was listed came; no folder is left for it */
+    SYNC_STOP_NOT_GIVEN, /* messages were listed and did not come; count: how many. No folder is left for it */
     SYNC_STOP_NAME_HERE,  /* its name cannot be that of a folder here, or is that of another one */
     SYNC_STOP_NAME_THERE, /* its name cannot be that of a folder there */
     SYNC_STOP_DISK,       /* text: the system's words */

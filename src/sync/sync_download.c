@@ -27,6 +27,7 @@ struct download {
     struct arrived batch[SYNC_BATCH_MESSAGES];
     size_t count;
     uint64_t bytes;
+    size_t refused; /* commands in a row, without a message between them */
 };
 
 /* ---- filing a batch ---- */
@@ -199,6 +200,7 @@ static enum err fetched(struct imapc_task *task, const struct imap_reply *reply)
     d->open = false;
     TRY(near_draft_end(&d->draft, new->received_s, &arrived->facts));
     d->count++;
+    d->refused = 0;
     d->bytes += arrived->facts.bytes;
     return d->count == SYNC_BATCH_MESSAGES || d->bytes >= SYNC_BATCH_BYTES ? file_batch(d) : ERR_OK;
 }
@@ -206,8 +208,8 @@ static enum err fetched(struct imapc_task *task, const struct imap_reply *reply)
 static enum err fetch_done(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct download *d = task->owner;
-    if (reply->status != IMAP_STATUS_OK)
-        sync_stop_folder(d->folder, SYNC_STOP_REFUSED, reply->text);
+    if (reply->status != IMAP_STATUS_OK && d->folder)
+        d->folder->refused = true;
     return ERR_OK;
 }
 
@@ -377,6 +379,124 @@ static enum err queue_folder(struct download *d, struct sync_folder *folder)
     return e;
 }
 
+/* ---- what did not come ---- */
+
+static void add_unsettled(const struct sync_folder *folder, struct uidset *uids)
+{
+    for (size_t i = 0; i < folder->new_count; i++)
+        if (!folder->news[i].settled)
+            uidset_add(uids, folder->news[i].uid);
+}
+
+static void cut_in_half(struct uidset *set, struct uidset *out_half)
+{
+    uint32_t middle = uidset_at(set, (uint32_t)(uidset_members(set) / 2));
+    uidset_add_run(out_half, 1, middle);
+    uidset_intersect(out_half, set);
+    uidset_subtract(set, out_half);
+}
+
+/* *set loses what came. */
+static enum err ask(struct download *d, struct uidset *set)
+{
+    struct uidset left;
+    d->folder->refused = false;
+    TRY(queue_sets(d, d->folder, set));
+    TRY(imapc_run(d->run->options->imap, NULL));
+    TRY(file_batch(d));
+    uidset_init(&left);
+    add_unsettled(d->folder, &left);
+    uidset_intersect(set, &left);
+    uidset_done(&left);
+    return ERR_OK;
+}
+
+/* Servers end a FETCH at a message that they cannot read: what is behind it is asked for again, in halves, until that one stays alone. */
+static enum err take(struct download *d, struct uidset *set)
+{
+    uint64_t asked = uidset_members(set);
+    struct uidset half;
+    if (asked == 0 || d->refused > SYNC_REFUSED_MAX)
+        return ERR_OK;
+    TRY(ask(d, set));
+    d->refused += d->folder->refused;
+    if (!d->folder->refused || asked == 1)
+        return ERR_OK;
+    uidset_init(&half);
+    if (uidset_members(set) > 1)
+        cut_in_half(set, &half);
+    enum err e = take(d, &half);
+    if (e == ERR_OK)
+        e = take(d, set);
+    uidset_done(&half);
+    return e;
+}
+
+static enum err count_one(void *arg, const struct imapc_message *message)
+{
+    (void)message;
+    ++*(uint64_t *)arg;
+    return ERR_OK;
+}
+
+/* What was removed meanwhile is missed by nobody. */
+static enum err check_given(struct sync_folder *folder)
+{
+    struct uidset uids;
+    uint64_t count = 0;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    add_unsettled(folder, &uids);
+    if (!uidset_empty(&uids))
+        e = imapc_each_of(folder->run->options->imap, &uids, "", count_one, &count);
+    uidset_done(&uids);
+    if (e == ERR_OK && count)
+        sync_tell_not_given(folder, count);
+    return e;
+}
+
+static enum err ask_again(struct download *d, struct sync_folder *folder)
+{
+    struct uidset uids;
+    enum err e = ERR_OK;
+    d->folder = folder;
+    d->refused = 0;
+    TRY(sync_select(folder));
+    uidset_init(&uids);
+    add_unsettled(folder, &uids);
+    if (folder->refused)
+        e = take(d, &uids);
+    uidset_done(&uids);
+    if (e == ERR_OK && d->refused > SYNC_REFUSED_MAX)
+        sync_stop_refused(folder);
+    return e == ERR_OK && !folder->stopped ? check_given(folder) : e;
+}
+
+static bool lacks_some(const struct sync_folder *folder)
+{
+    bool lacks = folder->refused;
+    for (size_t i = 0; !lacks && i < folder->new_count; i++)
+        lacks = !folder->news[i].settled;
+    return lacks && !folder->stopped && folder->near_open;
+}
+
+static enum err ask_all_again(struct download *d)
+{
+    struct sync_run *run = d->run;
+    for (size_t i = 0; i < run->count; i++) {
+        struct sync_folder *folder = &run->folders[i];
+        if (!lacks_some(folder))
+            continue;
+        enum err e = ask_again(d, folder);
+        drop_draft(d);
+        if (e != ERR_OK && sync_is_fatal(run, e))
+            return e;
+        if (e != ERR_OK)
+            sync_stop_refused(folder);
+    }
+    return ERR_OK;
+}
+
 static enum err settle_all(struct sync_run *run)
 {
     for (size_t i = 0; i < run->count; i++)
@@ -410,6 +530,8 @@ enum err sync_download(struct sync_run *run)
         e = file_batch(d);
     if (d->folder)
         drop_draft(d);
+    if (e == ERR_OK && !run->options->dry_run)
+        e = ask_all_again(d);
     free(d);
     if (e == ERR_OK && !run->options->dry_run)
         e = settle_all(run);

@@ -369,11 +369,18 @@ static enum err take_fetch(struct sync_folder *folder, const struct imap_reply *
     return row_changed(folder, uid, reply->values);
 }
 
+static void less(struct sync_folder *folder, uint64_t count)
+{
+    folder->exists -= count < folder->exists ? (uint32_t)count : folder->exists;
+    folder->to_list -= count < folder->to_list ? (uint32_t)count : folder->to_list;
+}
+
 /* "41,43:116" of VANISHED: what is in it and has a row is gone. */
 static enum err take_vanished(struct sync_folder *folder, const struct imap_value *set)
 {
     struct uidset uids;
-    if (set && set->kind == IMAP_VALUE_LIST) /* (EARLIER) */
+    bool earlier = set && set->kind == IMAP_VALUE_LIST;
+    if (earlier)
         set = set->next;
     if (!set)
         return ERR_SYNTAX;
@@ -382,6 +389,8 @@ static enum err take_vanished(struct sync_folder *folder, const struct imap_valu
     for (size_t i = 0; e == ERR_OK && i < folder->count; i++)
         if (folder->rows[i].uid && uidset_has(&uids, folder->rows[i].uid))
             folder->rows[i].far_gone = true;
+    if (e == ERR_OK && !earlier)
+        less(folder, uidset_members(&uids));
     uidset_done(&uids);
     return e;
 }
@@ -462,7 +471,7 @@ static enum err gather_data(struct imapc_task *task, const struct imap_reply *re
     if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")))
         folder->exists = reply->number;
     else if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXPUNGE")))
-        folder->exists -= folder->exists > 0;
+        less(folder, 1);
     else if (reply->numbered && slice_eq_nocase(reply->name, SLICE("FETCH")))
         return take_fetch(folder, reply);
     else if (slice_eq_nocase(reply->name, SLICE("VANISHED")))
@@ -477,6 +486,7 @@ static enum err select_done(struct imapc_task *task, const struct imap_reply *re
 {
     struct sync_folder *folder = task->owner;
     folder->run->selected = folder;
+    folder->to_list = folder->exists;
     if (reply->status != IMAP_STATUS_OK) {
         folder->run->selected = NULL;
         sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
@@ -636,6 +646,8 @@ static void mark_gone(struct sync_folder *folder)
         sync_stop_folder(folder, SYNC_STOP_INCOMPLETE, SLICE_EMPTY);
         return;
     }
+    if (seen < folder->to_list)
+        sync_tell_short(folder);
     for (size_t i = 0; i < folder->count; i++)
         if (folder->rows[i].uid && !folder->rows[i].far_seen)
             folder->rows[i].far_gone = true;

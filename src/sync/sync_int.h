@@ -13,6 +13,8 @@
 #define SYNC_DAY_S          (24 * 60 * 60)
 #define SYNC_BATCH_MESSAGES 500u /* files that one sync of the disk makes durable */
 #define SYNC_BATCH_BYTES    (16u << 20)
+#define SYNC_REFUSED_MAX                                                                           \
+    100u /* commands in a row: to find one bad message among all takes 32; more is a server that gives nothing */
 
 /* A message there that no row knows. */
 struct sync_new {
@@ -51,9 +53,11 @@ struct sync_folder {
     bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
     uint32_t permanent;           /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1) */
     bool stopped;
+    bool refused; /* the server said NO to messages that were asked for */
     bool
         behind; /* something was not done here: what the server said is not recorded, and said again */
     uint32_t exists;
+    uint32_t to_list; /* when it was selected; less what was removed since */
 
     struct arena arena;
     struct near_folder near;
@@ -107,6 +111,10 @@ void sync_tell(struct sync_run *run, enum sync_event_kind kind, const struct syn
 void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct slice text);
 /* The same, with what the server said last. */
 void sync_stop_refused(struct sync_folder *folder);
+/* The folder is told of as if it were left, and goes on; what the server said is not recorded. */
+void sync_tell_short(struct sync_folder *folder);
+/* Messages that were listed did not come; the folder goes on, and the next run asks for them again. */
+void sync_tell_not_given(struct sync_folder *folder, uint64_t count);
 /* What is not the connection's or the state's failure stops only the folder. */
 bool sync_is_fatal(const struct sync_run *run, enum err e);
 

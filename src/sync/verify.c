@@ -17,6 +17,7 @@ struct far_message {
     uint32_t flags;
     uint64_t bytes, message_id;
     bool has_near, bytes_differ;
+    bool hashed;                 /* its bytes came, and were compared */
     struct sync_facts near;      /* of the file */
     unsigned char pure_hash[16]; /* without what mbsync put into it */
 };
@@ -241,12 +242,25 @@ static enum err hash_piece(struct imapc_task *task, struct slice piece)
     return ERR_OK;
 }
 
+/* A message as a quoted string: servers do so for small ones. */
+static void hash_small(struct verifying *v, const struct imap_value *value)
+{
+    if (v->open || !imap_value_is_text(value))
+        return;
+    near_facts_begin(&v->hashing);
+    near_facts_add(&v->hashing, value->text);
+    v->open = true;
+}
+
 static enum err hashed(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct verifying *v = task->owner;
     struct sync_facts facts;
     uint32_t uid;
-    if (!v->open || !reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")))
+    if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")))
+        return ERR_OK;
+    hash_small(v, imap_value_item(reply->values, SLICE("BODY[]")));
+    if (!v->open)
         return ERR_OK;
     v->open = false;
     near_facts_end(&v->hashing, &facts);
@@ -255,9 +269,11 @@ static enum err hashed(struct imapc_task *task, const struct imap_reply *reply)
             ? sync_row_of_uid(v->folder, uid)
             : NULL;
     struct far_message *far = row ? &v->far[row - v->folder->rows] : NULL;
-    if (far && far->has_near)
-        far->bytes_differ |= memcmp(far->near.hash, facts.hash, sizeof facts.hash) != 0 &&
-                             memcmp(far->pure_hash, facts.hash, sizeof facts.hash) != 0;
+    if (!far || !far->has_near)
+        return ERR_OK;
+    far->hashed = true;
+    far->bytes_differ |= memcmp(far->near.hash, facts.hash, sizeof facts.hash) != 0 &&
+                         memcmp(far->pure_hash, facts.hash, sizeof facts.hash) != 0;
     return ERR_OK;
 }
 
@@ -283,18 +299,53 @@ static enum err hash_set(struct verifying *v, const struct uidset *uids, size_t 
     return e == ERR_OK ? v->result : e;
 }
 
+/* Those whose bytes are to be compared, and were not yet. */
+static void add_unhashed(const struct verifying *v, struct uidset *uids)
+{
+    for (size_t i = 0; i < v->folder->count; i++)
+        if (v->far[i].has_near && !v->far[i].bytes_differ && !v->far[i].hashed)
+            uidset_add(uids, v->folder->rows[i].uid);
+}
+
+static enum err still_there(void *arg, const struct imapc_message *message)
+{
+    struct verifying *v = arg;
+    const struct sync_row *row = sync_row_of_uid(v->folder, message->uid);
+    if (row)
+        v->far[row - v->folder->rows].bytes_differ = true;
+    return ERR_OK;
+}
+
+/* What did not come is not equal: the server has it and does not give it, or it was removed meanwhile. */
+static enum err check_unhashed(struct verifying *v)
+{
+    struct uidset uids;
+    enum err e = ERR_OK;
+    uidset_init(&uids);
+    add_unhashed(v, &uids);
+    if (!uidset_empty(&uids))
+        e = imapc_each_of(v->options->imap, &uids, "", still_there, v);
+    for (size_t i = 0; e == ERR_OK && i < v->folder->count; i++) {
+        const struct sync_row *row = &v->folder->rows[i];
+        if (!uidset_has(&uids, row->uid) || v->far[i].bytes_differ)
+            continue;
+        v->far[i].has_near = false;
+        found(v, VERIFY_NEXT, row->uid, name_of(row));
+    }
+    uidset_done(&uids);
+    return e;
+}
+
 static enum err compare_bytes(struct verifying *v)
 {
     struct uidset uids;
     enum err e = ERR_OK;
     uidset_init(&uids);
-    for (size_t i = 0; i < v->folder->count; i++)
-        if (v->far[i].has_near && !v->far[i].bytes_differ)
-            uidset_add(&uids, v->folder->rows[i].uid);
+    add_unhashed(v, &uids);
     for (size_t at = 0; e == ERR_OK && at < uids.count;)
         e = hash_set(v, &uids, &at);
     uidset_done(&uids);
-    return e;
+    return e == ERR_OK ? check_unhashed(v) : e;
 }
 
 /* ---- a folder ---- */

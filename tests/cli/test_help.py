@@ -72,3 +72,19 @@ def test_the_manual_knows_every_verb_and_every_key():
         default = re.search(r"default: (.*)", explained).group(1)
         if not default.startswith("("):
             assert default.replace("*", "\\*") in part, (section, key)
+
+
+def test_output_that_cannot_be_written():
+    """A message or a list that is cut is no success; a reader that has had enough is none of our business."""
+    env = {"PATH": os.environ["PATH"], "BARID_LANG": "en"}
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BARID, "help", "sync"], stdout=full, stderr=subprocess.PIPE, env=env, text=True, check=False)
+    assert done.returncode == 74 and "could not all be written: there is no room" in done.stderr, done
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([BARID, "nothing"], stdout=full, stderr=subprocess.PIPE, env=env, text=True, check=False)
+    assert done.returncode == 64 and "written" not in done.stderr, done
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([BARID, "help", "sync"], stdout=write, stderr=subprocess.PIPE, env=env, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, ""), done

@@ -73,7 +73,7 @@ while data := s.recv(65536):
 
 
 class Offlineimap:
-    def __init__(self, home, port, user, sep="."):
+    def __init__(self, home, port, user, sep=".", more=""):
         self.home, self.mail = home, os.path.join(home, "Mail")
         os.makedirs(self.mail, exist_ok=True)
         tunnel = os.path.join(home, "tunnel.py")
@@ -101,6 +101,7 @@ ssl = no
 starttls = no
 auth_mechanisms = PLAIN
 {how}
+{more}
 """)
 
     def __call__(self):
@@ -122,11 +123,11 @@ def program(request):
 class World:
     """Both programs on one Maildir of one mailbox; barid through a proxy that counts."""
 
-    def __init__(self, home, port, user, kept, proxy, **more):
+    def __init__(self, home, port, user, kept, proxy, extra="", **more):
         self.home, self.proxy = str(home), proxy
         self.far = Far(port, user)
         self.kept = PROGRAMS[kept](self.home, port, user, **more)
-        self.client = Client(self.home, proxy.port, user)
+        self.client = Client(self.home, proxy.port, user, extra)
         self.near = Near(self.client.maildir)
 
     def sync(self, *words, code=0):
@@ -414,6 +415,23 @@ def test_offlineimap_with_nested_folders(only):
     came, said = w.sync()
     assert came < 2 * SIZE and "were known" in said, (came, said)
     assert set(w.everywhere("Work/2026")) == set(range(21, 30))
+
+
+def test_offlineimap_with_inbox_at_the_top(only):
+    """As Maildir++ has it; what it knows of that folder is called "dot"."""
+    w = only("offlineimap", extra="  layout maildir++\n",
+             more="nametrans = lambda name: '' if name == 'INBOX' else '.' + name.replace('/', '.')")
+    w.far.make("Work")
+    w.far.add_many("INBOX", range(1, 11), size=SIZE)
+    w.far.add_many("Work", range(20, 26), size=SIZE)
+    w.kept()
+    assert os.path.exists(os.path.join(w.home, ".offlineimap/Account-Main/LocalStatus-sqlite/dot"))
+    w.near.remove("", [1])
+    w.far.remove("INBOX", [2])
+    came, said = w.sync()
+    assert came < 2 * SIZE and "were known" in said, (came, said)
+    assert set(w.everywhere("INBOX", ".")) == set(range(3, 11))
+    assert set(w.near.files(".Work")) == set(range(20, 26))
 
 
 def test_a_file_that_came_from_another_folder_keeps_no_uid(only):

@@ -279,6 +279,21 @@ def test_chosen_folders(home):
         assert done.returncode == 64 and "nobody" in done.stderr
 
 
+def test_words(home):
+    """Each option, and what is none."""
+    with source() as old, Mailbox() as new:
+        accounts(home, old.port, new.port)
+        for bad in (["--settle"], ["--settle", "x"], ["--settle", "61"], ["--settle", "-1"], ["--settle", ""], ["--folder"], ["--what"], ["third"]):
+            done = home.barid("copy", "old", "new", *bad)
+            assert done.returncode == 64 and "barid copy FROM TO" in done.stderr, bad
+        assert not old.all and not new.all, "nobody was asked for anything"
+        done = home.barid("copy", "old", "new", "--dry-run")
+        assert "nothing done yet: 18 messages would be copied" in done.stdout and list(new.folders) == ["INBOX"] and not new.folders["INBOX"].mail
+        assert not [c for c in new.commands() if c.startswith(("CREATE", "APPEND", "SELECT", "SUBSCRIBE"))]
+        done = home.barid("copy", "old", "new", "--quiet", "--settle", "60", "--folder", "INBOX")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "") and len(new.folders["INBOX"].mail) == 8
+
+
 def test_what_is_said(home):
     with source() as old, Mailbox() as new:
         accounts(home, old.port, new.port)
@@ -388,6 +403,21 @@ def test_keywords_that_are_not_kept(home):
             assert len(new.folders["INBOX"].mail) == 8
             assert {f for m in new.folders["INBOX"].mail for f in m.flags} == {"\\Seen", "\\Flagged"}
             assert sum("$Work" in c for c in new.commands()) == asked
+
+
+def test_more_keywords_than_a_command_has_room_for(home):
+    """A server hangs up on a line that is too long for it: the message would stop every run."""
+    def strict(box, session, words):
+        return b"* BYE line too long\r\n" if len(words) > 8000 else None
+    many = ["\\Seen", *(f"word{n}" for n in range(2000)), "x" * 9000]
+    with Mailbox({"INBOX": [Mail(message(0)), Mail(message(1), many), Mail(message(2))]}) as old, Mailbox() as new:
+        new.lie = strict
+        accounts(home, old.port, new.port)
+        done = home.barid("copy", "old", "new")
+        assert done.returncode == 0 and done.stderr.count("does not keep all keywords") == 1, done
+        assert [m.data for m in new.folders["INBOX"].mail] == [message(n) for n in range(3)]
+        assert "\\Seen" in new.folders["INBOX"].mail[1].flags and len(new.folders["INBOX"].mail[1].flags) > 300
+        assert not new.folders["INBOX"].mail[2].flags
 
 
 # ---- what does not go ----
@@ -638,6 +668,31 @@ def test_answers_together(home):
         same(old, new)
 
 
+def test_out_of_turn_and_then_refused_with_keywords(home):
+    """Each is a reason to go once more: one message may have both."""
+    def together(box, session, words):
+        if b"(UID BODY" not in words or box.held is None:
+            return None
+        box.held.append((session.tag, words))
+        if len(box.held) == 1 or len(box.held) < len(box.folders["INBOX"].mail):
+            return box.answer(session, words) if len(box.held) == 1 else HOLD
+        late, box.held = box.held[1:], None
+        session.lines.send(b"".join(box.answer(session, w) for _, w in reversed(late)) + b"".join(tag + b" OK done\r\n" for tag, _ in late))
+        return HOLD
+
+    def refuse(box, session, words):
+        if words.startswith(b"APPEND") and b"$Work" in words:
+            box.read_append(session, words)
+            return b"{tag} NO no such flags\r\n"
+        return None
+    with Mailbox({"INBOX": fresh(INBOX)}) as old, Mailbox() as new:
+        old.lie, old.held, new.lie = together, [], refuse
+        accounts(home, old.port, new.port)
+        result = copied(home)
+        assert (result["copied"], result["failed"]) == (8, 0)
+        assert {m.data for m in new.folders["INBOX"].mail} == {m.data for m in INBOX} and len(new.folders["INBOX"].mail) == 8
+
+
 def test_tls(home, barid):
     with source() as box:
         box.folders["INBOX"].add(Mail(message(50, "large " * 300000), [], DAYS[3]))
@@ -650,6 +705,27 @@ def test_tls(home, barid):
         f.write(text)
     assert copied(home)["copied"] == 19
     assert new.table() == old.table()
+
+
+def test_a_list_that_is_too_short(home):
+    """What is listed goes; what is not is not said to be there from an earlier run."""
+    def lie(box, session, words):
+        if b"RFC822.SIZE" not in words or session.selected is not box.folders["INBOX"]:
+            return None
+        return box.answer(session, words).partition(b"* 6 FETCH")[0]
+    with source() as old, Mailbox() as new:
+        old.lie = lie
+        accounts(home, old.port, new.port)
+        done = home.barid("copy", "old", "new", "--json")
+        rows = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.returncode == 75 and "INBOX: the server of old has 3 messages that it did not list" in done.stderr, done
+        assert (rows[0]["copied"], rows[0]["known"], rows[0]["stopped"], rows[-1]["copied"]) == (5, 0, 1, 15)
+        assert home.barid("copy", "old", "new", "--dry-run").returncode == 75
+        old.lie = None
+        assert copied(home)["copied"] == 3
+        same(old, new)
+        del old.folders["INBOX"].mail[2]  # what was copied and is gone since is not missed
+        assert copied(home)["copied"] == 0
 
 
 def test_sizes_that_lie(home):
@@ -858,6 +934,21 @@ def test_a_server_that_is_still_at_work(home):
         assert copied(home, "--settle", "1")["copied"] + len(new.folders["INBOX"].mail) >= 12
         new.quiet()
         same(old, new)
+
+
+def test_torn_and_then_another_folder(home):
+    """What the torn run had sent lies in the folder of then; what is there is no copy in the folder of now."""
+    with Mailbox({"INBOX": [], "Gesendet": Folder(fresh(INBOX), attributes="\\Sent")}) as old, Mailbox() as new:
+        def torn_off(box, session, words):
+            return False if words.startswith(b"APPEND") and len(box.folders["Gesendet"].mail) == 3 else None
+        new.lie = torn_off
+        accounts(home, old.port, new.port)
+        assert home.barid("copy", "old", "new").returncode == 75
+        new.lie = None
+        new.quiet()
+        new.folders["Out"] = Folder(uidvalidity=7, attributes="\\Sent")
+        assert copied(home, "--settle", "1")["copied"] == 8
+        assert new.folders["Out"].keys() == old.folders["Gesendet"].keys()
 
 
 def test_one_run_at_a_time(home):

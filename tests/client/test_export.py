@@ -12,6 +12,7 @@ import pytest
 import client as lib_client
 import peers
 from capproxy import Proxy
+from imapside import Folder, Mail, Mailbox
 from server import User, barid_program
 from twosides import Client, Far, message, number_of
 
@@ -224,12 +225,31 @@ def test_folders_of_others_are_not_touched(barid_world, tmp_path):
         assert f.read() == "not yours"
 
 
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+def test_folders_that_are_named(barid_world, form):
+    w = barid_world
+    fill(w)
+    done = w.export("salma:Work/2026", f"salma:{ARABIC}", w.out, "--format", form, "--dry-run")
+    assert "Work/2026: 2 messages would come" in done and "INBOX" not in done and not os.path.exists(w.out)
+    w.export("salma:Work/2026", f"salma:{ARABIC}", w.out, "--format", form)
+    made = {"maildir": {"Work/2026", ARABIC}, "mbox": {"Work/2026.mbox", ARABIC + ".mbox"}}[form]
+    for name in made:
+        assert os.path.exists(os.path.join(w.out, name, "cur") if form == "maildir" else os.path.join(w.out, name)), name
+    assert not os.path.exists(os.path.join(w.out, "INBOX.mbox"))
+    if form == "maildir":
+        assert maildir(w.out) == {}
+    assert "جاءت رسائل عددها 7" in w.export("salma", w.out, "--format", form, "--lang", "ar")
+
+
 def test_wrong_words(barid_world):
     w = barid_world
     w.export("salma", code=64)
     w.export("nobody", w.out, code=64)
     w.export("salma", w.out, "--format", "zip", code=64)
-    assert "no folder" in w.export("salma:Nothing", w.out, code=66)
+    assert "no folder" in w.export("salma:INBOX", "salma:Nothing", w.out, code=66)
+    assert not os.path.exists(w.out), "nothing is written for half of what was asked for"
+    assert "two accounts" in w.export("salma:INBOX", "nobody:INBOX", w.out, code=64)
+    w.export("salma", w.out, "--format", code=64)
     assert "barid export" in w.export("salma", w.out, "--what", code=64)
 
 
@@ -316,3 +336,153 @@ def test_a_large_message_takes_no_memory(home, form, tmp_path):
     assert large[1] - small[1] < 2 << 10, (small, large)
     path = [os.path.join(p, n) for p, _, names in os.walk(w.out) for n in names if os.stat(os.path.join(p, n)).st_size > 9e7]
     assert len(path) == 1
+
+
+# ---- servers of their own kind ----
+
+def letter(n):
+    return b"Subject: number %d\r\n\r\ntext %d\r\n" % (n, n)
+
+
+def here(out, form):
+    """The numbers of the messages of INBOX that are there; each once."""
+    numbers = []
+    if form == "mbox":
+        with open(os.path.join(out, "INBOX.mbox"), "rb") as f:
+            return [int(n) for n in re.findall(rb"^Subject: number (\d+)$", f.read(), re.M)]
+    for part in ("new", "cur"):
+        for name in os.listdir(os.path.join(out, part)):
+            with open(os.path.join(out, part, name), "rb") as f:
+                numbers.append(number_of(f.read()))
+    return sorted(numbers)
+
+
+@pytest.fixture
+def fake(home, tmp_path):
+    with Mailbox({"INBOX": [Mail(letter(n)) for n in range(1, 41)]}) as box:
+        home.account("a", imap=f"127.0.0.1 {box.port} none", maildir=None)
+        box.out = str(tmp_path / "out")
+        yield box
+
+
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+def test_a_message_that_the_server_cannot_read(home, fake, form):
+    """It ends the command there, as servers do: what is behind it comes all the same."""
+    bad = {4, 5, 33}
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" not in words:
+            return None
+        said, asked = b"", [m.uid for _, m in box.chosen(session, words)]
+        for uid in asked:
+            if uid in bad:
+                return said + b"{tag} NO cannot read it\r\n"
+            said += box.answer(session, b"UID FETCH %d (UID FLAGS INTERNALDATE BODY.PEEK[])" % uid)
+        return said
+    fake.lie = lie
+    done = home.barid("export", "a", fake.out, "--format", form)
+    assert done.returncode == 75 and "has 3 messages that it did not give" in done.stderr, done
+    assert here(fake.out, form) == [n for n in range(1, 41) if n not in bad] or form == "mbox"
+    assert sorted(here(fake.out, form)) == [n for n in range(1, 41) if n not in bad]
+    fake.lie = None
+    assert home.barid("export", "a", fake.out, "--format", form).returncode == 0
+    assert sorted(here(fake.out, form)) == list(range(1, 41))
+
+
+def test_a_server_that_gives_nothing(home, fake):
+    for n in range(41, 1000):
+        fake.folders["INBOX"].add(Mail(letter(n)))
+    fake.lie = lambda box, session, words: b"{tag} NO not today\r\n" if b"BODY.PEEK[]" in words else None
+    done = home.barid("export", "a", fake.out)
+    assert done.returncode == 75 and "not today" in done.stderr, done
+    assert sum("BODY.PEEK[]" in c for c in fake.commands()) <= 101
+
+
+@pytest.mark.parametrize("form", ["maildir", "mbox"])
+@pytest.mark.parametrize("listed", [b"", b"* SEARCH 1 2 3\r\n"])
+def test_a_search_that_is_too_short(home, fake, form, listed):
+    """Then it is asked in another way; and what that leaves out too is not passed over."""
+    def lie(box, session, words):
+        if words.startswith(b"UID SEARCH"):
+            return listed
+        if words.startswith(b"UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)") and box.short:
+            return box.answer(session, words.replace(b"1:*", b"1:30"))
+        return None
+    fake.lie, fake.short = lie, True
+    done = home.barid("export", "a", fake.out, "--format", form)
+    assert done.returncode == 75 and "has 10 messages that it did not give" in done.stderr, done
+    assert sorted(here(fake.out, form)) == list(range(1, 31))
+    assert home.barid("export", "a", fake.out, "--format", form, "--dry-run").returncode == 75
+    fake.short = False
+    done = home.barid("export", "a", fake.out, "--format", form)
+    assert done.returncode == 0 and sorted(here(fake.out, form)) == list(range(1, 41)), done
+
+
+def test_uidvalidity_that_comes_back(home, fake):
+    """Each time all comes anew, and no mbox is lost or in the way."""
+    for uidvalidity in (7, 8, 7, 8, 7):
+        fake.folders["INBOX"].uidvalidity = uidvalidity
+        done = home.barid("export", "a", fake.out, "--format", "mbox")
+        assert done.returncode == 0, done
+        assert here(fake.out, "mbox") == list(range(1, 41))
+    boxes = sorted(n for n in os.listdir(fake.out) if not n.startswith("."))
+    assert boxes == ["INBOX.7-2.mbox", "INBOX.7.mbox", "INBOX.8-2.mbox", "INBOX.8.mbox", "INBOX.mbox"]
+    assert len({os.path.getsize(os.path.join(fake.out, n)) for n in boxes}) == 1
+
+
+def test_an_mbox_is_locked_while_it_is_written(home, fake):
+    """Also one that this run made: programs that lock keep out."""
+    import fcntl
+    tried = []
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" in words:
+            with open(os.path.join(box.out, "INBOX.mbox"), "r+b") as f:
+                try:
+                    fcntl.lockf(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    tried.append("taken")
+                except OSError:
+                    tried.append("refused")
+    fake.lie = lie
+    assert home.barid("export", "a", fake.out, "--format", "mbox").returncode == 0
+    fake.folders["INBOX"].add(Mail(letter(41)))
+    assert home.barid("export", "a", fake.out, "--format", "mbox").returncode == 0
+    assert tried == ["refused", "refused"]
+    # and another one that has it locked is not written into
+    fake.lie = None
+    fake.folders["INBOX"].add(Mail(letter(42)))
+    with open(os.path.join(fake.out, "INBOX.mbox"), "r+b") as f:
+        fcntl.lockf(f, fcntl.LOCK_EX)
+        done = home.barid("export", "a", fake.out, "--format", "mbox")
+    assert done.returncode == 73 and "another program uses its mbox" in done.stderr, done
+    assert home.barid("export", "a", fake.out, "--format", "mbox").returncode == 0
+    assert here(fake.out, "mbox") == list(range(1, 43))
+
+
+def test_names_that_a_server_makes_up(home, tmp_path):
+    """Nothing leaves the folder, nothing is followed, and no name turns the terminal."""
+    names = ["../../up", "a/../../b", "/etc/x", "..", ".", "cur", "new/tmp", "x\x1b[31m", "&Bic-", "a//b", "y" * 240]
+    out = tmp_path / "out"
+    with Mailbox({"INBOX": [], **{n: Folder([Mail(letter(at))]) for at, n in enumerate(names, 1)}}) as box:
+        home.account("a", imap=f"127.0.0.1 {box.port} none", maildir=None)
+        before = sorted(os.listdir(tmp_path))
+        for form in ("maildir", "mbox"):
+            done = home.barid("export", "a", str(out / form), "--format", form)
+            assert "\x1b" not in done.stdout + done.stderr, done
+            assert sorted(set(os.listdir(tmp_path)) - {"out"}) == before
+        mails = [n for _, _, files in os.walk(out / "maildir") for n in files if n.endswith(".barid") or ":2," in n]
+        assert len(mails) == len(names)
+        boxes = [n for _, _, files in os.walk(out / "mbox") for n in files if n.endswith(".mbox")]
+        assert len(boxes) == len(names) + 1
+    # a link that somebody laid in the way is not followed
+    trap, aim = tmp_path / "trap", tmp_path / "aim"
+    aim.mkdir()
+    with Mailbox({"INBOX": [], "Work/x": Folder([Mail(letter(1))])}) as box:
+        home.account("a", imap=f"127.0.0.1 {box.port} none", maildir=None)
+        for form in ("maildir", "mbox"):
+            path = trap / form
+            assert home.barid("export", "a:INBOX", str(path), "--format", form).returncode == 0
+            os.symlink(aim, path / "Work")
+            done = home.barid("export", "a", str(path), "--format", form)
+            assert done.returncode == 74, (form, done)
+        assert os.listdir(aim) == []

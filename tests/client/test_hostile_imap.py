@@ -35,8 +35,10 @@ import threading
 
 import pytest
 
+from capproxy import Proxy
+from imapside import Mail, Mailbox
 from server import User
-from twosides import Client, Near, message
+from twosides import Client, Far, Near, message
 
 PASSWORD = "correct horse 7"
 
@@ -519,6 +521,41 @@ def test_prefix(tmp_path, namespace, folders):
 
 # ---- after the login: lists that are too short or have no end, sets that mean nothing, servers that send one elsewhere ----
 
+def test_a_first_list_that_is_too_short(tmp_path):
+    """What is listed comes, the folder is told of, and what is left out is not forgotten: the next run asks for all again."""
+    first = FLAGS.splitlines(keepends=True)[0]
+    with Liar(Script({**GOOD, "UID FETCH 1:* (FLAGS)": first})) as liar:
+        client = client_for(tmp_path, liar.port)
+        done = client.run("sync")
+    near = Near(client.maildir)
+    assert done.returncode == 75 and "listed fewer messages than it has" in done.stderr, done
+    assert set(near.files("INBOX")) == {1}
+    for n in range(2):
+        with Liar(Script(GOOD)) as liar:
+            client = client_for(tmp_path, liar.port)
+            client.sync()
+        assert set(near.files("INBOX")) == {1, 2}
+
+
+def test_a_short_list_of_a_server_that_tells_changes(server, tmp_path):
+    """The same of a server with MODSEQ: nothing would ever tell of what its first list left out."""
+    user, lies = server.user(), [1]
+
+    def alter(data):
+        if lies and b"* 2 FETCH (UID 2 FLAGS" in data:
+            data = re.sub(rb"\* 2 FETCH \(UID 2 FLAGS[^\r]*\r\n", b"", data)
+            lies.clear()
+        return data
+    Far(server.port("imap"), user).add_many("INBOX", range(1, 4))
+    with Proxy(server.port("imap"), alter=alter) as proxy:
+        client = Client(str(tmp_path), proxy.port, user)
+        assert client.run("sync").returncode == 75 and not lies
+        assert set(Near(client.maildir).files("INBOX")) == {1, 3}
+        client.sync()
+        assert set(Near(client.maildir).files("INBOX")) == {1, 2, 3}
+        client.sync()
+
+
 @pytest.mark.parametrize("flags", [
     b"* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n",  # two are said to be there, and one is listed
     b"",
@@ -694,3 +731,57 @@ def test_what_came_before_tls_is_forgotten(tmp_path):
     near = Near(client.maildir)
     assert near.folders() == ["INBOX"] and set(near.files("INBOX")) == {1, 2}
     assert not [w for w in words_of(liar) if b"QRESYNC" in w or b"NAMESPACE" in w], words_of(liar)
+
+
+# ---- messages that a server has and does not give ----
+
+def letters(count):
+    return Mailbox({"INBOX": [Mail(b"Message-ID: <%d@x>\r\nSubject: number %d\r\n\r\ntext\r\n" % (n, n)) for n in range(1, count + 1)],
+                    "Work": [Mail(b"Message-ID: <w@x>\r\nSubject: number 99\r\n\r\ntext\r\n")]})
+
+
+def numbers(home, folder):
+    return sorted(int(re.search(rb"number (\d+)", data).group(1)) for data in home.mail(os.path.join(home.maildir, folder)).values())
+
+
+@pytest.mark.parametrize("how", ["no", "nil"])
+def test_a_message_that_is_not_given(home, how):
+    """It keeps none behind it away, is told in each run, and comes when it can be read again."""
+    bad = {4, 5, 33}
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" not in words or session.selected is not box.folders["INBOX"]:
+            return None
+        said = b""
+        for at, mail in box.chosen(session, words):
+            if mail.uid in bad and how == "no":
+                return said + b"{tag} NO cannot read it\r\n"
+            one = box.answer(session, b"UID FETCH %d (UID FLAGS INTERNALDATE BODY.PEEK[])" % mail.uid)
+            said += b"* %d FETCH (UID %d FLAGS () BODY[] NIL)\r\n" % (at, mail.uid) if mail.uid in bad else one
+        return said
+    with letters(40) as box:
+        box.lie = lie
+        home.account("a", imap=f"127.0.0.1 {box.port} none")
+        for _ in range(2):
+            done = home.barid("sync")
+            assert done.returncode == 75 and "INBOX: the server has 3 messages that it did not give" in done.stderr, done
+            assert numbers(home, "INBOX") == [n for n in range(1, 41) if n not in bad] and numbers(home, "Work") == [99]
+        box.folders["INBOX"].mail = [m for m in box.folders["INBOX"].mail if m.uid != 4]  # it is gone: that is no failure
+        bad.remove(5)
+        bad.remove(33)
+        done = home.barid("sync")
+        assert done.returncode == 0 and numbers(home, "INBOX") == [n for n in range(1, 41) if n != 4], done
+
+
+def test_no_message_is_given(home):
+    def lie(box, session, words):
+        return b"{tag} NO not today\r\n" if b"BODY.PEEK[]" in words and session.selected is box.folders["INBOX"] else None
+    with letters(400) as box:
+        box.lie = lie
+        home.account("a", imap=f"127.0.0.1 {box.port} none")
+        done = home.barid("sync")
+        assert done.returncode == 75 and "INBOX was left as it is: the server says: not today" in done.stderr, done
+        assert numbers(home, "Work") == [99]
+        assert sum("BODY.PEEK[]" in c for c in box.commands()) < 120
+        box.lie = None
+        assert home.barid("sync").returncode == 0 and numbers(home, "INBOX") == list(range(1, 401))

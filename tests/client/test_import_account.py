@@ -1,7 +1,9 @@
 """barid import into an account of accounts.conf, by IMAP: Maildir and mbox, whole, once; cut and killed anywhere; and which of two is meant."""
 import contextlib
+import errno
 import os
 import random
+import shutil
 import sqlite3
 import time
 
@@ -169,6 +171,74 @@ def test_what_does_not_go(home, what):
         assert set(counts(new).values()) == {12} and not new.wrong
 
 
+def test_a_message_of_a_folder_that_was_left(home):
+    """Refused for its keyword, it would go once more; its folder is left before that: it goes into no other."""
+    def refuse(box, session, words):
+        if not words.startswith(b'APPEND "INBOX"'):
+            return None
+        box.read_append(session, words)
+        return b"{tag} NO no such flags\r\n" if b"$Work" in words else b"{tag} NO [NOPERM] no more\r\n"
+    path = os.path.join(home.folder, "Old")
+    maildir(path)
+    with Mailbox() as new:
+        new.lie = refuse
+        account(home, new.port)
+        done = bring(home, path, code=75)
+        assert "The folder INBOX was left: the server of new says: no more" in done.stderr
+        assert counts(new) == {"INBOX": 0, ARABIC_7: 12, ARABIC_7 + "/x": 12, "Sent": 12}
+        new.lie = None
+        settled(home)
+        bring(home, path)
+        for at, name in enumerate(("INBOX", ARABIC_7, ARABIC_7 + "/x", "Sent")):
+            assert sorted(m.data for m in new.folders[name].mail) == sorted(text(at, n) for n in range(12)), name
+
+
+def test_many_alike_are_each_fetched_once(home):
+    """Without Message-IDs and of one size only bytes tell them apart."""
+    path = os.path.join(home.folder, "Old")
+    maildir(path, 0)
+    texts = [b"Subject: report\r\n\r\nnumber %03d\r\n" % n for n in range(40)]
+    for n, data in enumerate(texts):
+        with open(os.path.join(path, "cur", f"{1760000000 + n}.M{n}.here:2,S"), "wb") as f:
+            f.write(client.local(data))
+    with Mailbox({"INBOX": [Mail(data) for data in reversed(texts[5:])] + [Mail(b"Subject: report\r\n\r\nnumber xyz\r\n")]}) as new:
+        account(home, new.port)
+        assert "5 messages came in, 35 were there" in bring(home, path).stdout
+        assert sum("BODY.PEEK[]" in c for c in new.commands()) <= 36
+        assert len(new.folders["INBOX"].mail) == 41
+
+
+def test_a_file_that_cannot_be_read_to_its_end(home, shim):
+    """What went before that is waited for, and known."""
+    path = os.path.join(home.folder, "old.mbox")
+    with open(path, "wb") as f:
+        for n in range(60):
+            f.write(b"From a@example.org Sat Nov  1 10:00:%02d 2025\n" % n + client.local(message(n, "x" * 9000)) + b"\n")
+    with Mailbox() as new:
+        account(home, new.port)
+        assert home.barid("import", "--account", "new", path, env=shim.arm(home, "read")).returncode == 0
+        reads = shim.counts()["read"]
+        assert len(new.folders["INBOX"].mail) == 60
+    for n in range(reads, 0, -1):
+        with Mailbox() as new:
+            account(home, new.port)
+            if os.path.isdir(home.state):
+                shutil.rmtree(home.state)
+            done = home.barid("import", "--account", "new", path, env=shim.arm(home, "read", client.ERRNO, errno.EIO, n))
+            new.quiet()
+            here = len(new.folders["INBOX"].mail)
+            if not here or here == 60:
+                continue
+            assert done.returncode == 66 and "Input/output error" in done.stderr and f"{here} messages came in" in done.stdout, done
+            with contextlib.closing(sqlite3.connect(os.path.join(home.state, "new", "copy.db"))) as db:
+                assert db.execute("SELECT count(*) FROM message").fetchone() == (here,)
+            settled(home)
+            bring(home, path)
+            assert len(new.folders["INBOX"].mail) == 60
+            return
+    raise AssertionError("no read failed in the middle")
+
+
 # ---- torn runs ----
 
 def torn(home, new, path, case):
@@ -229,6 +299,40 @@ def test_killed_anywhere(shim, tmp_path):
             new.quiet()
             settled(home)
             torn(home, new, path, (call, n, kind))
+
+
+# ---- words ----
+
+def test_formats(home):
+    """What --from says is what is read, into an account as into a user."""
+    old = os.path.join(home.folder, "old.mbox")
+    with open(old, "wb") as f:
+        f.write(b"From a@example.org Sat Nov  1 10:00:00 2025\nSubject: x\n\n>From here\n>>From there\n\n")
+    cyrus = os.path.join(home.folder, "cyrus")
+    os.mkdir(cyrus)
+    with open(os.path.join(cyrus, "7."), "wb") as f:
+        f.write(b"Subject: of cyrus\r\n\r\ntext\r\n")
+    path = os.path.join(home.folder, "Old")
+    maildir(path, 1)
+    with Mailbox() as new:
+        account(home, new.port)
+        for words, to, text in ((["--from", "mbox"], "rd", b"From here\r\n>From there\r\n"), (["--from", "mboxrd"], "rd2", b"From here\r\n>From there\r\n"),
+                                (["--from", "mboxo"], "o", b"From here\r\n>>From there\r\n"), (["--uidl", "none"], "none", b"From here\r\n>From there\r\n")):
+            assert "1 messages came in" in bring(home, old, "--mailbox", to, *words).stdout
+            (mail,) = new.folders[to].mail
+            assert mail.data.partition(b"\r\n\r\n")[2].rstrip(b"\r\n") == text.rstrip(b"\r\n"), words
+        bring(home, cyrus, "--from", "cyrus", "--mailbox", "Cyrus")
+        assert [m.data for m in new.folders["Cyrus"].mail] == [b"Subject: of cyrus\r\n\r\ntext\r\n"]
+        before = new.table()
+        sent = sum(c.startswith(("APPEND", "CREATE")) for c in new.commands())
+        assert "INBOX" in bring(home, path, "--from", "maildir", "--dry-run").stdout
+        assert new.table() == before and sum(c.startswith(("APPEND", "CREATE")) for c in new.commands()) == sent
+        bring(home, path, "--from", "maildir", "--mailbox", "All/of it")
+        assert {n for n in new.folders if n.startswith("All")} == {"All/of it", "All/of it/" + ARABIC_7, "All/of it/" + ARABIC_7 + "/x", "All/of it/Sent"}
+        for bad in (["--from", "zip"], ["--from"], ["--mailbox", ""], ["--mailbox"], ["--uidl", "what"], ["--what"]):
+            bring(home, old, *bad, code=64)
+        bring(home, old, "--from", "maildir", code=65)
+        bring(home, path, "--from", "mbox", code=65)
 
 
 # ---- which of the two ----

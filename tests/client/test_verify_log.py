@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 
@@ -9,6 +10,7 @@ import pytest
 
 import peers
 from capproxy import Proxy
+from imapside import Mail, Mailbox
 from server import User, barid_program
 from twosides import Client, Far, Near, message
 
@@ -152,6 +154,61 @@ def test_every_byte(server, tmp_path):
         assert w.verify(code=22) == {f: {"whole": True} for f in w.far.table()}
     assert w.client.run("verify", "--what").returncode == 64
     assert message(3)
+
+
+def test_bytes_that_do_not_come(home):
+    """What --bytes did not see is not equal: one that the server does not give; one as a quoted string is seen; one that is gone is the next sync's."""
+    how = {}
+
+    def lie(box, session, words):
+        if b"BODY.PEEK[]" not in words or not how:
+            return None
+        said = box.answer(session, words)
+        small = box.folders["INBOX"].mail[1].data
+        said = said.replace(b"BODY[] {%d}\r\n%s" % (len(small), small), b'BODY[] "%s"' % how["small"])
+        if "gone" in how:
+            del box.folders["INBOX"].mail[2]
+        return re.sub(rb"\* 3 FETCH .*?third\r\n\)\r\n", b"* 3 FETCH (UID 3 BODY[] NIL)\r\n", said, flags=re.S)
+    mail = [Mail(b"Message-ID: <%d@x>\r\n\r\nfirst\r\n" % n) for n in (1,)] + [Mail(b"one line")] + [Mail(b"Message-ID: <3@x>\r\n\r\nthird\r\n")]
+
+    def verify(code):
+        done = home.barid("verify", "--bytes", "--json")
+        assert done.returncode == code, done
+        return json.loads(done.stdout)
+    with Mailbox({"INBOX": mail}) as box:
+        home.account("a", imap=f"127.0.0.1 {box.port} none", folders="INBOX")
+        assert home.barid("sync").returncode == 0
+        assert verify(0)["equal"] == 3
+        box.lie = lie
+        how["small"] = b"one line"
+        row = verify(21)
+        assert (row["equal"], row["bytes"], row["examples"]["bytes"][0]["uid"]) == (2, 1, 3), row
+        how["small"] = b"one LINE"
+        assert verify(21)["bytes"] == 2
+        how["small"], how["gone"] = b"one line", True
+        row = verify(22)
+        assert (row["equal"], row["bytes"], row["next"]) == (2, 0, 1), row
+
+
+def test_words(server, tmp_path):
+    """The account by name or address; another one that was never synchronised; what is no word."""
+    w = World(tmp_path, server.port("imap"), server.user())
+    w.far.add("INBOX", 1)
+    w.client.sync()
+    with open(os.path.join(w.client.home, ".config/barid/accounts.conf"), "a", encoding="utf-8") as f:
+        f.write(f"account other\n  address other@barid.test\n  imap 127.0.0.1 {w.far.port} none\n  maildir {w.client.home}/Other\n")
+    for name in ("salma", w.far.user.address):
+        assert "equal, 1 messages" in w.client.run("verify", name).stdout
+        assert "equal, 1 messages" in w.client.run("verify", "--bytes", name).stdout
+        assert [p["where"] for p in places(w, "1@example.org", name)] == ["sync", "server"]
+    assert "الجانبان متطابقان" in w.client.run("verify", "--lang", "ar").stdout
+    assert w.client.run("verify", "other").returncode == 66
+    assert w.client.run("verify", "nobody").returncode == 64
+    assert w.client.run("verify", "salma", "other").returncode == 64
+    assert w.client.run("log", "1@example.org", "nobody").returncode == 64
+    assert w.client.run("log", "1@example.org", "--what").returncode == 64
+    assert w.client.run("log", "1@example.org", "salma", "more").returncode == 64
+    assert "على الخادم: INBOX" in w.client.run("log", "1@example.org", "--lang", "ar").stdout
 
 
 # ---- log ----

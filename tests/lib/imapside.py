@@ -174,6 +174,9 @@ class Mailbox(Fake):
                 out.append((at, mail))
         return out
 
+    def do_search(self, session, words):
+        return b"* SEARCH" + b"".join(b" %d" % m.uid for m in session.selected.mail) + b"\r\n"
+
     def do_fetch(self, session, words):
         out = []
         for at, mail in self.chosen(session, words):
