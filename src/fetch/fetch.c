@@ -68,6 +68,8 @@ static enum err list(struct fetching *run)
     TRY(run->source->list(run->session, &messages, &count, run->failure));
     run->plans = mem_zalloc(count + 1, sizeof *run->plans);
     run->result->listed = count;
+    if (run->source->unlisted)
+        run->result->missing += run->source->unlisted(run->session);
     for (size_t i = 0; i < count; i++)
         run->plans[i].message = &messages[i];
     return ERR_OK;

@@ -42,7 +42,7 @@ struct fetch_result {
     size_t notes;     /* large ones, for which a note was left */
     size_t skipped;   /* by skip-header */
     size_t refused;   /* by the program or server they are for: tried again next time */
-    size_t missing;   /* the server listed but did not give them: tried again next time */
+    size_t missing;   /* the server has them and did not list or give them: tried again next time */
     size_t to_delete; /* on the server, by the rule */
     size_t deleted;
     bool delete_unsure; /* the answer to QUIT is missing: the next run sees to it */

@@ -109,6 +109,8 @@ static enum err list_data(struct imapc_task *task, const struct imap_reply *repl
         return ERR_SYNTAX;
     if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXISTS")))
         drop->exists = reply->number;
+    if (reply->numbered && slice_eq_nocase(reply->name, SLICE("EXPUNGE")) && drop->exists)
+        drop->exists--;
     if (imap_value_u32(item(reply, SLICE("UID")), &uid) != ERR_OK || !uid ||
         imap_value_u64(item(reply, SLICE("RFC822.SIZE")), &bytes) != ERR_OK)
         return ERR_OK;
@@ -159,6 +161,13 @@ static enum err list(void *session, const struct client_message **out_messages, 
     *out_messages = drop->messages;
     *out_count = drop->count;
     return ERR_OK;
+}
+
+/* A list that is too short; the next run may see them. */
+static size_t unlisted(const void *session)
+{
+    const struct imap_drop *drop = session;
+    return drop->exists > drop->count ? (size_t)drop->exists - drop->count : 0;
 }
 
 static bool has_top(const void *session)
@@ -353,6 +362,7 @@ const struct fetch_source fetch_source_imap = { .protocol = "imap",
     .open = open_session,
     .close = close_session,
     .list = list,
+    .unlisted = unlisted,
     .has_top = has_top,
     .top = top,
     .retrieve = retrieve,

@@ -15,6 +15,8 @@ struct fetch_source {
     void (*close)(void *session);
     enum err (*list)(void *session, const struct client_message **out_messages, size_t *out_count,
         struct client_failure *failure);
+    /* How many more the server says that it has than it listed; NULL: it cannot say. */
+    size_t (*unlisted)(const void *session);
     bool (*has_top)(const void *session);
     enum err (*top)(void *session, const struct client_message *const *messages, size_t count,
         const struct client_sink *sink, struct client_failure *failure);

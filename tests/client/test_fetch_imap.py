@@ -355,6 +355,28 @@ def test_endless(home):
         assert done.returncode == 76 and len(home.mail()) == 0
 
 
+def test_a_list_that_is_too_short(home):
+    """Three are there, two are listed: what came is here, the third is told of, and comes when it is listed."""
+    hidden = [True]
+    with FakeImap() as fake:
+        def short(_, rest):
+            whole = fake.usual(rest)
+            return whole.partition(b"* 3 ")[0] if hidden[0] else whole
+        fake.hooks = {b"UID FETCH 1:*": short}
+        account(home, fake)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and len(home.mail()) == 2 and "not given: 1" in done.stdout + done.stderr, done
+        hidden[0] = False
+        assert home.barid("fetch").returncode == 0 and len(home.mail()) == 3
+
+
+def test_one_is_removed_while_they_are_listed(home):
+    with FakeImap() as fake:
+        fake.hooks = {b"UID FETCH 1:*": lambda f, rest: f.usual(rest).partition(b"* 3 ")[0] + b"* 3 EXPUNGE\r\n"}
+        account(home, fake)
+        assert home.barid("fetch").returncode == 0 and len(home.mail()) == 2
+
+
 def test_memory_with_a_large_message(home, box):
     box.fill([b"Subject: big\r\n\r\n" + (b"y" * 74 + b"\r\n") * 500000])
     box.account(home)
