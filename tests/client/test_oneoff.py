@@ -13,6 +13,7 @@ import pytest
 import capproxy
 import peers
 import client as lib_client
+from deflating import Deflating
 
 ARABIC = "رسالة عن الاجتماع"
 
@@ -308,6 +309,27 @@ def test_other_servers(peer_box):
     with open(os.path.join(to, *os.listdir(to)), "rb") as f:
         assert f.read().replace(b"\r\n", b"\n") == mail(1, body=ARABIC).replace(b"\r\n", b"\n")
     assert run("quota").returncode == 0
+
+
+def test_a_server_that_knows_login_alone(home, server):
+    """No AUTH= at all: LOGIN, the first time and ever after, which is what PLAIN was; but not where there was SCRAM before."""
+    user = server.user()
+    with capproxy.Proxy(server.port("imap"), without=("AUTH=SCRAM-SHA-256", "AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR")) as proxy, \
+            Deflating(proxy.port, offered=False) as ear:
+        home.file("secret", user.password + "\n")
+        home.account("a", address=user.address, imap=f"127.0.0.1 {ear.port} none", maildir=None)
+        for _ in range(2):
+            done = home.barid("ls")
+            assert done.returncode == 0, done
+        assert ear.heard.count(b"LOGIN ") == 2
+        proxy.without.remove("AUTH=PLAIN")
+        assert home.barid("ls").returncode == 0, "the same in other words"
+        proxy.without.remove("AUTH=SCRAM-SHA-256")
+        assert home.barid("ls").returncode == 0
+        proxy.without |= {"AUTH=SCRAM-SHA-256", "AUTH=PLAIN"}
+        before = len(ear.heard)
+        done = home.barid("ls")
+        assert done.returncode == 77 and user.password.encode() not in ear.heard[before:] and b"LOGIN" not in ear.heard[before:], done
 
 
 def test_fetch_from_other_servers(peer_box):

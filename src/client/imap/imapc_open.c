@@ -240,8 +240,10 @@ static enum err login(
     struct client_login_state state;
     client_login_prepare(&state, imap->dial, options->account, &options->account->imap,
         options->secret, options->token, imap->mechanisms, options->weakest);
-    bool by_command = !options->token && !options->weakest && state.options.secure &&
-                      imap->mechanisms == 0 && !(imap->caps & IMAPC_LOGINDISABLED);
+    /* LOGIN is PLAIN in other words */
+    bool weaker = options->weakest & (CLIENT_SCRAM | CLIENT_SCRAM_PLUS);
+    bool by_command = !options->token && !weaker && state.options.secure && imap->mechanisms == 0 &&
+                      !(imap->caps & IMAPC_LOGINDISABLED);
     enum err e;
     if (by_command) {
         e = login_command(imap, options);
