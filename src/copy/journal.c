@@ -65,21 +65,10 @@ struct journal {
 
 /* ---- opening ---- */
 
-static enum err open_file(struct journal *journal, const char *path, struct err_note *note)
-{
-    enum err e = sql_open(&journal->sql, path, &options);
-    if (e != ERR_OK)
-        return err_noted(note, e, "%s: %s", path,
-            e == ERR_BUSY ? err_in("another run is at work") : err_words(e));
-    TRY(sql_bring(&journal->sql, path, &format, note));
-    e = sql_prepare_all(&journal->sql);
-    return e == ERR_OK ? ERR_OK : err_noted(note, e, "%s: %s", path, err_words(e));
-}
-
 enum err journal_open(const char *path, struct journal **out_journal, struct err_note *note)
 {
     struct journal *journal = mem_zalloc(1, sizeof *journal);
-    enum err e = open_file(journal, path, note);
+    enum err e = sql_open_ready(&journal->sql, path, &options, &format, note);
     if (e == ERR_OK)
         *out_journal = journal;
     else

@@ -258,6 +258,18 @@ enum err sql_prepare_all(struct sql_db *sql)
     return ERR_OK;
 }
 
+enum err sql_open_ready(struct sql_db *sql, const char *path, const struct sql_options *options,
+    const struct sql_format *format, struct err_note *note)
+{
+    enum err e = sql_open(sql, path, options);
+    if (e != ERR_OK)
+        return err_noted(note, e, "%s: %s", path,
+            e == ERR_BUSY ? err_in("another run is at work") : err_words(e));
+    TRY(sql_bring(sql, path, format, note));
+    e = sql_prepare_all(sql);
+    return e == ERR_OK ? ERR_OK : err_noted(note, e, "%s: %s", path, err_words(e));
+}
+
 enum err sql_prepare(struct sql_db *sql, const char *text, sqlite3_stmt **out_statement)
 {
     return sql_err(sql, sqlite3_prepare_v2(sql->db, text, -1, out_statement, NULL));

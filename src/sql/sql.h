@@ -72,6 +72,10 @@ struct sql_format {
 enum err MUST_USE sql_bring(
     struct sql_db *sql, const char *path, const struct sql_format *format, struct err_note *note);
 
+/* What one run at a time remembers, made ready: opened, brought to today's format, all statements prepared. note says what is wrong, whatever it is; errors as of these. */
+enum err MUST_USE sql_open_ready(struct sql_db *sql, const char *path,
+    const struct sql_options *options, const struct sql_format *format, struct err_note *note);
+
 /* ---- errors ---- */
 
 /* The kind that a result code of SQLite stands for; to be asked right after the call. ERR_NO_SPACE: a write that found no room, in whichever way the system says so; it left nothing behind, unlike a sync

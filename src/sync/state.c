@@ -75,21 +75,10 @@ struct state {
     struct sql_db sql;
 };
 
-static enum err open_file(struct state *state, const char *path, struct err_note *note)
-{
-    enum err e = sql_open(&state->sql, path, &options);
-    if (e != ERR_OK)
-        return err_noted(note, e, "%s: %s", path,
-            e == ERR_BUSY ? err_in("another run is at work") : err_words(e));
-    TRY(sql_bring(&state->sql, path, &format, note));
-    e = sql_prepare_all(&state->sql);
-    return e == ERR_OK ? ERR_OK : err_noted(note, e, "%s: %s", path, err_words(e));
-}
-
 enum err state_open(const char *path, struct state **out_state, struct err_note *note)
 {
     struct state *state = mem_zalloc(1, sizeof *state);
-    enum err e = open_file(state, path, note);
+    enum err e = sql_open_ready(&state->sql, path, &options, &format, note);
     if (e == ERR_OK)
         *out_state = state;
     else
