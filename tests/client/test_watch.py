@@ -51,6 +51,18 @@ def until(condition, process):
         time.sleep(0.02)
 
 
+def happens_once(condition, process, looks):
+    """looks: one for each round that the watch goes. Ends it."""
+    try:
+        until(condition, process)
+        rounds = len(looks)
+        time.sleep(1)  # and then it waits: it does not go round for ever
+        assert len(looks) <= rounds + 2, looks
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_both_ways(watched):
     server, far, near, process, folder = watched
     far.add("INBOX", 2)
@@ -85,14 +97,7 @@ def test_what_comes_between_looking_and_waiting(tmp_path, barid):
         near = Near(client.maildir)
         process = subprocess.Popen([lib.barid_program(), "watch", "--json", "--every", "600"], env=client.env, stdout=subprocess.DEVNULL,
                                    stderr=open(tmp_path / "err", "wb"))
-        try:
-            until(lambda: len(near.files("INBOX")) == 2, process)
-            rounds = len(looks)
-            time.sleep(1)  # and then it waits: it does not go round for ever
-            assert len(looks) <= rounds + 2, looks
-        finally:
-            process.kill()
-            process.wait()
+        happens_once(lambda: len(near.files("INBOX")) == 2, process, looks)
 
 
 def test_a_server_that_was_away(watched):
@@ -169,13 +174,6 @@ def test_what_comes_to_other_folders_before_notify(tmp_path, what):
             near = Near(client.maildir)
             process = subprocess.Popen([lib.barid_program(), "watch", "--every", "1500"], env=client.env, stdout=subprocess.DEVNULL,
                                        stderr=open(tmp_path / "err", "wb"))
-            try:
-                until(lambda: 2 in near.files("Work") if what == "mail" else "Later" in near.folders(), process)
-                rounds = len(looks)
-                time.sleep(1)  # and then it waits: it does not go round for ever
-                assert len(looks) <= rounds + 2, looks
-            finally:
-                process.kill()
-                process.wait()
+            happens_once(lambda: 2 in near.files("Work") if what == "mail" else "Later" in near.folders(), process, looks)
         errors = (tmp_path / "err").read_text()
         assert "Sanitizer" not in errors and "runtime error" not in errors, errors
