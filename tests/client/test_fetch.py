@@ -715,6 +715,25 @@ def test_scram_that_cannot_work_for_an_old_user(home, cert):
         assert home.barid("fetch").returncode == 77  # and not: the connection ended
 
 
+@pytest.mark.parametrize("capa", [("UIDL", "SASL LOGIN"), ("UIDL", "SASL LOGIN", "USER"), ("UIDL", "SASL LOGIN PLAIN")])
+def test_login_in_two_steps(home, capa):
+    """SASL LOGIN where there is neither PLAIN nor USER, which take fewer round trips."""
+    given = []
+
+    def auth(lines, rest):
+        if rest != b"LOGIN":
+            return None
+        for ask in (b"Username:", b"Password:"):
+            lines.send(b"+ " + base64.b64encode(ask) + b"\r\n")
+            given.append(base64.b64decode(lines.line()))
+        return b"+OK in\r\n" if given[1] == client.PASSWORD.encode() else b"-ERR [AUTH] no\r\n"
+
+    with FakePop(small(1), capa=capa, hooks={"AUTH": auth}) as pop:
+        home.account(pop3=plain(pop.port))
+        assert home.json("fetch")["fetched"] == 1
+        assert given == ([b"salma@barid.test", client.PASSWORD.encode()] if len(capa) == 2 and "PLAIN" not in capa[1] else [])
+
+
 def test_tokens(home, cert):
     seen = []
 

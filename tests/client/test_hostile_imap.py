@@ -201,6 +201,10 @@ class Script:
 
     def __call__(self, liar, connection):
         connection.sendall(f"* OK [CAPABILITY {self.caps}] hi\r\n".encode())
+        self.serve(liar, connection)
+
+    def serve(self, liar, connection):
+        """What comes after the greeting."""
         while True:
             line = liar.line(connection).decode("utf-8", "replace").rstrip("\r\n")
             tag, _, rest = line.partition(" ")
@@ -242,6 +246,29 @@ def test_a_refused_token_is_no_impostor(tmp_path):
             f.write("".join(lines) + "  token-command echo tok\n")
         done = client.run("sync")
         assert done.returncode == 77 and "refuses user or password" in done.stderr, done
+
+
+@pytest.mark.parametrize("answer, code", [(b"OK in", 0), (b"NO [AUTHENTICATIONFAILED] no", 77)])
+def test_auth_login_where_login_is_disabled(tmp_path, answer, code):
+    """AUTH=LOGIN is asked for without an initial response, also of a server that takes them, and answered in two steps."""
+    given = []
+
+    def play(liar, connection):
+        caps = b"[CAPABILITY IMAP4rev1 SASL-IR LOGINDISABLED AUTH=LOGIN]"
+        connection.sendall(b"* OK " + caps + b" hi\r\n")
+        tag, _, rest = liar.line(connection).partition(b" ")
+        assert rest == b"AUTHENTICATE LOGIN\r\n"
+        for ask in (b"User Name\0", b""):
+            connection.sendall(b"+ " + base64.b64encode(ask) + b"\r\n")
+            given.append(base64.b64decode(liar.line(connection)))
+        connection.sendall(tag + b" " + answer + b"\r\n")
+        script = Script({"LIST": LIST, "LSUB": b"", "CAPABILITY": b"* CAPABILITY IMAP4rev1\r\n"})
+        script.serve(liar, connection)
+
+    with Liar(play) as liar:
+        done = client_for(tmp_path, liar.port).run("ls")
+        assert done.returncode == code, done
+        assert given[0] == b"salma@barid.test" and len(given[1]) > 3, given
 
 
 @pytest.mark.parametrize("answer, code", [(b"NO [UNAVAILABLE] later\r\n", 75), (b"NO [AUTHENTICATIONFAILED] no\r\n", 77)])

@@ -602,9 +602,59 @@ def test_scram(home, name, change):
         assert no_secret(smtp.said_in_clear())
         assert len(smtp.taken) == (1 if name == "fair" else 0)
         if name == "fair":
-            smtp.ehlo, smtp.hooks = ("AUTH PLAIN",), {}
-            done = home.barid("send", "-i", "a@x.test", stdin=b"private\n")
-            assert done.returncode == 77 and "weaker" in done.stderr and no_secret(smtp.said_in_clear())
+            for weaker in ("PLAIN", "LOGIN"):
+                smtp.ehlo, smtp.hooks = (f"AUTH {weaker}",), {}
+                done = home.barid("send", "-i", "a@x.test", stdin=b"private\n")
+                assert done.returncode == 77 and "weaker" in done.stderr and no_secret(smtp.said_in_clear())
+
+
+class LoginSteps:
+    """The server's part of one AUTH LOGIN; `asks` are its challenges. What it was given stands in `given`."""
+
+    def __init__(self, asks=(b"Username:", b"Password:")):
+        self.asks, self.given = asks, []
+
+    def __call__(self, lines, rest):
+        if rest != b"LOGIN":
+            return b"504 5.5.4 what\r\n"
+        self.given.clear()
+        for ask in self.asks:
+            lines.send(b"334 " + base64.b64encode(ask) + b"\r\n")
+            line = lines.line()
+            self.given.append(line if line == b"*" else base64.b64decode(line))
+            if line == b"*":
+                return b"501 5.7.0 aborted\r\n"
+        ok = self.given == [b"salma@barid.test", client.PASSWORD.encode()]
+        return b"235 in\r\n" if ok else b"535 5.7.8 no\r\n"
+
+
+@pytest.mark.parametrize("asks", [(b"Username:", b"Password:"), (b"User Name\0", b"Password\0"), (b"", b"")])
+def test_a_server_that_knows_auth_login_alone(home, cert, asks):
+    """As the SMTP of some large providers: the name and the password, each when it is asked for, and only on a protected line."""
+    steps = LoginSteps(asks)
+    with FakeSmtp(ehlo=("AUTH LOGIN XOAUTH2",), hooks={"AUTH": steps}, cert=cert, tls=True) as smtp:
+        home.account(smtp=f"localhost {smtp.port}", ca_file=cert[0])
+        for n in range(2):  # the second time with what was remembered
+            done = home.barid("send", "-i", "a@x.test", stdin=b"hello\n")
+            assert done.returncode == 0 and len(smtp.taken) == n + 1, done
+        smtp.ehlo, smtp.hooks = ("AUTH PLAIN LOGIN",), {}
+        assert home.barid("send", "-i", "a@x.test", stdin=b"hello\n").returncode == 0, "the same in other words"
+    with FakeSmtp(ehlo=("AUTH LOGIN",), hooks={"AUTH": LoginSteps()}) as smtp:
+        home.file("secret", "wrong")
+        home.account(smtp=plain(smtp.port))
+        done = home.barid("send", "-i", "a@x.test", stdin=b"hello\n")
+        assert done.returncode == 77 and "app password" in done.stderr and "535" in done.stderr, done
+        assert not smtp.taken
+
+
+def test_a_server_that_asks_a_third_time(home):
+    """It gets no more than name and password, and its success does not count."""
+    steps = LoginSteps((b"Username:", b"Password:", b"Your other password:"))
+    with FakeSmtp(ehlo=("AUTH LOGIN",), hooks={"AUTH": steps}) as smtp:
+        home.account(smtp=plain(smtp.port))
+        done = home.barid("send", "-i", "a@x.test", stdin=b"hello\n")
+        assert done.returncode == 77 and not smtp.taken, done
+        assert steps.given == [b"salma@barid.test", client.PASSWORD.encode(), b"*"]
 
 
 def test_words_of_the_server_for_a_wrong_password(home):

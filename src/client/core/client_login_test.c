@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define ALL                                                                                        \
-    (CLIENT_SCRAM_PLUS | CLIENT_SCRAM | CLIENT_MECH_PLAIN | CLIENT_OAUTHBEARER | CLIENT_XOAUTH2)
+    (CLIENT_SCRAM_PLUS | CLIENT_SCRAM | CLIENT_MECH_PLAIN | CLIENT_MECH_LOGIN |                    \
+        CLIENT_OAUTHBEARER | CLIENT_XOAUTH2)
 
 static struct client_login_options options_of(unsigned offered, bool secure)
 {
@@ -37,6 +38,17 @@ static void test_choice(void **state)
         { "not offered", ALL & ~CLIENT_SCRAM_PLUS, 0, false, true, true, ERR_OK, CLIENT_SCRAM },
         { "PLAIN alone", CLIENT_MECH_PLAIN, 0, false, true, true, ERR_OK, CLIENT_MECH_PLAIN },
         { "PLAIN in the clear", CLIENT_MECH_PLAIN, 0, false, false, false, ERR_NOT_FOUND, 0 },
+        { "PLAIN before LOGIN", CLIENT_MECH_PLAIN | CLIENT_MECH_LOGIN, 0, false, true, true, ERR_OK,
+            CLIENT_MECH_PLAIN },
+        { "LOGIN alone", CLIENT_MECH_LOGIN | CLIENT_XOAUTH2, 0, false, true, true, ERR_OK,
+            CLIENT_MECH_LOGIN },
+        { "LOGIN in the clear", CLIENT_MECH_LOGIN, 0, false, false, false, ERR_NOT_FOUND, 0 },
+        { "LOGIN after PLAIN", CLIENT_MECH_LOGIN, CLIENT_MECH_PLAIN, false, true, true, ERR_OK,
+            CLIENT_MECH_LOGIN },
+        { "PLAIN after LOGIN", CLIENT_MECH_PLAIN, CLIENT_MECH_LOGIN, false, true, true, ERR_OK,
+            CLIENT_MECH_PLAIN },
+        { "LOGIN after SCRAM", CLIENT_MECH_LOGIN, CLIENT_SCRAM, false, true, true, ERR_DENIED, 0 },
+        { "a token, and LOGIN", CLIENT_MECH_LOGIN, 0, true, true, true, ERR_NOT_FOUND, 0 },
         { "SCRAM in the clear", ALL, 0, false, false, false, ERR_OK, CLIENT_SCRAM },
         { "nothing", 0, 0, false, true, true, ERR_NOT_FOUND, 0 },
         { "tokens only", CLIENT_XOAUTH2, 0, false, true, true, ERR_NOT_FOUND, 0 },
@@ -257,6 +269,36 @@ static void test_plain(void **state)
     buf_done(&out);
 }
 
+static void test_login(void **state)
+{
+    (void)state;
+    struct client_login_options options = options_of(CLIENT_MECH_LOGIN, true);
+    struct client_login login;
+    struct buf out;
+    buf_init(&out, 0);
+    assert_ok(client_login_begin(&login, &options, NULL));
+    assert_true(login.waits);
+    assert_ok(client_login_initial(&login, &out));
+    assert_int_equal(buf_len(&out), 0);
+    assert_err(ERR_AUTH, client_login_finish(&login));
+    assert_ok(client_login_step(&login, SLICE("Username:"), &out));
+    assert_slice("name", buf_slice(&out), SLICE("salma@barid.test"));
+    assert_err(ERR_AUTH, client_login_finish(&login));
+    buf_clear(&out);
+    assert_ok(client_login_step(&login, SLICE_EMPTY, &out)); /* its words do not count */
+    assert_slice("password", buf_slice(&out), SLICE("correct horse"));
+    assert_ok(client_login_finish(&login));
+    buf_clear(&out);
+    assert_err(ERR_AUTH, client_login_step(&login, SLICE("Password:"), &out));
+    assert_int_equal(buf_len(&out), 0);
+    client_login_done(&login);
+    options.secret = SLICE("a\0b");
+    assert_ok(client_login_begin(&login, &options, NULL));
+    assert_err(ERR_SYNTAX, client_login_initial(&login, &out));
+    client_login_done(&login);
+    buf_done(&out);
+}
+
 static void test_tokens(void **state)
 {
     (void)state;
@@ -288,4 +330,4 @@ static void test_tokens(void **state)
 
 TEST_MAIN(cmocka_unit_test(test_choice), cmocka_unit_test(test_scram),
     cmocka_unit_test(test_hostile_first), cmocka_unit_test(test_hostile_final),
-    cmocka_unit_test(test_plain), cmocka_unit_test(test_tokens))
+    cmocka_unit_test(test_plain), cmocka_unit_test(test_login), cmocka_unit_test(test_tokens))

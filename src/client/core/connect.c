@@ -121,9 +121,9 @@ bool client_login_again(struct client_login_state *state, const struct client_lo
 {
     struct client_login_options *o = &state->options;
     bool was_scram = login->mechanism == CLIENT_SCRAM || login->mechanism == CLIENT_SCRAM_PLUS;
-    if (!was_scram || !o->secure || !(o->offered & CLIENT_MECH_PLAIN) ||
-        (o->weakest & (CLIENT_SCRAM | CLIENT_SCRAM_PLUS)))
+    unsigned bare = o->offered & (CLIENT_MECH_PLAIN | CLIENT_MECH_LOGIN);
+    if (!was_scram || !o->secure || !bare || (o->weakest & (CLIENT_SCRAM | CLIENT_SCRAM_PLUS)))
         return false;
-    o->offered = CLIENT_MECH_PLAIN;
+    o->offered = bare;
     return true;
 }

@@ -16,12 +16,13 @@ static const struct mechanism {
     const char *name;
     bool token;
     bool bare;     /* sends the secret itself */
-    unsigned rank; /* among those for the same kind of secret */
+    unsigned rank; /* among those for the same kind of secret; equal: neither is weaker */
 } mechanisms[] = {
     /* strongest first */
     { CLIENT_SCRAM_PLUS, "SCRAM-SHA-256-PLUS", false, false, 3 },
     { CLIENT_SCRAM, "SCRAM-SHA-256", false, false, 2 },
     { CLIENT_MECH_PLAIN, "PLAIN", false, true, 1 },
+    { CLIENT_MECH_LOGIN, "LOGIN", false, true, 1 },
     { CLIENT_OAUTHBEARER, "OAUTHBEARER", true, true, 1 },
     { CLIENT_XOAUTH2, "XOAUTH2", true, true, 1 },
 };
@@ -80,7 +81,8 @@ static enum err nothing_fits(const struct client_login_options *options, struct 
 {
     char names[160];
     offered_names(options->offered, names, sizeof names);
-    bool plain_only = !options->secure && (options->offered & CLIENT_MECH_PLAIN);
+    bool plain_only =
+        !options->secure && (options->offered & (CLIENT_MECH_PLAIN | CLIENT_MECH_LOGIN));
     if (plain_only && !options->token)
         return err_noted(note, ERR_NOT_FOUND,
             "%s takes the password only in readable form and the connection is not protected; use "
@@ -122,6 +124,7 @@ enum err client_login_begin(
     *login = (struct client_login){
         .mechanism = chosen->bit,
         .name = chosen->name,
+        .waits = chosen->bit == CLIENT_MECH_LOGIN,
         .options = *options,
     };
     scram_client_init(&login->scram);
@@ -176,7 +179,7 @@ enum err client_login_initial(struct client_login *login, struct buf *out)
 {
     if (is_scram(login))
         return scram_first(login, out);
-    if (login->mechanism != CLIENT_MECH_PLAIN)
+    if (login->options.token)
         return oauth_first(login, out);
     struct sasl_plain plain = {
         .authzid = SLICE_EMPTY,
@@ -186,8 +189,20 @@ enum err client_login_initial(struct client_login *login, struct buf *out)
     /* what has a NUL would be read as something else */
     if (slice_index(plain.password, '\0') < plain.password.len || plain.authcid.len == 0)
         return ERR_SYNTAX;
+    if (login->waits)
+        return ERR_OK;
     sasl_plain_write(&plain, out);
     login->done = true;
+    return buf_err(out);
+}
+
+/* The name, then the password (draft-murchison-sasl-login). The challenges are words for people ("Username:"), in any language: only their order counts. */
+static enum err login_next(struct client_login *login, struct buf *out)
+{
+    if (login->step > 2)
+        return ERR_AUTH;
+    buf_add(out, login->step == 1 ? slice_of(login->options.user) : login->options.secret);
+    login->done = login->step == 2;
     return buf_err(out);
 }
 
@@ -195,6 +210,8 @@ enum err client_login_step(struct client_login *login, struct slice challenge, s
 {
     if (++login->step > CLIENT_LOGIN_STEPS_MAX)
         return ERR_LIMIT;
+    if (login->mechanism == CLIENT_MECH_LOGIN)
+        return login_next(login, out);
     if (!is_scram(login) ||
         login->step > 2) /* a challenge is an error's story (RFC 7628 §3.2.3), or makes no sense */
         return ERR_AUTH;

@@ -1,7 +1,8 @@
 /* The client's half of a login, for IMAP, POP3 and SMTP alike: which mechanism, and what to say next (RFC 4422 §3).
  *
- * Strongest first: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, then PLAIN; a token: OAUTHBEARER, then XOAUTH2. A mechanism that sends the password itself
- * (PLAIN, XOAUTH2, OAUTHBEARER) is used only where `secure` says that nobody can read it. Pure: bytes in, bytes out; base64 and the protocol's
+ * Strongest first: SCRAM-SHA-256-PLUS, SCRAM-SHA-256, then PLAIN, then LOGIN, which is PLAIN in two steps and all that some large providers' SMTP takes
+ * from a password; a token: OAUTHBEARER, then XOAUTH2. A mechanism that sends the password itself (all but SCRAM) is used only where `secure` says
+ * that nobody can read it. Pure: bytes in, bytes out; base64 and the protocol's
  * framing are the caller's. */
 #ifndef CLIENT_CORE_LOGIN_H
 #define CLIENT_CORE_LOGIN_H
@@ -18,6 +19,7 @@ enum client_mechanism {
     CLIENT_MECH_PLAIN = 1 << 2,
     CLIENT_OAUTHBEARER = 1 << 3,
     CLIENT_XOAUTH2 = 1 << 4,
+    CLIENT_MECH_LOGIN = 1 << 5,
 };
 
 /* One bit for the name of a mechanism ("SCRAM-SHA-256"), 0 for those we do not speak. */
@@ -42,6 +44,7 @@ struct client_login {
     enum client_mechanism mechanism; /* chosen */
     const char *name;                /* of it, for AUTHENTICATE and AUTH */
     int step;
+    bool waits; /* no initial response: the server speaks first (RFC 4422 §3) */
     bool
         done; /* the mechanism has nothing more to say; only a success of the server's may follow */
     struct scram_client scram;
@@ -51,7 +54,7 @@ struct client_login {
 /* Chooses. ERR_NOT_FOUND: nothing fits; note says what was offered and what to do (an app password, OAuth2, TLS). ERR_DENIED: weaker than before. */
 enum err MUST_USE client_login_begin(
     struct client_login *login, const struct client_login_options *options, struct err_note *note);
-/* Appends the initial response (all our mechanisms have one). */
+/* Appends the initial response; nothing where login->waits: then AUTH goes without one, and the server's first challenge is answered. */
 enum err MUST_USE client_login_initial(struct client_login *login, struct buf *out);
 /* Appends the answer to a challenge (decoded). ERR_AUTH: the server did not prove that it knows the secret, or told of a failure: answer "*" and
  * go. ERR_LIMIT over CLIENT_LOGIN_STEPS_MAX. */

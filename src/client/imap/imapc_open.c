@@ -153,10 +153,11 @@ static enum err authenticate(struct imapc *imap, struct client_login *login)
     (void)buf_room(&initial, login->options.secret.len + 2 * USER_NAME_BYTES_MAX);
     enum err e = client_login_initial(login, &initial);
     /* one that is too long for a line goes when the server asks for it */
-    bool first_pending = !(imap->caps & IMAPC_SASL_IR) || buf_len(&initial) > INITIAL_BYTES_MAX;
+    bool fits = (imap->caps & IMAPC_SASL_IR) && buf_len(&initial) <= INITIAL_BYTES_MAX;
+    bool first_pending = !login->waits && !fits;
     if (e == ERR_OK) {
         buf_addf(&imap->out, "b%u AUTHENTICATE %s", ++imap->tag, login->name);
-        if (!first_pending) {
+        if (!login->waits && fits) {
             buf_addc(&imap->out, ' ');
             add_base64(imap, &initial);
         }
@@ -240,9 +241,10 @@ static enum err login(
     struct client_login_state state;
     client_login_prepare(&state, imap->dial, options->account, &options->account->imap,
         options->secret, options->token, imap->mechanisms, options->weakest);
-    /* LOGIN is PLAIN in other words */
+    /* the command LOGIN is PLAIN in other words, and AUTH=LOGIN with two round trips less */
     bool weaker = options->weakest & (CLIENT_SCRAM | CLIENT_SCRAM_PLUS);
-    bool by_command = !options->token && !weaker && state.options.secure && imap->mechanisms == 0 &&
+    bool none = !(imap->mechanisms & ~(unsigned)CLIENT_MECH_LOGIN);
+    bool by_command = !options->token && !weaker && state.options.secure && none &&
                       !(imap->caps & IMAPC_LOGINDISABLED);
     enum err e;
     if (by_command) {

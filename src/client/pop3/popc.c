@@ -235,10 +235,13 @@ static enum err say_auth(struct popc *popc, const struct client_login *login, st
     char head[64];
     struct pop_reply reply;
     int len = snprintf(head, sizeof head, "AUTH %s ", login->name);
-    if ((size_t)len + (first.len + 2) / 3 * 4 + 2 <= AUTH_LINE_BYTES_MAX)
+    bool fits = (size_t)len + (first.len + 2) / 3 * 4 + 2 <= AUTH_LINE_BYTES_MAX;
+    if (!login->waits && fits)
         return say_base64(popc, head, first);
     head[len - 1] = '\0';
     TRY(say(popc, head));
+    if (login->waits)
+        return ERR_OK;
     TRY(read_reply(popc, &reply));
     if (reply.status != POP_STATUS_CONTINUE)
         return password_refused(popc, &reply);

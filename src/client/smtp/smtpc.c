@@ -211,10 +211,13 @@ static enum err say_auth(struct smtpc *smtpc, const struct client_login *login, 
     char head[64];
     struct smtpc_reply reply = { .code = 0 };
     int len = snprintf(head, sizeof head, "AUTH %s ", login->name);
-    if ((size_t)len + (first.len + 2) / 3 * 4 + 2 <= AUTH_LINE_BYTES_MAX)
+    bool fits = (size_t)len + (first.len + 2) / 3 * 4 + 2 <= AUTH_LINE_BYTES_MAX;
+    if (!login->waits && fits)
         return say_base64(smtpc, head, first);
     (void)snprintf(head, sizeof head, "AUTH %s\r\n", login->name);
     TRY(smtpc_say(smtpc, slice_of(head)));
+    if (login->waits)
+        return ERR_OK;
     TRY(smtpc_reply(smtpc, &reply, NULL));
     return reply.code == 334 ? say_base64(smtpc, "", first) : password_refused(smtpc, &reply);
 }
