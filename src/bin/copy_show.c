@@ -158,7 +158,7 @@ void copy_show_event(void *arg, const struct copy_event *event)
     }
 }
 
-static void print_end(const struct copy_show *show, const struct copy_counts *counts, bool dry_run,
+void copy_show_sum(const struct copy_show *show, const struct copy_counts *counts, bool dry_run,
     const struct client_failure *failure)
 {
     fputs("{\"from\": ", stdout);
@@ -183,7 +183,7 @@ void copy_show_end(const struct copy_show *show, const struct copy_counts *count
     char size[40];
     copy_show_clear(show);
     if (show->json)
-        print_end(show, counts, dry_run, failure);
+        copy_show_sum(show, counts, dry_run, failure);
     else if (!quiet)
         cli_say(dry_run ? MSG_COPY_WOULD : MSG_COPY_DONE, show->from, show->to,
             (unsigned long long)counts->copied, client_size(counts->bytes, size, sizeof size),

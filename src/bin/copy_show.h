@@ -25,6 +25,9 @@ void copy_show_clear(const struct copy_show *show);
 /* The summary, in one line; of a program in one object. failure NULL: none. */
 void copy_show_end(const struct copy_show *show, const struct copy_counts *counts, bool dry_run,
     bool quiet, const struct client_failure *failure);
+/* That object alone. */
+void copy_show_sum(const struct copy_show *show, const struct copy_counts *counts, bool dry_run,
+    const struct client_failure *failure);
 int copy_exit_code(const struct copy_counts *counts);
 
 #endif

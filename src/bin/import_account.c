@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/dir.h"
 #include "base/rand.h"
+#include "bin/copy_show.h"
 #include "bin/mail_session.h"
 #include "copy/copy.h"
 #include "copy/names.h"
@@ -42,14 +43,19 @@ struct known_bytes {
 struct bringing {
     const struct import_account *args;
     struct import_account_result *result;
+    struct copy_counts *counts; /* result's */
+    struct copy_counts before;  /* the mailbox that is being read */
+    struct copy_show show;
+    uint64_t messages; /* that will be read */
     struct mail_session session;
     struct copy_target target;
     struct store *store;
     char *from_id, *to_id, *work; /* owned */
     char *mailbox;                /* owned; that is being read; NULL: none */
-    bool skipped;                 /* it is not brought */
-    struct copy_list there;       /* by what find_there looks for */
-    struct known_bytes *known;    /* owned; one for each of these; NULL: none was asked for */
+    char *to_name; /* owned; of it, as the server writes it; "" when it cannot have one there */
+    bool skipped;  /* it is not brought */
+    struct copy_list there;    /* by what find_there looks for */
+    struct known_bytes *known; /* owned; one for each of these; NULL: none was asked for */
     uint64_t key[2];
     struct sent *all; /* owned */
     size_t again;     /* of them */
@@ -59,11 +65,36 @@ struct bringing {
 
 /* ---- what is told ---- */
 
+static void tell(struct bringing *b, enum copy_event_kind kind, const char *text)
+{
+    struct copy_event event = {
+        .kind = kind, .side = COPY_SIDE_TO, .folder = b->mailbox, .text = text, .counts = b->counts
+    };
+    copy_show_event(&b->show, &event);
+}
+
+/* Of the mailbox that was read. */
+static void tell_mailbox(struct bringing *b)
+{
+    const struct copy_counts *all = b->counts, *before = &b->before;
+    struct copy_counts here = { .copied = all->copied - before->copied,
+        .bytes = all->bytes - before->bytes,
+        .found = all->found - before->found,
+        .known = all->known - before->known,
+        .failed = all->failed - before->failed,
+        .stopped = all->stopped - before->stopped };
+    struct copy_event event = {
+        .kind = COPY_FOLDER_DONE, .folder = b->mailbox, .to = b->to_name, .counts = &here
+    };
+    copy_show_event(&b->show, &event);
+}
+
 static void tell_failed(struct bringing *b, enum copy_answer answer, struct slice words)
 {
     const char *account = b->session.use.account->name;
-    if (b->result->failed++ >= FAILED_TOLD)
+    if (b->counts->failed++ >= FAILED_TOLD)
         return;
+    copy_show_clear(&b->show);
     autofree char *mailbox = cli_safe(slice_of(b->mailbox));
     autofree char *text = cli_safe(words);
     if (answer == COPY_TOO_BIG)
@@ -74,11 +105,10 @@ static void tell_failed(struct bringing *b, enum copy_answer answer, struct slic
 
 static void skip_mailbox(struct bringing *b, struct slice words)
 {
-    autofree char *mailbox = cli_safe(slice_of(b->mailbox));
-    autofree char *text = cli_safe(words);
+    autofree char *text = mem_strndup(words.ptr, words.len);
     if (!b->skipped)
-        cli_error(MSG_COPY_STOPPED, mailbox, b->session.use.account->name, text);
-    b->result->stopped += !b->skipped;
+        tell(b, COPY_FOLDER_STOPPED, text);
+    b->counts->stopped += !b->skipped;
     b->skipped = true;
 }
 
@@ -86,7 +116,7 @@ static void keywords_lost(void *bringing_arg)
 {
     struct bringing *b = bringing_arg;
     if (!b->keywords_told)
-        cli_error(MSG_COPY_KEYWORDS_LOST, b->session.use.account->name);
+        tell(b, COPY_KEYWORDS_LOST, "");
     b->keywords_told = true;
 }
 
@@ -233,10 +263,14 @@ static enum err answered(
         b->again++;
         return ERR_OK;
     }
+    uint64_t bytes = blob_size(sent->blob);
     sent_free(b, sent);
+    b->counts->copied += answer == COPY_STORED;
+    b->counts->bytes += answer == COPY_STORED ? bytes : 0;
+    tell(b, COPY_PROGRESS, "");
     if (answer == COPY_STORED)
-        b->result->added++;
-    else if (answer == COPY_FULL)
+        return ERR_OK;
+    if (answer == COPY_FULL)
         b->full = true;
     else if (answer == COPY_NO_FOLDER)
         skip_mailbox(b, words);
@@ -353,10 +387,23 @@ static enum err end_mailbox(struct bringing *b)
     } while (b->again && !b->full && !b->skipped);
     if (b->skipped) {
         forget_again(b);
+        tell_mailbox(b);
         return ERR_OK;
     }
     TRY(copy_target_finish(&b->target, !b->full));
-    return b->full ? ERR_OK : copy_target_subscribe(&b->target);
+    if (!b->full)
+        TRY(copy_target_subscribe(&b->target));
+    b->counts->folders++;
+    b->counts->made += b->target.fresh;
+    tell_mailbox(b);
+    return ERR_OK;
+}
+
+static enum err open_as(struct bringing *b, struct slice name, bool there)
+{
+    free(b->to_name);
+    b->to_name = mem_strndup(name.ptr, name.len);
+    return copy_target_open(&b->target, b->mailbox, 0, name, there);
 }
 
 /* Where it goes: by use, or by its name. */
@@ -369,8 +416,10 @@ static enum err open_mailbox(struct bringing *b)
     bool there = false;
     enum err e = ERR_SYNTAX;
     buf_init(&name, 0);
+    free(b->to_name);
+    b->to_name = mem_strdup("");
     if (copy_find_name(&from, &folder, &b->session.folders, &name, &there) == COPY_GOES)
-        e = copy_target_open(&b->target, b->mailbox, 0, buf_slice(&name), there);
+        e = open_as(b, buf_slice(&name), there);
     if (e == ERR_OK)
         e = copy_target_list(&b->target, b->key, &b->there);
     buf_done(&name);
@@ -393,6 +442,7 @@ static enum err on_mailbox(void *bringing_arg, struct slice name)
     free(b->mailbox);
     forget_there(b);
     b->mailbox = mem_strndup(name.ptr, name.len);
+    b->before = *b->counts;
     b->skipped = false;
     enum err e = open_mailbox(b);
     if (e == ERR_OK || imapc_is_broken(b->session.imap) || b->target.broken_here)
@@ -461,29 +511,75 @@ static enum err on_message(void *bringing_arg, const struct import_item *item)
         TRY(find_there(b, item, message_id_of(b, item->blob), &there));
     if (!there && !has)
         return send_new(b, item);
-    b->result->there++;
+    b->counts->known += has;
+    b->counts->found += !has;
+    tell(b, COPY_PROGRESS, "");
     return there ? keep(b, item, there) : ERR_OK;
 }
 
 static void on_trouble(void *bringing_arg, const char *path, enum import_trouble what)
 {
-    const struct import_account *args = ((struct bringing *)bringing_arg)->args;
-    args->trouble(args->trouble_arg, path, what);
+    struct bringing *b = bringing_arg;
+    copy_show_clear(&b->show);
+    b->args->trouble(b->args->trouble_arg, path, what);
+}
+
+/* ---- what will be read ---- */
+
+static enum err pass_mailbox(void *bringing_arg, struct slice name)
+{
+    (void)bringing_arg, (void)name;
+    return ERR_OK;
+}
+
+static enum err count_message(void *bringing_arg, const struct import_item *item)
+{
+    (void)item;
+    ((struct bringing *)bringing_arg)->messages++;
+    return ERR_OK;
+}
+
+static void pass_trouble(void *bringing_arg, const char *path, enum import_trouble what)
+{
+    (void)bringing_arg, (void)path, (void)what; /* it is told when the messages go */
+}
+
+/* False: there is nothing to read, and result->read says why. */
+static bool count_messages(struct bringing *b)
+{
+    const struct import_sink sink = {
+        .sink_arg = b, .mailbox = pass_mailbox, .message = count_message, .trouble = pass_trouble
+    };
+    (void)!import_run(b->args->options, &sink, &b->result->read); /* another error comes again */
+    return !b->result->read.problem;
 }
 
 /* ---- the run ---- */
 
-static int say_error(struct bringing *b, enum err e)
+static void failure_of(struct bringing *b, enum err e, struct client_failure *failure)
+{
+    if (b->target.broken_here || b->disk || !imapc_is_broken(b->session.imap)) {
+        (void)err_noted(&failure->note, e, "%s", err_words(e));
+        (void)client_failed(failure, CLIENT_WHY_DISK, e);
+    } else {
+        (void)imapc_failed(b->session.imap, failure);
+    }
+}
+
+/* failure: none where why is CLIENT_WHY_NONE. */
+static int say_end(struct bringing *b, const struct client_failure *failure)
 {
     struct client_use *use = &b->session.use;
-    struct client_failure failure = { .why = CLIENT_WHY_NONE };
-    if (b->target.broken_here || b->disk || !imapc_is_broken(b->session.imap)) {
-        (void)err_noted(&failure.note, e, "%s", err_words(e));
-        (void)client_failed(&failure, CLIENT_WHY_DISK, e);
-    } else {
-        (void)imapc_failed(b->session.imap, &failure);
-    }
-    int code = client_say_failure(use, &use->account->imap, &failure);
+    bool failed = failure->why != CLIENT_WHY_NONE;
+    b->counts->full = b->full;
+    copy_show_clear(&b->show);
+    if (b->args->json && !b->result->read.problem)
+        copy_show_sum(&b->show, b->counts, false, failed ? failure : NULL);
+    if (b->full)
+        cli_error(MSG_COPY_FULL, use->account->name);
+    if (b->full || !failed)
+        return b->full ? EX_CANTCREAT : EX_OK;
+    int code = client_say_failure(use, &use->account->imap, failure);
     cli_error_more(MSG_BRING_AGAIN);
     return code;
 }
@@ -502,12 +598,10 @@ static int read_all(struct bringing *b)
         copy_put_abandon(&b->target);
     if (e != ERR_OK) /* what came over is known */
         (void)!journal_commit(b->target.journal);
-    if (b->full) {
-        cli_error(MSG_COPY_FULL, b->session.use.account->name);
-        return EX_CANTCREAT;
-    }
-    bool told = e == ERR_OK || b->result->read.problem; /* by whoever called */
-    return told ? EX_OK : say_error(b, e);
+    struct client_failure failure = { .why = CLIENT_WHY_NONE };
+    if (e != ERR_OK && !b->full && !b->result->read.problem) /* that is told by whoever called */
+        failure_of(b, e, &failure);
+    return say_end(b, &failure);
 }
 
 /* A store of its own for what is on its way; what another run left in it goes. */
@@ -561,8 +655,16 @@ static int bring(struct bringing *b)
     int code = mail_folders(&b->session, false);
     if (!code)
         code = open_target(b);
-    if (!code)
-        code = read_all(b);
+    b->show = (struct copy_show){ .live = b->args->live,
+        .json = b->args->json,
+        .from = b->args->options->path,
+        .to = b->session.use.account->name,
+        .to_go = b->messages };
+    copy_show_begin(&b->show, NULL, 0);
+    if (!code) {
+        enum err e = imapc_expect(b->session.imap, b->messages * IMAPC_MESSAGE_BYTES);
+        code = e == ERR_OK ? read_all(b) : mail_failed(&b->session, e);
+    }
     while (b->all) /* those that have no answer any more */
         sent_free(b, b->all);
     forget_there(b);
@@ -570,6 +672,7 @@ static int bring(struct bringing *b)
     journal_close(b->target.journal);
     close_work(b);
     free(b->mailbox);
+    free(b->to_name);
     free(b->from_id);
     free(b->to_id);
     free(b->work);
@@ -579,13 +682,17 @@ static int bring(struct bringing *b)
 int import_into_account(const struct import_account *args, struct import_account_result *out_result)
 {
     struct bringing *b = mem_zalloc(1, sizeof *b);
-    *out_result = (struct import_account_result){ .added = 0 };
+    *out_result = (struct import_account_result){ .counts = { .copied = 0 } };
     b->args = args;
     b->result = out_result;
-    int code = mail_begin_account(&b->session, args->account);
-    if (!code)
-        code = bring(b);
-    mail_end(&b->session);
+    b->counts = &out_result->counts;
+    int code = EX_OK;
+    if (count_messages(b)) {
+        code = mail_begin_account(&b->session, args->account);
+        if (!code)
+            code = bring(b);
+        mail_end(&b->session);
+    }
     free(b);
     return code;
 }

@@ -3,6 +3,7 @@
 #ifndef BIN_IMPORT_ACCOUNT_H
 #define BIN_IMPORT_ACCOUNT_H
 
+#include "copy/copy.h"
 #include "import/import.h"
 
 #include <stdbool.h>
@@ -11,13 +12,15 @@ struct import_account {
     const char *account;                  /* name or address */
     const struct import_options *options; /* without UIDLs: IMAP cannot give a message one */
     int settle_ms;                        /* of struct copy_target */
+    bool live;                            /* a line of progress on the terminal */
+    bool json; /* a line for each mailbox, and one for all, on standard output */
     void (*trouble)(void *trouble_arg, const char *path, enum import_trouble what);
     void *trouble_arg;
 };
 
 struct import_account_result {
     struct import_result read; /* what was wrong with the files */
-    uint64_t added, there, failed, stopped;
+    struct copy_counts counts;
 };
 
 /* Whether accounts.conf has it; false also when it cannot be read. */

@@ -458,12 +458,14 @@ static int run(struct import *im)
 
 /* ---- an account of accounts.conf ---- */
 
-static int run_account(struct import *im)
+static int run_account(const struct cli *cli, struct import *im)
 {
     struct import_account_result result;
     const struct import_account args = { .account = im->address,
         .options = &im->options,
         .settle_ms = COPY_SETTLE_MS,
+        .live = isatty(STDERR_FILENO) && !cli->json,
+        .json = cli->json,
         .trouble = on_trouble,
         .trouble_arg = im };
     if (im->options.uidls != IMPORT_UIDLS_AUTO && im->options.uidls != IMPORT_UIDLS_NONE) {
@@ -479,14 +481,15 @@ static int run_account(struct import *im)
     int code = import_into_account(&args, &result);
     if (result.read.problem)
         code = tell_problem(&result.read, ERR_SYNTAX);
-    if (code == EX_OK || result.added)
-        cli_say(MSG_BRING_DONE, im->address, (unsigned long long)result.added,
-            (unsigned long long)result.there);
-    if (result.failed)
-        cli_error(MSG_BRING_LEFT, (unsigned long long)result.failed);
+    const struct copy_counts *counts = &result.counts;
+    if (!cli->json && (code == EX_OK || counts->copied))
+        cli_say(MSG_BRING_DONE, im->address, (unsigned long long)counts->copied,
+            (unsigned long long)(counts->known + counts->found));
+    if (counts->failed)
+        cli_error(MSG_BRING_LEFT, (unsigned long long)counts->failed);
     if (im->troubles)
         cli_error(MSG_BRING_TROUBLES, (unsigned long long)im->troubles);
-    if (code == EX_OK && (result.failed || result.stopped))
+    if (code == EX_OK && (counts->failed || counts->stopped))
         return EX_TEMPFAIL;
     return code == EX_OK && im->troubles ? 1 : code;
 }
@@ -610,7 +613,7 @@ int verb_import(const struct cli *cli, int argc, char **argv)
     im.config = config;
     int code = choose(&im);
     if (!code)
-        code = im.to_account ? run_account(&im) : run(&im);
+        code = im.to_account ? run_account(cli, &im) : run(&im);
     config_unref(config);
     return code;
 }

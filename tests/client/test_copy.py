@@ -310,7 +310,6 @@ def test_what_is_said(home):
 
 
 def test_progress_on_a_terminal(home):
-    import pty
     with Mailbox({"INBOX": [Mail(message(n)) for n in range(400)]}) as old, Mailbox() as new:
         accounts(home, old.port, new.port)
         slow = [0]
@@ -321,18 +320,8 @@ def test_progress_on_a_terminal(home):
                 if slow[0] % 100 == 0:
                     time.sleep(0.3)
         new.lie = wait
-        here, there = pty.openpty()
-        process = subprocess.Popen([lib.barid_program(), "copy", "old", "new"], env=home.env, stdout=subprocess.PIPE, stderr=there)
-        os.close(there)
-        shown = b""
-        try:
-            while True:
-                shown += os.read(here, 4096)
-        except OSError:
-            pass
-        os.close(here)
-        assert process.wait() == 0 and len(process.stdout.read().splitlines()) == 1
-        process.stdout.close()
+        code, out, shown = home.on_terminal("copy", "old", "new")
+        assert code == 0 and len(out.splitlines()) == 1
         assert re.search(rb"INBOX: \d+ copied, \d+ to go, [\d.]+ [KM]?B/s", shown), shown
         assert shown.endswith(b"\r\x1b[K")
 

@@ -1,8 +1,10 @@
 """barid import into an account of accounts.conf, by IMAP: Maildir and mbox, whole, once; cut and killed anywhere; and which of two is meant."""
 import contextlib
 import errno
+import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import time
@@ -12,6 +14,7 @@ import pytest
 import client
 import peers
 from capproxy import Proxy
+from deflating import Deflating
 from imapside import Folder, Mail, Mailbox
 from test_copy import ARABIC, ARABIC_7, Real, message
 
@@ -49,9 +52,9 @@ def mbox(path, count=12):
             f.write(b"From a@example.org Sat Nov  1 10:00:%02d 2025\n" % n + b"Status: RO\n" + text.replace(b"\nFrom ", b"\n>From ") + b"\n")
 
 
-def account(home, port, user=None, name="new"):
+def account(home, port, user=None, name="new", more=""):
     home.file("secret", client.PASSWORD + "\n")
-    home.account(name, imap=f"127.0.0.1 {port} none", maildir=None, address=user.address if user else "salma@barid.test")
+    home.account(name, more=more, imap=f"127.0.0.1 {port} none", maildir=None, address=user.address if user else "salma@barid.test")
 
 
 def bring(home, path, *words, code=0, env=None):
@@ -142,6 +145,54 @@ def test_keywords_that_are_refused(home):
         done = bring(home, path)
         assert done.stderr.count("does not keep all keywords") == 1
         assert set(counts(new).values()) == {40} and not any("$Work" in m.flags for f in new.folders.values() for m in f.mail)
+
+
+def test_what_is_said(home):
+    """A line for each mailbox and one for all to programs; to people how far it is, on a terminal."""
+    path = os.path.join(home.folder, "Old")
+    maildir(path)
+    first = []
+
+    def refuse(box, session, words):
+        if words.startswith(b"APPEND") and not first:
+            first.append(box.read_append(session, words))
+            return b"{tag} NO not this one\r\n"
+        return None
+
+    with Mailbox({"INBOX": [], "Sent Items": Folder(attributes="\\Sent")}) as new:
+        account(home, new.port)
+        new.lie = refuse
+        rows = [json.loads(line) for line in bring(home, path, "--json", code=75).stdout.splitlines()]
+        assert {r["folder"]: r["to"] for r in rows[:4]} == {
+            "INBOX": "INBOX", "Sent": "Sent Items", ARABIC: ARABIC_7, ARABIC + "/x": ARABIC_7 + "/x"}
+        assert [r["copied"] + r["failed"] for r in rows] == [12, 12, 12, 12, 48]
+        assert rows[4]["from"] == path and rows[4]["to"] == "new" and rows[4]["failed"] == 1 and rows[4]["failure"] is None
+        assert rows[4]["bytes"] == sum(len(m.data) for f in new.folders.values() for m in f.mail)
+        code, out, shown = home.on_terminal("import", "--account", "new", path)
+        assert code == 0 and "1 messages came in, 47 were there" in out
+        assert re.search(rb": \d+ copied, \d+ to go, ", shown) and shown.endswith(b"\r\x1b[K"), shown
+        rows = [json.loads(line) for line in bring(home, path, "--json").stdout.splitlines()]
+        assert [(r["known"], r["found"], r["copied"]) for r in rows] == [(12, 0, 0)] * 4 + [(48, 0, 0)]
+        new.lie = lambda box, session, words: b"* BYE enough\r\n" if words.startswith(b"SELECT") else None
+        rows = [json.loads(line) for line in bring(home, path, "--json", code=75).stdout.splitlines()]
+        assert rows[-1]["failure"] and rows[-1]["copied"] == 0
+
+
+def test_compressed(home):
+    path = os.path.join(home.folder, "Old")
+    maildir(path)
+    with Mailbox({"INBOX": []}) as new, Deflating(new.port) as proxy:
+        account(home, proxy.port, more="  compress yes\n")
+        bring(home, path)
+        assert set(counts(new).values()) == {12} and not new.wrong
+        assert proxy.asked == 1
+
+
+def test_what_is_not_there_is_said_before_any_login(home):
+    with Mailbox({"INBOX": []}) as new:
+        account(home, new.port)
+        done = bring(home, os.path.join(home.folder, "nothing"), code=66)
+        assert "nothing" in done.stderr and not new.commands()
 
 
 @pytest.mark.parametrize("what", ["too big", "limit", "full", "no", "folder", "bye"])

@@ -16,6 +16,7 @@ import hmac
 import json
 import mmap
 import os
+import pty
 import re
 import shutil
 import socket
@@ -76,6 +77,19 @@ class Home:
             assert word not in done.stderr, done.stderr
         assert PASSWORD not in done.stdout + done.stderr
         return done
+
+    def on_terminal(self, *args):
+        """Standard error is a terminal: (exit status, standard output, what the terminal was sent)."""
+        here, there = pty.openpty()
+        with subprocess.Popen([lib.barid_program(), *args], env=self.env, stdout=subprocess.PIPE, stderr=there) as process:
+            os.close(there)
+            shown = b""
+            with contextlib.suppress(OSError):  # the program has ended
+                while True:
+                    shown += os.read(here, 4096)
+            os.close(here)
+            out = process.stdout.read()
+        return process.returncode, out.decode(), shown
 
     def json(self, *args, code=0, **more):
         done = self.barid(*args, "--json", **more)
