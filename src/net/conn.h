@@ -44,8 +44,8 @@ struct buf *conn_in(struct conn *conn);
 enum err MUST_USE conn_fill(struct conn *conn);
 /* The loop of a session's input. step does the next thing: ERR_OK when it did one, ERR_BUSY when there is none yet, anything else ends the connection.
  * *closing: close, once this step is over. *stop_reading: park now although more input may be there; it is taken back. */
-enum conn_next conn_steps(
-    struct conn *conn, enum err (*step)(void *session), void *session, const bool *closing, bool *stop_reading);
+enum conn_next conn_steps(struct conn *conn, enum err (*step)(void *session), void *session,
+    const bool *closing, bool *stop_reading);
 /* Limit of conn_in; the framers' own limits are tighter. Default LINE_BYTES_MAX_PRELOGIN * 2. */
 void conn_in_limit(struct conn *conn, size_t bytes);
 /* True once after conn_wake; clears the mark. */
@@ -101,7 +101,7 @@ enum err MUST_USE conn_starttls(struct conn *conn);
 /* "TLSv1.3 TLS_AES_128_GCM_SHA256"; "" without TLS. Borrowed. */
 const char *conn_tls_text(const struct conn *conn);
 /* Channel binding data (RFC 5929, RFC 9266): kind is "tls-exporter" (TLS 1.3) or "tls-server-end-point".
- * ERR_NOT_FOUND when this connection has none of that kind. */
+ * ERR_NOT_FOUND when this connection has none of that kind. out NULL: only whether it has. */
 enum err MUST_USE conn_channel_binding(struct conn *conn, struct slice kind, struct buf *out);
 
 #endif

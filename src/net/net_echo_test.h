@@ -127,6 +127,7 @@ static inline enum conn_next echo_line(struct echo_session *s, struct slice line
         struct buf binding;
         buf_init(&binding, 0);
         enum err e = conn_channel_binding(s->conn, rest, &binding);
+        assert_int_equal(conn_channel_binding(s->conn, rest, NULL), e);
         buf_addf(out, "BIND %s ", err_name(e));
         hex_encode(out, buf_slice(&binding));
         buf_adds(out, "\r\n");

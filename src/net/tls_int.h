@@ -43,7 +43,7 @@ void tls_conn_goodbye(struct tls_conn *tls);
 const char *tls_conn_text(const struct tls_conn *tls);
 enum err MUST_USE tls_conn_binding(struct tls_conn *tls, struct slice kind, struct buf *out);
 
-/* Appends the channel binding of that kind; certificate is the server's (RFC 5929 §4.1). ERR_NOT_FOUND. */
+/* Appends the channel binding of that kind; certificate is the server's (RFC 5929 §4.1). ERR_NOT_FOUND. out NULL: only whether there is one. */
 enum err MUST_USE tls_binding(
     struct ssl_st *ssl, struct x509_st *certificate, struct slice kind, struct buf *out);
 

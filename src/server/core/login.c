@@ -113,12 +113,8 @@ static bool can_bind(struct login *login)
     static const struct slice kinds[] = { SLICE_CONST("tls-exporter"),
         SLICE_CONST("tls-server-end-point") };
     bool can = false;
-    for (size_t i = 0; conn_is_tls(login->conn) && !can && i < 2; i++) {
-        struct buf binding;
-        buf_init(&binding, 0);
-        can = conn_channel_binding(login->conn, kinds[i], &binding) == ERR_OK;
-        buf_done(&binding);
-    }
+    for (size_t i = 0; conn_is_tls(login->conn) && !can && i < 2; i++)
+        can = conn_channel_binding(login->conn, kinds[i], NULL) == ERR_OK;
     return can;
 }
 

@@ -40,7 +40,8 @@ enum err conn_channel_binding(struct conn *conn, struct slice kind, struct buf *
 {
     if (!conn->binds || !slice_eq(kind, SLICE("tls-exporter")))
         return ERR_NOT_FOUND;
-    buf_adds(out, "binding of this connection");
+    if (out)
+        buf_adds(out, "binding of this connection");
     return ERR_OK;
 }
 
