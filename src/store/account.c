@@ -158,6 +158,19 @@ enum err store_account(
     return ERR_OK;
 }
 
+static void tell_unreadable(const struct account *account, account_finding_fn *tell, void *tell_arg)
+{
+    char text[160];
+    if (account->schema_version > STORE_SCHEMA_VERSION) /* all of it is there, for that one */
+        (void)snprintf(text, sizeof text,
+            "mail.db was written by a newer Barid (format %d; this one knows %d)",
+            account->schema_version, STORE_SCHEMA_VERSION);
+    else
+        (void)snprintf(
+            text, sizeof text, "mail.db cannot be read; what it held is in a backup only");
+    tell(tell_arg, text, false);
+}
+
 /* Others wait until it is over, and then open it for themselves. */
 static enum err fsck_damaged(
     struct store *store, struct slice id, bool repair, account_finding_fn *tell, void *tell_arg)
@@ -176,7 +189,7 @@ static enum err fsck_damaged(
         e = account_fsck(account, repair, tell, tell_arg);
     account_db_close(account, false);
     if (e == ERR_CORRUPT) {
-        tell(tell_arg, "mail.db cannot be read; what it held is in a backup only", false);
+        tell_unreadable(account, tell, tell_arg);
         e = ERR_OK;
     }
 

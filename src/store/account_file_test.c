@@ -69,12 +69,13 @@ static void a_commit_without_room_leaves_the_account_as_it_was(void **state)
 }
 
 static int findings;
+static char last_finding[256];
 
 static void count_finding(void *arg, const char *text, bool repaired)
 {
     (void)arg;
-    (void)text;
     (void)repaired;
+    (void)snprintf(last_finding, sizeof last_finding, "%s", text);
     findings++;
 }
 
@@ -274,6 +275,9 @@ static void older_files_are_read_and_upgraded(void **state)
         open_all_but_account();
         assert_err(ERR_CORRUPT, store_account(store, SLICE("a1"), true, &account));
         store_close(store);
+        assert_int_equal(findings_of(true), 1); /* and a repair leaves it as it is */
+        assert_non_null(
+            strstr(last_finding, i ? "by a newer Barid (format 99;" : "in a backup only"));
     }
     make_older("PRAGMA user_version=7");
     open_all();
