@@ -7,9 +7,6 @@
 #include "message/text.h"
 #include "proto/imap/imap_date.h"
 
-/* Enough to keep the disk busy, and little enough to stay in the cache between reading and writing, and with the last row no more than an arena keeps. */
-#define PAGE_BYTES_MAX (768u << 10)
-
 static unsigned need_of(const struct imap_att *att)
 {
     switch (att->kind) {
@@ -215,7 +212,7 @@ static enum err fetch_rows(
         .uids = uids,
         .need = f->need,
         .modseq_above = args->changedsince,
-        .bytes_max = PAGE_BYTES_MAX,
+        .bytes_max = IMAPD_PAGE_BYTES_MAX,
     };
     struct store_rows rows = { 0 };
     enum err row_err = ERR_OK;

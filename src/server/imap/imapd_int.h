@@ -16,6 +16,10 @@
 #include "server/core/login.h"
 #include "server/imap/imapd.h"
 
+/* About so many bytes of rows are read at a time: they stay in the processor's cache until they are written, and the memory of a command is so little that
+ * the C library does not give it back to the system, which would make each 4 KiB of the next one a page fault (decisions/0006). */
+#define IMAPD_PAGE_BYTES_MAX (128u << 10)
+
 enum imapd_state {
     IMAPD_LOGGED_OUT = 1,
     IMAPD_LOGGED_IN = 2,
@@ -163,7 +167,8 @@ void imapd_uid_ranges(const struct imap_set *set, uint32_t star, struct uidset *
 struct store_flags imapd_store_flags(const struct imap_flags *flags);
 
 /* STATUS items of a mailbox, with the parentheses. */
-enum err MUST_USE imapd_write_status(struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
+enum err MUST_USE imapd_write_status(
+    struct imapd_session *s, const struct mailbox *mailbox, unsigned items);
 
 /* What a command derived from messages while it read them, and is to be kept: summaries that the store has damaged or in another version; filters. */
 struct imapd_made {
@@ -172,7 +177,7 @@ struct imapd_made {
     struct {
         int64_t email;
         size_t at, len; /* in bytes */
-    } *rows;            /* owned */
+    } * rows;           /* owned */
     size_t count, cap;
 };
 

@@ -5,9 +5,6 @@
 #include "message/summary.h"
 #include "server/imap/imapd_int.h"
 
-/* About so many bytes of rows are read at a time: with the last row no more than a block that an arena keeps, so that the next page uses it again. */
-#define IMAPD_PAGE_BYTES_MAX (768u << 10)
-
 /* What a key costs to ask of one message: cheap ones are asked first. */
 enum search_cost {
     COST_UID,     /* nothing is read */

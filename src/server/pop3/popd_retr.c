@@ -4,8 +4,10 @@
 #include "base/log.h"
 
 #define PIECE_BYTES (64u << 10)
-#define AHEAD_BYTES (768u << 10) /* with the last one in it, no more than an arena keeps for the next time */
-#define AHEAD_ROWS  64
+#define AHEAD_BYTES                                                                                \
+    (128u                                                                                          \
+        << 10) /* they stay in the processor's cache, and their memory in the program (decisions/0006) */
+#define AHEAD_ROWS 64
 /* TOP of so many lines is how some programs download without marking as read (fetchmail asks for 99,999,999): no preview. */
 #define TOP_WHOLE_LINES 1000000u
 
