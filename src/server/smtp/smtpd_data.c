@@ -74,6 +74,12 @@ static void begin(struct smtpd_session *s)
     (void)crypto_generichash_update(&mail->hash, (const unsigned char *)sender, strlen(sender) + 1);
 }
 
+/* Whether it may come again for some of those who get it: then its bytes are part of the guids. The recipients are known when it begins. */
+static bool is_repeatable(const struct smtpd_mail *mail)
+{
+    return mail->recipient_count > 1 || mail->recipients[0].user_count > 1;
+}
+
 static void store_bytes(struct smtpd_mail *mail, struct slice bytes)
 {
     if (mail->error != ERR_OK)
@@ -131,7 +137,7 @@ void smtpd_take(struct smtpd_session *s, struct slice bytes)
         smtpd_refuse(mail, ERR_LIMIT, write_trouble(ERR_LIMIT));
     if (mail->error != ERR_OK)
         return;
-    if (mail->recipient_count > 1)
+    if (is_repeatable(mail))
         (void)crypto_generichash_update(&mail->hash, (const unsigned char *)bytes.ptr, bytes.len);
     if (s->protocol == PROTOCOL_SUBMISSION && !mail->header_done)
         take_header(s, bytes);
@@ -310,7 +316,7 @@ static void end_smtp(struct smtpd_session *s)
     struct smtpd_mail *mail = s->mail;
     const char *trouble = NULL;
     bool any_filed = false;
-    bool repeatable = mail->recipient_count > 1 || mail->recipients[0].user_count > 1;
+    bool repeatable = is_repeatable(mail);
     for (size_t i = 0; i < mail->recipient_count; i++) {
         if (same_user_before(mail, i))
             continue;
