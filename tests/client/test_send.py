@@ -285,6 +285,36 @@ def test_refused_at_each_step(home, verb, answer, state):
         assert len(smtp.taken) == 1
 
 
+@pytest.mark.parametrize("verb,more", [("RCPT", ()), ("DATA", ()), (".", ("CHUNKING",))])
+@pytest.mark.parametrize("answer", [b"451 4.3.0 later\r\n", b"554 5.5.1 no\r\n"])
+def test_the_next_message_after_a_refusal(home, verb, more, answer):
+    """A server may keep a transaction open that it took no message for (RFC 5321 §4.1.4), and one whose chunk failed (RFC 3030 §2)."""
+    opened = []
+
+    def mail(lines, rest):
+        if opened:
+            return b"503 5.5.1 nested MAIL command\r\n"
+        opened.append(rest)
+        return None
+
+    def once(lines, rest):
+        if len(smtp.refused) == 1:
+            opened.clear()
+            return None
+        smtp.refused.append(rest)
+        return answer
+
+    with FakeSmtp(ehlo=("PIPELINING", "AUTH PLAIN", *more), hooks={"MAIL": mail, "RSET": lambda lines, rest: opened.clear(), verb: once}) as smtp:
+        smtp.refused = []
+        home.account(smtp=plain(smtp.port))
+        for _ in range(2):
+            home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        home.barid("send", "--flush")
+        assert len(smtp.sessions) == 1 and len(smtp.taken) == 1
+        entry, = queue(home)
+        assert entry["recipients"][0]["code"] == int(answer[:3])
+
+
 def test_an_answer_that_is_lost(home):
     """The server has it and does not say so: it gets it once more, and no more by itself."""
     with FakeSmtp(hooks={".": [False]}) as smtp:
