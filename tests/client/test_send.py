@@ -1,6 +1,7 @@
 """barid send and barid queue: what goes out, what waits, and that nothing is lost, sent twice without need, or said to the wrong server."""
 import base64
 import email
+import email.header
 import email.policy
 import os
 import re
@@ -63,6 +64,17 @@ def test_words_of_sendmail(home):
     assert null.startswith("FROM:<>") and dotted.endswith(b"\r\n\r\nno header here\r\nfirst\r\n")
     assert "From: =?UTF-8?B?2LPZhNmF2Yk=?= <salma@barid.test>\r\n".encode() in dotted
     assert empty.endswith(b"\r\n\r\n")
+
+
+def test_a_long_name_in_the_from_that_was_missing(home):
+    name = "سلمى بنت عبد الرحمن بن علي الخوارزمي"
+    with FakeSmtp(ehlo=("AUTH PLAIN",)) as smtp:
+        home.account(smtp=plain(smtp.port), real_name=f'"{name}"')
+        assert home.barid("send", "-i", "a@x.test", stdin=b"Subject: x\n\nbody\n").returncode == 0
+    data = smtp.taken[0][2]
+    assert not re.search(rb"[^\r]\n|\r[^\n]", data), data
+    written = email.message_from_bytes(data)["From"]
+    assert str(email.header.make_header(email.header.decode_header(written))) == f"{name} <salma@barid.test>"
 
 
 @pytest.mark.parametrize("text,body", [

@@ -338,6 +338,16 @@ static void note_subject(struct slice header, struct smtpc_record *record)
     buf_done(&text);
 }
 
+/* The lines of smtpc_compose as they go over the wire. */
+static void add_lines(struct slice text, struct buf *out)
+{
+    struct slice line;
+    while (slice_cut(&text, '\n', &line)) {
+        buf_add(out, line);
+        buf_adds(out, "\r\n");
+    }
+}
+
 /* What is missing: From, Date, Message-ID (RFC 6409 §8). The record gets the Message-ID. */
 static void add_missing(const struct smtpc_intake_options *options, struct slice header,
     struct smtpc_record *record, struct buf *out)
@@ -360,10 +370,13 @@ static void add_missing(const struct smtpc_intake_options *options, struct slice
         buf_addf(out, "Date: %.*s\r\n", (int)len, date);
     }
     if (!msg_field_find(header, SLICE("From"), &field)) {
-        buf_adds(out, "From: ");
+        struct buf from;
+        buf_init(&from, 0);
+        buf_adds(&from, "From: ");
         smtpc_write_address(slice_of(options->real_name ? options->real_name : ""),
-            slice_of(options->address), out);
-        buf_adds(out, "\r\n");
+            slice_of(options->address), &from);
+        add_lines(buf_slice(&from), out);
+        buf_done(&from);
     }
 }
 
