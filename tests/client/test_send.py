@@ -143,6 +143,23 @@ def test_composed(home):
     assert second.get_filename() == "plain.txt" and second.get_content_disposition() == "attachment"
 
 
+def test_more_recipients_than_one_message_may_have(home):
+    """Nobody is left out without a word; the same address twice is one recipient, wherever it stands."""
+    many = [f"a{n}@x.test" for n in range(1001)]
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        for args, text in ((["--to", ",".join(many)], b"x\n"), (["-t"], f"To: {', '.join(many)}\n\nx\n".encode()),
+                           (["--to", ",".join(many[:600]), "--cc", ",".join(many[600:])], b"x\n"),
+                           (["-t"], f"To: {', '.join([many[0]] * 600 + many)}\n\nx\n".encode())):
+            done = home.barid("send", *args, stdin=text)
+            assert done.returncode == 65 and "1000 recipients" in done.stderr, (args[0], done)
+        assert smtp.taken == [] and queue(home) == []
+        for args, text in ((["--to", ",".join([many[0]] * 600 + many[:1000])], b"x\n"),
+                           (["-t"], f"To: g:{', '.join([many[0]] * 600 + many[:1000])};\n\nx\n".encode())):
+            assert home.barid("send", *args, stdin=text).returncode == 0
+            assert sorted(addresses(smtp.taken.pop()[1])) == sorted(many[:1000])
+
+
 def test_composed_from_standard_input(home):
     with FakeSmtp() as smtp:
         home.account(smtp=plain(smtp.port))

@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "client/core/address.h"
+#include "client/smtp/smtpc_record.h"
 #include "message/address.h"
 
 #include <errno.h>
@@ -20,7 +21,6 @@
 #define PLAIN_CHARS    200u /* an ASCII subject up to this stays one line */
 #define ENCODE_BYTES   (57u * 512u) /* whole lines of base64 */
 #define BOUNDARY_BYTES 16u
-#define ADDRESSES_MAX  1000u
 
 /* ---- header values ---- */
 
@@ -226,7 +226,9 @@ static enum err write_list(
     for (size_t i = 0; !e && lists && lists[i]; i++) {
         struct msg_address *all;
         size_t count = 0;
-        e = msg_addresses(&arena, slice_of(lists[i]), ADDRESSES_MAX, &all, &count);
+        e = msg_addresses(&arena, slice_of(lists[i]), SMTPC_ADDRESSES_MAX, &all, &count);
+        if (!e && count == SMTPC_ADDRESSES_MAX)
+            e = ERR_LIMIT;
         if (!e && count == 0)
             e = ERR_SYNTAX;
         for (size_t k = 0; !e && k < count; k++) {
@@ -242,8 +244,10 @@ static enum err write_list(
                     all[k].name.ptr ? all[k].name : SLICE_EMPTY, buf_slice(&address), out);
             buf_done(&address);
         }
-        if (e)
-            e = err_noted(note, e == ERR_LIMIT ? e : ERR_NOT_FOUND, "%.100s", lists[i]);
+        if (e == ERR_LIMIT)
+            e = err_noted(note, e, "more than %u addresses", SMTPC_ADDRESSES_MAX - 1);
+        else if (e)
+            e = err_noted(note, ERR_NOT_FOUND, "%.100s", lists[i]);
     }
     if (written)
         buf_addc(out, '\n');

@@ -177,7 +177,9 @@ enum err smtpc_add_addresses(struct smtpc_record *record, struct slice list, str
     struct msg_address *all;
     size_t count = 0;
     arena_init(&arena, 64u << 20);
-    enum err e = msg_addresses(&arena, list, SMTPC_RECIPIENTS_MAX + 1, &all, &count);
+    enum err e = msg_addresses(&arena, list, SMTPC_ADDRESSES_MAX, &all, &count);
+    if (e || count == SMTPC_ADDRESSES_MAX) /* what stands behind them was not looked at */
+        e = err_noted(note, ERR_LIMIT, "more than %u addresses", SMTPC_ADDRESSES_MAX - 1);
     if (!e && count == 0 && slice_trim(list).len > 0)
         e = err_noted(
             note, ERR_NOT_FOUND, "%.*s", (int)(list.len < 100 ? list.len : 100), list.ptr);
