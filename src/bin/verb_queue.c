@@ -42,7 +42,8 @@ static void say_entry(const char *account, const char *id, const struct smtpc_re
     buf_done(&subject);
     for (size_t i = 0; i < record->count; i++)
         say_recipient(record, &record->recipients[i]);
-    if (record->copy == SMTPC_COPY_DUE && smtpc_record_count(record, SMTPC_WAITS) == 0)
+    if (record->copy == SMTPC_COPY_DUE && smtpc_record_count(record, SMTPC_WAITS) == 0 &&
+        smtpc_record_count(record, SMTPC_SENT) > 0)
         cli_say(MSG_QUEUE_COPY_DUE);
 }
 

@@ -445,6 +445,16 @@ def test_the_copy_for_sent(home):
         assert len(queue(home)) == 1
 
 
+def test_the_copy_of_what_was_refused_at_first(barid, home):
+    user = barid.user()
+    with FakeSmtp(hooks={"RCPT": [b"550 5.1.1 no\r\n"]}) as smtp:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        one = home.json("send", "-i", "a@x.test", stdin=b"Subject: at last\n\nx\n", code=69)
+        assert in_sent(barid, user) == [] and "Sent" not in home.barid("queue").stdout
+        assert home.barid("queue", "retry", one["id"]).returncode == 0
+        assert in_sent(barid, user) == [smtp.taken[0][2]] and queue(home) == []
+
+
 def in_sent(barid, user):
     return [m for m in barid.bodies(user, "Sent").values()]
 

@@ -96,8 +96,6 @@ static bool is_over(const struct smtpc_record *record)
 
 static enum err settle(struct run *run, const char *id, struct smtpc_record *record)
 {
-    if (smtpc_record_count(record, SMTPC_SENT) == 0 && smtpc_record_count(record, SMTPC_WAITS) == 0)
-        record->copy = SMTPC_COPY_NONE; /* nobody got it: there is nothing to file */
     enum err e = is_over(record) ? smtpc_queue_remove(run->queue, id, &run->failure->note)
                                  : smtpc_queue_write(run->queue, id, record, &run->failure->note);
     return e ? queue_failed(run, e) : ERR_OK;
