@@ -387,6 +387,34 @@ def test_one_bad_message_does_not_hold_up_the_others(home):
         assert home.barid("queue").returncode == 70
 
 
+@pytest.mark.parametrize("end,damage", [(".msg", os.unlink), (".msg", lambda path: os.truncate(path, 20)), (".rec", lambda path: os.truncate(path, 20)),
+                                        (".rec", lambda path: (os.unlink(path), os.symlink("elsewhere", path)))],
+                         ids=["gone", "cut", "damaged", "unreadable"])
+def test_files_of_the_queue_that_cannot_be_read(barid, home, end, damage):
+    """One such message is told each time, holds up neither the others nor their copies, and can be removed."""
+    user = barid.user()
+    with FakeSmtp() as smtp:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        ids = [home.json("send", "--later", "-i", "a@x.test", stdin=b"Subject: %d\n\nx\n" % n)["id"] for n in range(3)]
+        first = sorted(ids)[0]
+        damage(os.path.join(home.state, "a", "queue", first + end))
+        for _ in range(2):
+            done = home.barid("send", "--flush")
+            assert done.returncode == 70 and first + end in done.stderr, done
+            assert len(smtp.taken) == 2 and len(in_sent(barid, user)) == 2
+        assert not any("DATA" in s and not smtp.taken for s in smtp.sessions)
+        if end == ".rec":
+            done = home.barid("queue")
+            assert done.returncode == 70 and first + end in done.stderr and f"barid queue remove {first}" in done.stderr
+            more = b"Message-ID: <more@x.test>\n\nx\n"
+            home.json("send", "--later", "-i", "a@x.test", stdin=more)
+            done = home.barid("log", "<more@x.test>", "a")
+            assert done.returncode == 70 and "a@x.test" in done.stdout, done
+        assert home.barid("queue", "remove", first).returncode == 0
+        assert home.barid("send", "--flush").returncode == 0
+        assert [n for n in os.listdir(os.path.join(home.state, "a", "queue")) if n.startswith(first)] == []
+
+
 # ---- what servers can and cannot ----
 
 def test_size(home):
@@ -563,6 +591,37 @@ def test_a_full_disk_is_said(shim, home):
             done = home.barid("send", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home, call, client.ERRNO, errno.ENOSPC, 1, 1))
             assert done.returncode == 74 and "not taken" in done.stderr and smtp.taken == []
         assert queue(home) == []
+
+
+@pytest.mark.parametrize("call", ["write", "sync", "rename"])
+def test_a_disk_that_fails_anywhere(shim, home, call):
+    """Not taken means that nothing is in the queue, and the queue works on."""
+    import errno
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        home.barid("send", "--later", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home))
+        for n in range(1, shim.counts()[call] + 1):
+            done = home.barid("send", "--later", "-i", "a@x.test", stdin=b"y\n", env=shim.arm(home, call, client.ERRNO, errno.EIO, n))
+            assert done.returncode == 74 and "not taken" in done.stderr, (n, done)
+        assert home.barid("send", "--flush").returncode == 0
+        assert len(smtp.taken) == 1 and queue(home) == []
+
+
+def test_nothing_goes_out_that_cannot_be_recorded(shim, home):
+    """With no room for what became of a message it would go out once more with every run."""
+    import errno
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port), imap="127.0.0.1 1 none")
+        one = home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        home.account(smtp=plain(smtp.port))
+        two = home.json("send", "--later", "-i", "a@x.test", "b@x.test", stdin=b"x\n")
+        for _ in range(3):
+            for call in ("write", "sync"):
+                done = home.barid("send", "--flush", env=shim.arm(home, call, client.ERRNO, errno.ENOSPC, 1, 1))
+                assert done.returncode == 74, done
+        assert smtp.taken == [] and {e["id"] for e in queue(home)} == {one["id"], two["id"]}
+        assert home.barid("send", "--flush").returncode == 0
+        assert len(smtp.taken) == 2
 
 
 def test_two_at_once(home):

@@ -34,11 +34,12 @@ struct smtpc_flush_result {
     bool no_dsn;    /* a report was asked for that the server cannot give */
 };
 
-/* Whether anything is due now. */
+/* Whether anything is due now. When nothing is, *out_damaged names a record that cannot be read; "": there is none. */
 enum err MUST_USE smtpc_flush_due(struct smtpc_queue *queue, const char *only_id, bool now,
-    int64_t now_s, bool *out_due, struct err_note *note);
+    int64_t now_s, bool *out_due, struct err_note *out_damaged, struct err_note *note);
 
-/* The queue is locked by the caller. An error ends the run: what is not sent waits. */
+/* The queue is locked by the caller. An error ends the run: what is not sent waits. A record or a message that cannot be read is left where it is, and is the
+ * error at the end (CLIENT_WHY_STATE). */
 enum err MUST_USE smtpc_flush(struct smtpc_queue *queue, const struct smtpc_flush_options *options,
     struct smtpc_flush_result *out_result, struct client_failure *failure);
 

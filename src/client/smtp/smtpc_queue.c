@@ -192,6 +192,17 @@ enum err smtpc_queue_write(struct smtpc_queue *queue, const char *id,
     return e ? failed(note, name, errno) : ERR_OK;
 }
 
+/* The record first, which may be named though its folder could not be synced. */
+static void forget(struct smtpc_queue *queue, const char *id)
+{
+    static const char *const ends[] = { ".new", ".rec", ".msg" };
+    char name[NAME_MAX_];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        name_of(id, ends[i], name);
+        (void)unlinkat(queue->folder, name, 0);
+    }
+}
+
 enum err smtpc_draft_add(struct smtpc_queue *queue, struct smtpc_draft *draft,
     const struct smtpc_record *record, struct err_note *note)
 {
@@ -205,7 +216,7 @@ enum err smtpc_draft_add(struct smtpc_queue *queue, struct smtpc_draft *draft,
     if (!e) {
         e = smtpc_queue_write(queue, draft->id, record, note);
         if (e)
-            (void)unlinkat(queue->folder, to, 0);
+            forget(queue, draft->id);
     }
     if (e)
         smtpc_draft_drop(queue, draft);
@@ -256,6 +267,8 @@ enum err smtpc_queue_read(struct smtpc_queue *queue, const char *id,
     name_of(id, ".rec", name);
     autoclose int fd =
         smtpc_id_ok(id) ? openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd < 0 && smtpc_id_ok(id) && errno != ENOENT)
+        return failed(note, name, errno);
     if (fd < 0)
         return err_noted(note, ERR_NOT_FOUND, "the queue has no %s", id);
     buf_init(&text, SMTPC_RECORD_BYTES_MAX + 65536);
@@ -274,15 +287,21 @@ enum err smtpc_queue_read(struct smtpc_queue *queue, const char *id,
 }
 
 enum err smtpc_queue_message(
-    struct smtpc_queue *queue, const char *id, int *out_fd, struct err_note *note)
+    struct smtpc_queue *queue, const char *id, uint64_t bytes, int *out_fd, struct err_note *note)
 {
     char name[NAME_MAX_];
+    struct stat st;
     name_of(id, ".msg", name);
     int fd = openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return failed(note, name, errno);
-    *out_fd = fd;
-    return ERR_OK;
+    enum err e = fd < 0 || fstat(fd, &st) < 0 ? failed(note, name, errno) : ERR_OK;
+    if (!e && (uint64_t)st.st_size < bytes)
+        e = err_noted(
+            note, ERR_CORRUPT, "the queue: %s: %s", name, err_in("it is shorter than it was"));
+    if (e && fd >= 0)
+        close(fd);
+    else if (!e)
+        *out_fd = fd;
+    return e;
 }
 
 enum err smtpc_queue_remove(struct smtpc_queue *queue, const char *id, struct err_note *note)
