@@ -280,6 +280,32 @@ def test_the_pause_grows_and_ends(home):
         assert "5 days" in home.barid("queue").stdout and "full" in home.barid("queue").stdout
 
 
+def test_a_clock_that_was_wrong(home):
+    """What waits for a time that is further away than any pause is due; and what is old is tried again all the same before it is given up."""
+    with FakeSmtp(hooks={"MAIL": lambda lines, rest: b"452 4.3.1 full\r\n"}) as smtp:
+        home.account(smtp=plain(smtp.port))
+        one = home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        path = os.path.join(home.state, "a", "queue", one["id"] + ".rec")
+
+        def change(**lines):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            for name, value in lines.items():
+                text = re.sub(rf"(?m)^{name} .*", f"{name} {value}", text)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        change(created=0, next=0)  # a machine that had no time yet, or no network for a week
+        assert home.barid("send", "--flush").returncode == 75
+        year = int(time.time()) + 366 * 86400
+        change(created=year, next=year + 3600)
+        assert home.barid("send", "--flush").returncode == 75 and len(smtp.sessions) == 2
+        assert queue(home)[0]["next"] < time.time() + 7200
+        assert home.barid("send", "--flush").returncode == 0 and len(smtp.sessions) == 2  # not due
+        change(created=year, next=0, attempts=39)
+        assert home.barid("send", "--flush").returncode == 69
+
+
 def test_refused_for_some(home):
     def rcpt(lines, rest):
         if b"bad@" in rest:

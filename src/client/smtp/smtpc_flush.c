@@ -29,9 +29,16 @@ static enum err queue_failed(struct run *run, enum err e)
 
 /* ---- what is due ---- */
 
+/* No pause is as long as that: the clock was ahead when it was written. */
+static bool is_absurd(const struct smtpc_record *record, int64_t now_s)
+{
+    return record->next_s - SMTPC_PAUSE_S_MAX > now_s;
+}
+
 static bool is_due(const struct smtpc_record *record, bool now, int64_t now_s)
 {
-    return smtpc_record_count(record, SMTPC_WAITS) > 0 && (now || record->next_s <= now_s);
+    return smtpc_record_count(record, SMTPC_WAITS) > 0 &&
+           (now || record->next_s <= now_s || is_absurd(record, now_s));
 }
 
 enum err smtpc_flush_due(struct smtpc_queue *queue, const char *only_id, bool now, int64_t now_s,
@@ -75,7 +82,9 @@ static void plan_next(struct run *run, struct smtpc_record *record)
     int64_t pause_s = (int64_t)SMTPC_PAUSE_S << doublings;
     record->attempts++;
     record->next_s = run->now_s + (pause_s < SMTPC_PAUSE_S_MAX ? pause_s : SMTPC_PAUSE_S_MAX);
-    if (run->now_s - record->created_s > (int64_t)SMTPC_QUEUE_DAYS * DAY_S)
+    bool is_old = run->now_s - record->created_s > (int64_t)SMTPC_QUEUE_DAYS * DAY_S;
+    if ((is_old && record->attempts >= SMTPC_ATTEMPTS_MIN) ||
+        record->attempts >= SMTPC_ATTEMPTS_MAX)
         give_up(record, SMTPC_CODE_EXPIRED);
 }
 
