@@ -340,6 +340,8 @@ static void what_cannot_be_delivered_comes_back(void **state)
     assert_true(slice_starts(bounce, SLICE("Return-Path: <>\r\n")));
     assert_true(has(bounce, "Final-Recipient: rfc822; nobody@barid.test\r\n"));
     assert_true(has(bounce, "Action: failed\r\n"));
+    assert_true(has(bounce, "\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n"
+                            "Content-Type: multipart/report;"));
     assert_true(has(bounce, "Auto-Submitted: auto-replied\r\n"));
     assert_true(has(bounce, "Message-ID: <100@barid.test>\r\n")); /* the header of what was sent */
     assert_false(has(bounce, "xxxx"));                            /* and not its text */
