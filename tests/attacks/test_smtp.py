@@ -199,6 +199,20 @@ def test_a_cut_after_the_answer_keeps_it_once(server, connect, user):
     assert len(messages(server, user)) == 1
 
 
+@pytest.mark.parametrize("name,verb,parameter,protocol", [
+    ("smtp", "HELO", "", b"SMTP"), ("smtp", "EHLO", "", b"ESMTP"), ("smtp", "EHLO", " SMTPUTF8", b"UTF8SMTP"),
+    ("lmtp", "LHLO", "", b"LMTP"), ("lmtp", "LHLO", " SMTPUTF8", b"UTF8LMTP")])
+def test_the_protocol_in_the_trace(server, connect, user, name, verb, parameter, protocol):
+    """RFC 3848; RFC 6531 §4.3"""
+    wire = connect(name)
+    wire.hello(verb)
+    assert wire.ask(f"MAIL FROM:<noor@example.org>{parameter}").startswith("250")
+    assert wire.ask(f"RCPT TO:<{user.address}>").startswith("250")
+    assert wire.ask("DATA").startswith("354")
+    assert wire.ask(b"Subject: x\r\n\r\ntext\r\n.").startswith("250")
+    assert b" with " + protocol + b" id " in messages(server, user)[0]
+
+
 @pytest.mark.parametrize("name", ["x" * 1900, "a\0b", "[", "[x", "a b", "", "<a>", "é", "a\x07"])
 def test_hello_with_any_name(server, connect, user, name):
     wire = connect("smtp")

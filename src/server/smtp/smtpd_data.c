@@ -40,13 +40,13 @@ void smtpd_write_received(const struct smtpd_session *s, struct buf *out)
     const struct smtpd_mail *mail = s->mail;
     char date[40];
     size_t date_len = msg_date_write(clock_wall_s(), date);
-    bool lmtp = s->protocol == PROTOCOL_LMTP;
+    bool lmtp = s->protocol == PROTOCOL_LMTP, utf8 = mail->from.smtputf8;
     /* RFC 3848, RFC 6531 §4.3 */
     buf_addf(out, "Received: from %s (%s)\r\n\tby %s with %s%s%s%s id %s", s->name,
-        conn_peer(s->conn), s->config->hostname, mail->from.smtputf8 ? "UTF8" : "",
-        lmtp          ? "LMTP"
-        : s->extended ? "ESMTP"
-                      : "SMTP",
+        conn_peer(s->conn), s->config->hostname, utf8 ? "UTF8" : "",
+        lmtp                   ? "LMTP"
+        : s->extended && !utf8 ? "ESMTP"
+                               : "SMTP",
         conn_is_tls(s->conn) && s->extended ? "S" : "", s->logged_in ? "A" : "", mail->id);
     if (mail->recipient_count == 1)
         buf_addf(out, "\r\n\tfor <%.*s>", SLICE_FMT(mail->recipients[0].address));
