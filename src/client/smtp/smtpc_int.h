@@ -19,7 +19,8 @@ struct smtpc {
 
 struct smtpc_reply {
     int code;
-    char text[SMTPC_TEXT_BYTES_MAX + 1]; /* of its last line */
+    char text[SMTPC_TEXT_BYTES_MAX +
+              1]; /* of all its lines; an enhanced code that each repeats stands once */
 };
 
 /* One reply, all its lines. each (may be NULL) gets the text of every line but the first. */
