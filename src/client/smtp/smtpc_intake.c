@@ -322,10 +322,11 @@ static void add_message_id(const char *address, int64_t now_s, struct buf *out)
 
 static char *text_of(struct buf *text, size_t bytes_max)
 {
-    struct slice s = slice_sub(buf_slice(text), 0, bytes_max);
-    while (s.len > 0 && s.len == bytes_max && (slice_at(s, s.len - 1) & 0xc0) == 0x80)
-        s.len--; /* not in the middle of a character */
-    return mem_strndup(s.ptr, s.len);
+    struct slice all = buf_slice(text);
+    size_t len = all.len < bytes_max ? all.len : bytes_max;
+    while (len > 0 && len < all.len && (slice_at(all, len) & 0xc0) == 0x80)
+        len--; /* not in the middle of a character */
+    return mem_strndup(all.ptr, len);
 }
 
 static void note_subject(struct slice header, struct smtpc_record *record)
