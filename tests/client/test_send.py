@@ -370,6 +370,21 @@ def test_the_next_message_after_a_refusal(home, verb, more, answer):
         assert entry["recipients"][0]["code"] == int(answer[:3])
 
 
+def test_an_answer_of_several_lines(home):
+    """The reason often stands in the first of them, and the code in each."""
+    answer = (b"550-5.1.1 The account that you tried to reach does not exist.\r\n550-5.1.1 Look for typing errors\r\n550-\r\n"
+              b"550 5.1.1 https://x.test/help\r\n")
+    text = "5.1.1 The account that you tried to reach does not exist. Look for typing errors https://x.test/help"
+    with FakeSmtp(hooks={"RCPT": [answer, b"550-" + b"y" * 200 + b"\r\n550-" + b"z" * 200 + b"\r\n550 x\r\n"]}) as smtp:
+        home.account(smtp=plain(smtp.port))
+        done = home.barid("send", "-i", "a@x.test", "b@x.test", stdin="Subject: {}\n\nx\n".format("رسالة " * 30 + "x" + "م" * 100).encode())
+        assert text in done.stderr
+        entry, = queue(home)
+        assert entry["recipients"][0]["text"] == text
+        assert entry["recipients"][1]["text"] == "y" * 200 + " " + "z" * 99
+        assert ("رسالة " * 30 + "x" + "م" * 100).startswith(entry["subject"]) and len(entry["subject"]) > 105
+
+
 def test_an_answer_that_is_lost(home):
     """The server has it and does not say so: it gets it once more, and no more by itself."""
     with FakeSmtp(hooks={".": [False]}) as smtp:
@@ -619,18 +634,30 @@ def test_a_full_disk_is_said(shim, home):
         assert queue(home) == []
 
 
+def test_folders_that_are_made_are_synced(shim, home):
+    """Else the first message of all goes with them when the power goes."""
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        counts = []
+        for _ in range(2):
+            assert home.barid("send", "--later", "-i", "a@x.test", stdin=os.urandom(4).hex().encode(), env=shim.arm(home)).returncode == 0
+            counts.append((shim.counts()["mkdir"], shim.counts()["sync"]))
+        assert counts[0][1] - counts[1][1] >= 4, counts  # state, barid, a, queue
+
+
 @pytest.mark.parametrize("call", ["write", "sync", "rename"])
 def test_a_disk_that_fails_anywhere(shim, home, call):
     """Not taken means that nothing is in the queue, and the queue works on."""
     import errno
     with FakeSmtp() as smtp:
         home.account(smtp=plain(smtp.port))
-        home.barid("send", "--later", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home))
+        for _ in range(2):  # the first makes folders
+            home.barid("send", "--later", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home))
         for n in range(1, shim.counts()[call] + 1):
             done = home.barid("send", "--later", "-i", "a@x.test", stdin=b"y\n", env=shim.arm(home, call, client.ERRNO, errno.EIO, n))
             assert done.returncode == 74 and "not taken" in done.stderr, (n, done)
         assert home.barid("send", "--flush").returncode == 0
-        assert len(smtp.taken) == 1 and queue(home) == []
+        assert len(smtp.taken) == 2 and queue(home) == []
 
 
 def test_nothing_goes_out_that_cannot_be_recorded(shim, home):

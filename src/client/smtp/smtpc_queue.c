@@ -46,8 +46,15 @@ enum err smtpc_queue_open(
     autofree char *path = NULL;
     if (asprintf(&path, "%s/queue", state_folder) < 0)
         return ERR_IO;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
         return failed(note, path, errno);
+    autoclose int above = made ? open(state_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (made && (above < 0 || fsync(above) < 0)) {
+        int why = errno;
+        (void)rmdir(path); /* who comes next makes it and syncs */
+        return failed(note, path, why);
+    }
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return failed(note, path, errno);
