@@ -143,6 +143,23 @@ def test_composed(home):
     assert second.get_filename() == "plain.txt" and second.get_content_disposition() == "attachment"
 
 
+def test_what_attached_text_is_said_to_be(home):
+    """Text without a charset is ASCII to who reads it (RFC 2046 §4.1.2). What no charset is known of is no text; the bytes are what they were in any case."""
+    files = {"plain.txt": (b"attached\n", "text/plain", "us-ascii"), "empty.csv": (b"", "text/csv", "us-ascii"),
+             "رسالة.txt": ("ملاحظات\r\nسطر".encode(), "text/plain", "utf-8"), "long.html": (b"a" + "م".encode() * 40000, "text/html", "utf-8"),
+             "old.txt": ("ملاحظات".encode("cp1256"), "application/octet-stream", None),
+             "cut.ics": ("موعد".encode()[:-1], "application/octet-stream", None), "bytes.pdf": ("م".encode(), "application/pdf", None)}
+    for name, (data, _, _) in files.items():
+        home.file(name, data)
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        paths = [word for name in files for word in ("--attach", os.path.join(home.folder, name))]
+        assert home.barid("send", "--to", "a@x.test", *paths).returncode == 0
+    m = email.message_from_bytes(smtp.taken[0][2], policy=email.policy.default)
+    got = {p.get_filename(): (p.get_payload(decode=True), p.get_content_type(), p.get_content_charset()) for p in m.iter_parts()}
+    assert got == files
+
+
 def test_more_recipients_than_one_message_may_have(home):
     """Nobody is left out without a word; the same address twice is one recipient, wherever it stands."""
     many = [f"a{n}@x.test" for n in range(1001)]
