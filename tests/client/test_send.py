@@ -694,6 +694,35 @@ def test_nothing_goes_out_that_cannot_be_recorded(shim, home):
         assert len(smtp.taken) == 2
 
 
+def test_a_message_that_takes_its_time(home):
+    """`(echo To: a; echo; backup) | barid send -t`: what is on its way in is not swept as a leftover, however long it takes; leftovers are."""
+    folder = os.path.join(home.state, "a", "queue")
+
+    def drafts():
+        return [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".draft")] if os.path.isdir(folder) else []
+
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        with subprocess.Popen([lib.barid_program(), "send", "-t", "-i"], stdin=subprocess.PIPE, env=home.env) as slow:
+            slow.stdin.write(b"To: a@x.test\n\nbegun\n")
+            slow.stdin.flush()
+            for _ in range(200):
+                if drafts():
+                    break
+                time.sleep(0.05)
+            left, = drafts()
+            dead = os.path.join(folder, "12345678-12345678.draft")
+            home.file(dead, b"x")
+            for path in (left, dead):
+                os.utime(path, (time.time() - 7200,) * 2)
+            assert home.barid("send", "--flush").returncode == 0
+            assert drafts() == [left]
+            slow.stdin.write(b"done\n")
+            slow.stdin.close()
+            assert slow.wait(60) == 0
+        assert smtp.taken[0][2].endswith(b"\r\n\r\nbegun\r\ndone\r\n") and queue(home) == []
+
+
 def test_two_at_once(home):
     def slow(lines, rest):
         time.sleep(0.3)

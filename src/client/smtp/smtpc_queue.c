@@ -84,6 +84,13 @@ static bool is_old(struct smtpc_queue *queue, const char *name)
            clock_wall_s() - st.st_mtime > STALE_S;
 }
 
+/* Who writes a message holds its lock until it has a record, however long the program takes that gives it. */
+static bool is_being_written(struct smtpc_queue *queue, const char *name)
+{
+    autoclose int fd = openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 static bool has_record(struct smtpc_queue *queue, const char *message_name)
 {
     char name[NAME_MAX_];
@@ -105,17 +112,22 @@ static DIR *list_folder(struct smtpc_queue *queue)
     return dir;
 }
 
+/* In this order: who has let go of the lock has named the record before. */
+static bool is_left_over(struct smtpc_queue *queue, const char *name)
+{
+    bool message = ends_with(name, ".msg") && strlen(name) < NAME_MAX_;
+    if (!message && !ends_with(name, ".new") && !ends_with(name, ".draft"))
+        return false;
+    return is_old(queue, name) && !is_being_written(queue, name) &&
+           !(message && has_record(queue, name));
+}
+
 static void sweep(struct smtpc_queue *queue)
 {
     DIR *dir = list_folder(queue);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        const char *name = entry->d_name;
-        bool lost =
-            ends_with(name, ".new") || ends_with(name, ".draft") ||
-            (ends_with(name, ".msg") && strlen(name) < NAME_MAX_ && !has_record(queue, name));
-        if (lost && is_old(queue, name))
-            (void)unlinkat(queue->folder, name, 0);
-    }
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (is_left_over(queue, entry->d_name))
+            (void)unlinkat(queue->folder, entry->d_name, 0);
     if (dir)
         closedir(dir);
 }
@@ -155,6 +167,11 @@ enum err smtpc_draft_begin(
         openat(queue->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (draft.fd < 0)
         return failed(note, name, errno);
+    if (flock(draft.fd, LOCK_EX | LOCK_NB) < 0) {
+        enum err e = failed(note, name, errno);
+        smtpc_draft_drop(queue, &draft);
+        return e;
+    }
     *out_draft = draft;
     return ERR_OK;
 }

@@ -1,7 +1,8 @@
 /* Mail that is to be sent, on disk: the folder `queue` in the state folder of an account. For each message ID.msg, its bytes as they go over the
  * wire, and ID.rec, its record (smtpc_record.h). Blocking; a process has it open once.
  *
- * Q-1: ID.rec is named only when ID.msg is whole and synced. A message without a record was never accepted, and is swept.
+ * Q-1: ID.rec is named only when ID.msg is whole and synced. A message without a record was never accepted, and is swept when
+ *      nobody holds its lock.
  * Q-2: A record changes whole or not at all (new file, fsync, rename, fsync of the folder).
  * Q-3: Only who holds the lock sends, changes and removes; adding needs no lock.
  * Q-4: "sent" is recorded before the next message is begun. What was sent when a crash came may be sent once more: SMTP knows no way to ask.
