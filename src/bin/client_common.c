@@ -190,6 +190,7 @@ static const struct {
     [CLIENT_WHY_HERE_GONE] = { "here-gone", MSG_WHY_HERE_GONE, EX_UNAVAILABLE },
     [CLIENT_WHY_THERE_GONE] = { "there-gone", MSG_WHY_THERE_GONE, EX_UNAVAILABLE },
     [CLIENT_WHY_DISK] = { "disk", MSG_WHY_DISK, EX_IOERR },
+    [CLIENT_WHY_QUEUE] = { "queue", MSG_WHY_QUEUE, EX_IOERR },
     [CLIENT_WHY_STATE] = { "state", MSG_WHY_STATE, EX_SOFTWARE },
 };
 
@@ -212,7 +213,7 @@ int client_say_failure(const struct client_use *use, const struct client_server 
 {
     bool here = failure->why == CLIENT_WHY_NO_TARGET || failure->why == CLIENT_WHY_RUNNING ||
                 failure->why == CLIENT_WHY_HERE_GONE || failure->why == CLIENT_WHY_DISK ||
-                failure->why == CLIENT_WHY_STATE;
+                failure->why == CLIENT_WHY_QUEUE || failure->why == CLIENT_WHY_STATE;
     bool token = failure->why == CLIENT_WHY_TOKEN ||
                  (failure->why == CLIENT_WHY_PASSWORD && client_uses_oauth(use->account));
     autofree char *name = cli_word(use->account->name);

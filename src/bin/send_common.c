@@ -11,12 +11,19 @@ static int flush(struct client_use *use, struct smtpc_queue *queue, const char *
     struct smtpc_flush_result *out_result)
 {
     struct client_failure failure = { .why = CLIENT_WHY_NONE };
+    struct err_note damaged;
     bool due = false;
     *out_result = (struct smtpc_flush_result){ 0 };
-    enum err e = smtpc_flush_due(queue, only_id, now, clock_wall_s(), &due, &failure.note);
+    enum err e =
+        smtpc_flush_due(queue, only_id, now, clock_wall_s(), &due, &damaged, &failure.note);
     if (e) {
         cli_error_text(failure.note.text);
         return EX_IOERR;
+    }
+    if (!due && damaged.text[0]) {
+        failure.note = damaged;
+        (void)client_failed(&failure, CLIENT_WHY_STATE, ERR_CORRUPT);
+        return client_say_failure(use, &use->account->smtp, &failure);
     }
     if (!due)
         return EX_OK;

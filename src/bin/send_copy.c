@@ -38,11 +38,9 @@ static enum err settle(
 }
 
 static enum err file_one(struct smtpc_queue *queue, const char *id, struct smtpc_record *record,
-    struct imapc *imap, struct err_note *note)
+    int fd, struct imapc *imap, struct err_note *note)
 {
-    autoclose int fd = -1;
     bool was_there;
-    TRY(smtpc_queue_message(queue, id, &fd, note));
     enum err e = imapc_file_sent(
         imap, record->message_id, record->created_s, record->bytes, read_exactly, &fd, &was_there);
     if (e != ERR_OK)
@@ -50,21 +48,24 @@ static enum err file_one(struct smtpc_queue *queue, const char *id, struct smtpc
     return settle(queue, id, record, note);
 }
 
-/* The connection is made when the first copy wants it. */
+/* The connection is made when the first copy wants it. A record that cannot be read is told by who sends; *out_damaged: a message that cannot. */
 static enum err file_due(struct client_use *use, struct smtpc_queue *queue, const char *id,
-    struct imapc **imap, struct client_failure *failure)
+    struct imapc **imap, struct err_note *out_damaged, struct client_failure *failure)
 {
     struct smtpc_record record;
-    enum err e = smtpc_queue_read(queue, id, &record, &failure->note);
+    struct err_note unused;
+    autoclose int fd = -1;
+    enum err e = smtpc_queue_read(queue, id, &record, &unused);
     if (e != ERR_OK)
-        return e == ERR_NOT_FOUND ? ERR_OK : e;
-    if (is_due(&record)) {
+        return ERR_OK;
+    if (is_due(&record) &&
+        smtpc_queue_message(queue, id, record.bytes, &fd, out_damaged) == ERR_OK) {
         if (!*imap && client_use_secret(use) != EX_OK)
             e = ERR_AUTH;
         if (e == ERR_OK && !*imap)
             e = client_imap_open(use, imap, failure);
         if (e == ERR_OK)
-            e = file_one(queue, id, &record, *imap, &failure->note);
+            e = file_one(queue, id, &record, fd, *imap, &failure->note);
     }
     smtpc_record_done(&record);
     return e;
@@ -73,13 +74,18 @@ static enum err file_due(struct client_use *use, struct smtpc_queue *queue, cons
 void send_file_copies(struct client_use *use, struct smtpc_queue *queue)
 {
     struct client_failure failure = { .why = CLIENT_WHY_NONE };
+    struct err_note damaged = { "" };
     struct smtpc_ids ids;
     struct imapc *imap = NULL;
     if (!use->account->imap.host || smtpc_queue_ids(queue, &ids, &failure.note) != ERR_OK)
         return; /* whoever shows the queue says what is wrong with it */
     enum err e = ERR_OK;
     for (size_t i = 0; e == ERR_OK && i < ids.count; i++)
-        e = file_due(use, queue, ids.all[i], &imap, &failure);
+        e = file_due(use, queue, ids.all[i], &imap, &damaged, &failure);
+    if (e == ERR_OK && damaged.text[0]) {
+        failure.note = damaged;
+        e = ERR_CORRUPT;
+    }
     if (e != ERR_OK) {
         cli_error(MSG_SEND_COPY_LATER);
         if (failure.why != CLIENT_WHY_NONE)

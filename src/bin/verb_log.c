@@ -104,6 +104,7 @@ static int look_into_queue(struct looking *l)
     struct smtpc_ids ids = { .all = NULL };
     struct err_note note = { "" };
     const char *folder = l->session->use.state_folder;
+    int code = EX_OK;
     if (!is_there(folder, "queue"))
         return EX_OK;
     enum err e = smtpc_queue_open(folder, &queue, &note);
@@ -117,17 +118,19 @@ static int look_into_queue(struct looking *l)
         enum err one = smtpc_queue_read(&queue, ids.all[i], &record, &note);
         if (one == ERR_NOT_FOUND) /* sent at this moment */
             continue;
-        e = one;
-        if (e == ERR_OK) {
-            look_at_record(l, ids.all[i], &record);
-            smtpc_record_done(&record);
+        if (one != ERR_OK) {
+            cli_error_text(note.text);
+            code = EX_SOFTWARE;
+            continue;
         }
+        look_at_record(l, ids.all[i], &record);
+        smtpc_record_done(&record);
     }
     free(ids.all);
     smtpc_queue_close(&queue);
     if (e != ERR_OK)
         cli_error_text(note.text);
-    return e == ERR_OK ? EX_OK : EX_SOFTWARE;
+    return e == ERR_OK ? code : EX_SOFTWARE;
 }
 
 /* ---- what sync knows ---- */

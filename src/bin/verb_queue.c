@@ -42,7 +42,8 @@ static void say_entry(const char *account, const char *id, const struct smtpc_re
     buf_done(&subject);
     for (size_t i = 0; i < record->count; i++)
         say_recipient(record, &record->recipients[i]);
-    if (record->copy == SMTPC_COPY_DUE && smtpc_record_count(record, SMTPC_WAITS) == 0)
+    if (record->copy == SMTPC_COPY_DUE && smtpc_record_count(record, SMTPC_WAITS) == 0 &&
+        smtpc_record_count(record, SMTPC_SENT) > 0)
         cli_say(MSG_QUEUE_COPY_DUE);
 }
 
@@ -91,6 +92,7 @@ static int show_account(const struct cli *cli, struct client_use *use, size_t *c
                 continue;
             if (one) {
                 cli_error_text(note.text);
+                cli_error_more(MSG_QUEUE_DAMAGED, ids.all[i]);
                 code = EX_SOFTWARE;
                 continue;
             }
@@ -134,10 +136,11 @@ static int show(const struct cli *cli, struct client_use *use, const char *name)
 
 /* ---- changing ---- */
 
-/* Opens the queue that has the id, of whichever account, and locks it. */
+/* Opens the queue that has the id, of whichever account, and locks it. out_record NULL: a damaged one counts too. */
 static int find(struct client_use *use, const char *id, struct smtpc_queue *out_queue,
     struct smtpc_record *out_record)
 {
+    struct smtpc_record first;
     struct err_note note = { "" };
     for (size_t i = 0; smtpc_id_ok(id) && i < use->accounts.count; i++) {
         struct smtpc_queue queue;
@@ -146,12 +149,12 @@ static int find(struct client_use *use, const char *id, struct smtpc_queue *out_
             return code;
         if (smtpc_queue_open(use->state_folder, &queue, &note))
             continue;
-        enum err e = smtpc_queue_read(&queue, id, out_record, &note);
+        enum err e = smtpc_queue_read(&queue, id, &first, &note);
         if (!e) /* again under the lock: it may have been sent meanwhile */
-            smtpc_record_done(out_record);
-        if (!e)
+            smtpc_record_done(&first);
+        if (!e || (!out_record && e != ERR_NOT_FOUND))
             e = smtpc_queue_lock(&queue, SEND_LOCK_WAIT_MS, &note);
-        if (!e)
+        if (!e && out_record)
             e = smtpc_queue_read(&queue, id, out_record, &note);
         if (!e) {
             *out_queue = queue;
@@ -174,14 +177,16 @@ static int find(struct client_use *use, const char *id, struct smtpc_queue *out_
 static int remove_one(struct client_use *use, const char *id)
 {
     struct smtpc_queue queue;
-    struct smtpc_record record;
     struct err_note note = { "" };
-    int code = find(use, id, &queue, &record);
+    int code = find(use, id, &queue, NULL);
     if (code)
         return code;
-    smtpc_record_done(&record);
     enum err e = smtpc_queue_remove(&queue, id, &note);
     smtpc_queue_close(&queue);
+    if (e == ERR_NOT_FOUND) {
+        cli_error(MSG_QUEUE_UNKNOWN, id);
+        return EX_DATAERR;
+    }
     if (e) {
         cli_error_text(note.text);
         return EX_IOERR;

@@ -87,6 +87,7 @@ void deliver_write_bounce(const struct deliver_bounce *b, struct buf *out)
         "Date: %.*s\r\nMessage-ID: <%016llx%016llx@%s>\r\n"
         "Subject: Undelivered mail / =?utf-8?B?2LHYs9in2YTYqSDZhNmFINiq2LXZhA==?=\r\n"
         "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+        "Content-Transfer-Encoding: 8bit\r\n" /* a part has it (RFC 2045 §6.4) */
         "Content-Type: multipart/report; report-type=delivery-status; "
         "boundary=\"b%016llx\"\r\n\r\n",
         b->hostname, SLICE_FMT(b->sender), (int)date_len, date, mark[0], mark[1], b->hostname,

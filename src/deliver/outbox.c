@@ -1,7 +1,7 @@
 /* The worker that ends outgoing rows (outbox.h).
  *
  *   row waiting --delivered--> gone
- *       |  ^--temporary failure: later, at most GIVE_UP_S--+
+ *       |  ^--temporary failure: later, at most GIVE_UP_S and ATTEMPTS_MIN
  *       +--permanent failure, or given up--> gone, and a bounce in the sender's INBOX in the same transaction
  *
  * Always true: an account with a row is in agenda.db (a mark comes before the row, and goes only when there is none and nobody is between mark and
@@ -24,6 +24,9 @@
 #include <unistd.h>
 
 #define GIVE_UP_S        (5 * 86400)
+#define ATTEMPTS_MIN     8 /* more than five hours, whatever the clock said when the row was made */
+#define ATTEMPTS_MAX     40 /* more than GIVE_UP_S has: the clock went back */
+#define LOOK_AGAIN_S     60
 #define ROWS_AT_ONCE     100
 #define WORKER_STACK     (256u << 10)
 #define BOUNCE_BYTES_MAX (2u << 20)
@@ -260,7 +263,7 @@ static struct outcome deliver_row(struct outbox *outbox, const struct store_outg
 static int64_t wait_for(unsigned attempts)
 {
     static const int64_t schedule[] = { 60, 300, 900, 3600 };
-    return attempts < 4 ? schedule[attempts] : 4 * 3600;
+    return attempts < 4 ? schedule[attempts] : STORE_OUTGOING_WAIT_S_MAX;
 }
 
 static enum err make_bounce(struct outbox *outbox, const struct store_outgoing *row,
@@ -311,6 +314,13 @@ static enum err bounce_row(struct outbox *outbox, struct account *account,
     return e;
 }
 
+static bool is_hopeless(const struct store_outgoing *row, int64_t now_s)
+{
+    unsigned attempts = row->attempts + 1;
+    return (now_s - row->created_s > GIVE_UP_S && attempts >= ATTEMPTS_MIN) ||
+           attempts >= ATTEMPTS_MAX;
+}
+
 static enum err end_row(struct outbox *outbox, struct account *account,
     const struct store_outgoing *row, const struct msg_source *source,
     const struct outcome *outcome)
@@ -323,7 +333,7 @@ static enum err end_row(struct outbox *outbox, struct account *account,
             atomic_fetch_add(outbox->delivered, 1);
         return account_outgoing_done(account, &row->id, 1, NULL);
     }
-    if (outcome->permanent || now_s - row->created_s > GIVE_UP_S)
+    if (outcome->permanent || is_hopeless(row, now_s))
         return bounce_row(outbox, account, row, source, outcome->text);
     int64_t wait_s = outcome->wait_s ? outcome->wait_s : wait_for(row->attempts);
     log_warn("outbox.later", "user=%s row=%lld to=%s err=%s wait_s=%lld",
@@ -417,17 +427,26 @@ static struct marked *most_due(struct outbox *outbox)
     return best;
 }
 
+/* At most LOOK_AGAIN_S: the clock may be set meanwhile. 0 also for a time that no row is put off to: it was set back. */
+static int64_t seconds_until(int64_t next_s)
+{
+    int64_t now_s = clock_wall_s();
+    if (next_s <= now_s || (next_s != INT64_MAX && next_s - STORE_OUTGOING_WAIT_S_MAX > now_s))
+        return 0;
+    return next_s - now_s < LOOK_AGAIN_S ? next_s - now_s : LOOK_AGAIN_S;
+}
+
 static void *worker_thread(void *outbox_arg)
 {
     struct outbox *outbox = outbox_arg;
     pthread_mutex_lock(&outbox->lock);
     while (!outbox->ending) {
         struct marked *marked = most_due(outbox);
-        int64_t now_s = clock_wall_s();
-        if (!marked || marked->next_s > now_s) {
-            struct timespec until = {
-                .tv_sec = marked && marked->next_s < now_s + 60 ? marked->next_s : now_s + 60
-            };
+        int64_t wait_s = marked ? seconds_until(marked->next_s) : LOOK_AGAIN_S;
+        if (wait_s > 0) {
+            int64_t until_ms = clock_mono_ms() + wait_s * 1000;
+            struct timespec until = { .tv_sec = until_ms / 1000,
+                .tv_nsec = until_ms % 1000 * 1000000 };
             (void)pthread_cond_timedwait(&outbox->moved, &outbox->lock, &until);
             continue;
         }
@@ -463,7 +482,11 @@ enum err outbox_new(
     (void)snprintf(outbox->hostname, sizeof outbox->hostname, "%s", options->hostname);
     outbox_set_warn_percent(outbox, options->warn_percent);
     pthread_mutex_init(&outbox->lock, NULL);
-    pthread_cond_init(&outbox->moved, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&outbox->moved, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     map_init(&outbox->accounts);
     enum err e = agenda_open(outbox, options->data_dir, note);
     if (e != ERR_OK) {

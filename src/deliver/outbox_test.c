@@ -340,6 +340,8 @@ static void what_cannot_be_delivered_comes_back(void **state)
     assert_true(slice_starts(bounce, SLICE("Return-Path: <>\r\n")));
     assert_true(has(bounce, "Final-Recipient: rfc822; nobody@barid.test\r\n"));
     assert_true(has(bounce, "Action: failed\r\n"));
+    assert_true(has(bounce, "\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: 8bit\r\n"
+                            "Content-Type: multipart/report;"));
     assert_true(has(bounce, "Auto-Submitted: auto-replied\r\n"));
     assert_true(has(bounce, "Message-ID: <100@barid.test>\r\n")); /* the header of what was sent */
     assert_false(has(bounce, "xxxx"));                            /* and not its text */
@@ -417,12 +419,45 @@ static void after_five_days_the_sender_is_told(void **state)
     outbox_start(outbox);
     struct store_outgoing *left;
     wait_for_rows(1, 1, &left); /* ten minutes are left */
-    change_outgoing("UPDATE outgoing SET created=created-700, next=0");
+    change_outgoing("UPDATE outgoing SET created=created-700, next=0, attempts=8");
     outbox_start(outbox);
     wait_until_empty();
     struct store_rows rows = inbox(&salma);
     assert_int_equal(rows.count, 1);
     assert_true(has(rows.at[0].body, "temporary failure"));
+}
+
+/* What was accepted while the clock was a year ahead does not wait for a year, nor is tried for one. */
+static void a_clock_that_was_ahead(void **state)
+{
+    (void)state;
+    submit_quietly("salma@barid.test", "omar@barid.test", 100);
+    submit_quietly("salma@barid.test", "omar+tempfail@barid.test", 101);
+    struct store_outgoing *rows;
+    change_outgoing(
+        "UPDATE outgoing SET created=created+366*86400, next=next+366*86400 WHERE id=1");
+    change_outgoing(
+        "UPDATE outgoing SET created=created+366*86400, next=next+366*86400 WHERE id=2");
+    outbox_start(outbox);
+    wait_for_rows(1, 1, &rows);
+    assert_int_equal(inbox(&omar).count, 1);
+    assert_true(rows[0].next_s <= clock_wall_s() + STORE_OUTGOING_WAIT_S_MAX);
+    change_outgoing("UPDATE outgoing SET next=0, attempts=39");
+    outbox_start(outbox);
+    wait_until_empty();
+    assert_int_equal(inbox(&salma).count, 1);
+}
+
+/* The clock of a machine that had no time yet says 1970: what it accepted then is not given up at its first try. */
+static void a_clock_that_was_behind(void **state)
+{
+    (void)state;
+    submit_quietly("salma@barid.test", "omar+tempfail@barid.test", 100);
+    struct store_outgoing *rows;
+    change_outgoing("UPDATE outgoing SET created=0, next=0");
+    outbox_start(outbox);
+    wait_for_rows(1, 1, &rows);
+    assert_int_equal(inbox(&salma).count, 0);
 }
 
 /* A message whose bytes are damaged does not hold up the others, and its sender is told in the end. */
@@ -444,7 +479,7 @@ static void unreadable_bytes_hold_nobody_up(void **state)
     struct store_outgoing *rows;
     wait_for_rows(1, 1, &rows);
     assert_int_equal(inbox(&omar).count, 1);
-    change_outgoing("UPDATE outgoing SET created=created-6*86400, next=0");
+    change_outgoing("UPDATE outgoing SET created=created-6*86400, next=0, attempts=8");
     outbox_start(outbox);
     wait_until_empty();
     struct store_rows bounces = inbox(&salma);
@@ -483,5 +518,6 @@ TEST_MAIN(IN_OUTBOX(a_message_is_delivered_once), IN_OUTBOX(the_agenda_forgets_w
     IN_OUTBOX(what_cannot_be_delivered_comes_back),
     IN_OUTBOX(an_address_that_is_not_ascii_comes_back_in_types_of_its_own),
     IN_OUTBOX(a_bounce_never_bounces), IN_OUTBOX(a_full_mailbox_is_tried_again),
-    IN_OUTBOX(after_five_days_the_sender_is_told), IN_OUTBOX(unreadable_bytes_hold_nobody_up),
+    IN_OUTBOX(after_five_days_the_sender_is_told), IN_OUTBOX(a_clock_that_was_ahead),
+    IN_OUTBOX(a_clock_that_was_behind), IN_OUTBOX(unreadable_bytes_hold_nobody_up),
     IN_OUTBOX(an_alias_with_a_full_mailbox_fills_the_other_once))

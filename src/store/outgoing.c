@@ -139,6 +139,7 @@ static enum err read_rows(struct account *account, int64_t due_s, size_t count_m
     TRY(sql_get(&account->sql, SQL_OUTGOING, &statement));
     (void)sqlite3_bind_int64(statement, 1, due_s);
     (void)sqlite3_bind_int64(statement, 2, (int64_t)count_max);
+    (void)sqlite3_bind_int64(statement, 3, STORE_OUTGOING_WAIT_S_MAX);
     for (;;) {
         bool row;
         TRY(sql_step(&account->sql, statement, &row));

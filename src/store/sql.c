@@ -207,7 +207,7 @@ static const char *const text[SQL_COUNT] = {
     [SQL_FILED_TRIM] = "DELETE FROM filed WHERE at<?1",
     [SQL_OUTGOING_INSERT] = "INSERT INTO outgoing VALUES(?1, ?2, ?3, ?4, ?5, '', ?6, ?6, 0)",
     [SQL_OUTGOING] = "SELECT id, guid, email, sender, recipient, status, created, next, attempts"
-                     " FROM outgoing WHERE next<=?1 ORDER BY next, id LIMIT ?2",
+                     " FROM outgoing WHERE next<=?1 OR next>?1+?3 ORDER BY next, id LIMIT ?2",
     [SQL_OUTGOING_NEXT] = "SELECT min(next) FROM outgoing",
     [SQL_OUTGOING_EMAIL] = "SELECT email FROM outgoing WHERE id=?1",
     [SQL_OUTGOING_DELETE] = "DELETE FROM outgoing WHERE id=?1",

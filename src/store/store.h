@@ -433,7 +433,8 @@ struct store_submit {
 /* One transaction: the message in Sent and one outgoing row per recipient. A message with the same Message-ID and body already in Sent
  * is not filed again, and an account_append of it to Sent within the next 5 minutes gives back the UID it has. */
 enum err MUST_USE account_submit(struct account *account, const struct store_submit *submit, bool *out_over_quota);
-/* Rows with next_s <= due_s, oldest first, in the arena. */
+#define STORE_OUTGOING_WAIT_S_MAX (4 * 3600) /* the longest that a row may be put off */
+/* Rows with next_s <= due_s, oldest first, in the arena; and those further away than a row may be put off: the clock was wrong when they were written. */
 enum err MUST_USE account_outgoing(struct account *account, int64_t due_s, size_t count_max, struct arena *arena,
         struct store_outgoing **out_list, size_t *out_count);
 /* Earliest next_s; INT64_MAX when none waits. */

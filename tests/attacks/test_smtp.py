@@ -2,6 +2,7 @@
 import base64
 import re
 import socket
+import time
 
 import pytest
 
@@ -198,6 +199,20 @@ def test_a_cut_after_the_answer_keeps_it_once(server, connect, user):
     assert len(messages(server, user)) == 1
 
 
+@pytest.mark.parametrize("name,verb,parameter,protocol", [
+    ("smtp", "HELO", "", b"SMTP"), ("smtp", "EHLO", "", b"ESMTP"), ("smtp", "EHLO", " SMTPUTF8", b"UTF8SMTP"),
+    ("lmtp", "LHLO", "", b"LMTP"), ("lmtp", "LHLO", " SMTPUTF8", b"UTF8LMTP")])
+def test_the_protocol_in_the_trace(server, connect, user, name, verb, parameter, protocol):
+    """RFC 3848; RFC 6531 §4.3"""
+    wire = connect(name)
+    wire.hello(verb)
+    assert wire.ask(f"MAIL FROM:<noor@example.org>{parameter}").startswith("250")
+    assert wire.ask(f"RCPT TO:<{user.address}>").startswith("250")
+    assert wire.ask("DATA").startswith("354")
+    assert wire.ask(b"Subject: x\r\n\r\ntext\r\n.").startswith("250")
+    assert b" with " + protocol + b" id " in messages(server, user)[0]
+
+
 @pytest.mark.parametrize("name", ["x" * 1900, "a\0b", "[", "[x", "a b", "", "<a>", "é", "a\x07"])
 def test_hello_with_any_name(server, connect, user, name):
     wire = connect("smtp")
@@ -216,14 +231,56 @@ def test_hello_with_any_name(server, connect, user, name):
         assert all(re.match(rb"[A-Za-z-]+: |\t| ", line) for line in trace.split(b"\r\n")[:-1]), trace
 
 
-def test_two_from_fields_are_refused_at_submission(server, connect, user):
+def submitting(connect, user):
     wire = connect("submission")
     wire.hello()
     token = base64.b64encode(f"\0{user.address}\0{user.password}".encode()).decode()
     assert wire.ask(f"AUTH PLAIN {token}").startswith("235")
     assert re.match(r"503", wire.ask(f"AUTH PLAIN {token}"))
+    return wire
+
+
+SUBMITTED = [
+    (b"Subject: x\r\nHello,\r\nhow are you\r\n", b"Hello,\r\nhow are you\r\n"),
+    (b"Subject: x\r\nHello,\r\n\r\nhow are you\r\n", b"Hello,\r\n\r\nhow are you\r\n"),
+    (b"Subject: x\r\nHello,\r\nFrom: a@example.org\r\nBcc: secret@x.test,\r\n more@x.test\r\nthe end\r\n",
+     b"Hello,\r\nFrom: a@example.org\r\nthe end\r\n"),
+    (b"Hello\r\nyou\r\n\r\nand you\r\n", b"Hello\r\nyou\r\n\r\nand you\r\n"),
+    (b"\r\nSubject: text\r\n", b"Subject: text\r\n"),
+    (b"From salma Fri Nov 27 12:11:11 2026\r\nSubject: x\r\n>From omar Fri Nov 27 12:11:11 2026\r\nX-Y: z\r\n\r\nhi\r\n", b"hi\r\n"),
+    (b"Subject: x\r\nBcc: secret@x.test\r\nResent-Bcc: secret@x.test\r\nReturn-Path: <secret@x.test>\r\n\r\nhi\r\n", b"hi\r\n"),
+    (b"Subject: x", b""),
+    (b"Subject: x\r\nHello", b"Hello"),
+    (b"Subject: x\r\nBcc: secret@x.test", b""),
+]
+
+
+@pytest.mark.parametrize("sent,body", SUBMITTED)
+def test_what_submission_makes_of_a_header(server, connect, user, sent, body):
+    """A line that is no field begins the text, as if the blank line stood before it; nothing of it is lost, and no Bcc is shown."""
+    wire = submitting(connect, user)
+    assert wire.ask(f"MAIL FROM:<{user.address}>").startswith("250")
+    assert wire.ask(f"RCPT TO:<{user.address}>").startswith("250")
+    wire.send(b"BDAT %d LAST\r\n" % len(sent) + sent)
+    assert wire.line().startswith(b"250")
+    for _ in range(200):
+        if got := messages(server, user):
+            break
+        time.sleep(0.05)
+    header, text = got[0].split(b"\r\n\r\n", 1)
+    assert text == body
+    assert b"secret" not in got[0] and b"salma Fri" not in got[0] and b"omar Fri" not in got[0]
+    assert all(re.match(rb"[A-Za-z-]+: |\t", line) for line in header.split(b"\r\n")), header
+    fields = [line.split(b":")[0] for line in header.split(b"\r\n") if line[:1] != b"\t"]
+    assert all(fields.count(name) == 1 for name in (b"From", b"Date", b"Message-ID", b"Received")), header
+    assert (b"Subject" in fields) == sent.replace(b"From salma", b"Subject").startswith(b"Subject")
+
+
+def test_two_from_fields_are_refused_at_submission(server, connect, user):
+    wire = submitting(connect, user)
     for header in (f"From: {user.address}\r\nFrom: {user.address}\r\n", "From: a@x.test <b@y.test>\r\n",
-                   f"From: a@example.org, {user.address}\r\n", "From: group:;\r\n"):
+                   f"From: a@example.org, {user.address}\r\n", "From: group:;\r\n",
+                   f"From: {', '.join([user.address] * 100)}, a@example.org\r\n"):
         assert wire.ask(f"MAIL FROM:<{user.address}>").startswith("250")
         assert wire.ask(f"RCPT TO:<{user.address}>").startswith("250")
         assert wire.ask("DATA").startswith("354")

@@ -173,6 +173,20 @@ def test_one_full_mailbox_of_an_alias_keeps_nobody_waiting(protocol, config):
         assert before > 0
 
 
+@pytest.mark.parametrize("protocol", ["lmtp", "smtp"])
+def test_an_alias_gets_every_message(server, protocol):
+    """What tells a message that comes again from another one is the message, not who sent it."""
+    users = [server.user(name) for name in ("amal", "layla")]
+    server.run("alias", "add", "family@barid.test", *[u.address for u in users])
+    for n in (1, 2, 2, 3):
+        with contextlib.closing(server.lmtp() if protocol == "lmtp" else
+                                smtplib.SMTP("127.0.0.1", server.port("smtp"), local_hostname="client.test")) as c:
+            c.sendmail("a@example.org", ["family@barid.test"], message(n, 1_000))
+    for user in users:
+        subjects = sorted(m.split(b"Subject: ")[1][:1] for m in server.bodies(user).values())
+        assert subjects == [b"1", b"2", b"3"]
+
+
 def test_no_warning_where_none_is_wanted():
     with Server(config={"quota.warn_percent": "0"}) as server:
         user = server.user(quota=QUOTA)

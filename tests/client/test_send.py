@@ -1,6 +1,7 @@
 """barid send and barid queue: what goes out, what waits, and that nothing is lost, sent twice without need, or said to the wrong server."""
 import base64
 import email
+import email.header
 import email.policy
 import os
 import re
@@ -63,6 +64,17 @@ def test_words_of_sendmail(home):
     assert null.startswith("FROM:<>") and dotted.endswith(b"\r\n\r\nno header here\r\nfirst\r\n")
     assert "From: =?UTF-8?B?2LPZhNmF2Yk=?= <salma@barid.test>\r\n".encode() in dotted
     assert empty.endswith(b"\r\n\r\n")
+
+
+def test_a_long_name_in_the_from_that_was_missing(home):
+    name = "سلمى بنت عبد الرحمن بن علي الخوارزمي"
+    with FakeSmtp(ehlo=("AUTH PLAIN",)) as smtp:
+        home.account(smtp=plain(smtp.port), real_name=f'"{name}"')
+        assert home.barid("send", "-i", "a@x.test", stdin=b"Subject: x\n\nbody\n").returncode == 0
+    data = smtp.taken[0][2]
+    assert not re.search(rb"[^\r]\n|\r[^\n]", data), data
+    written = email.message_from_bytes(data)["From"]
+    assert str(email.header.make_header(email.header.decode_header(written))) == f"{name} <salma@barid.test>"
 
 
 @pytest.mark.parametrize("text,body", [
@@ -129,6 +141,40 @@ def test_composed(home):
     assert first.get_filename() == "تقرير نهائي \"1\".pdf" and first.get_content() == data
     assert first.get_content_type() == "application/pdf"
     assert second.get_filename() == "plain.txt" and second.get_content_disposition() == "attachment"
+
+
+def test_what_attached_text_is_said_to_be(home):
+    """Text without a charset is ASCII to who reads it (RFC 2046 §4.1.2). What no charset is known of is no text; the bytes are what they were in any case."""
+    files = {"plain.txt": (b"attached\n", "text/plain", "us-ascii"), "empty.csv": (b"", "text/csv", "us-ascii"),
+             "رسالة.txt": ("ملاحظات\r\nسطر".encode(), "text/plain", "utf-8"), "long.html": (b"a" + "م".encode() * 40000, "text/html", "utf-8"),
+             "old.txt": ("ملاحظات".encode("cp1256"), "application/octet-stream", None),
+             "cut.ics": ("موعد".encode()[:-1], "application/octet-stream", None), "bytes.pdf": ("م".encode(), "application/pdf", None)}
+    for name, (data, _, _) in files.items():
+        home.file(name, data)
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        paths = [word for name in files for word in ("--attach", os.path.join(home.folder, name))]
+        assert home.barid("send", "--to", "a@x.test", *paths).returncode == 0
+    m = email.message_from_bytes(smtp.taken[0][2], policy=email.policy.default)
+    got = {p.get_filename(): (p.get_payload(decode=True), p.get_content_type(), p.get_content_charset()) for p in m.iter_parts()}
+    assert got == files
+
+
+def test_more_recipients_than_one_message_may_have(home):
+    """Nobody is left out without a word; the same address twice is one recipient, wherever it stands."""
+    many = [f"a{n}@x.test" for n in range(1001)]
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        for args, text in ((["--to", ",".join(many)], b"x\n"), (["-t"], f"To: {', '.join(many)}\n\nx\n".encode()),
+                           (["--to", ",".join(many[:600]), "--cc", ",".join(many[600:])], b"x\n"),
+                           (["-t"], f"To: {', '.join([many[0]] * 600 + many)}\n\nx\n".encode())):
+            done = home.barid("send", *args, stdin=text)
+            assert done.returncode == 65 and "1000 recipients" in done.stderr, (args[0], done)
+        assert smtp.taken == [] and queue(home) == []
+        for args, text in ((["--to", ",".join([many[0]] * 600 + many[:1000])], b"x\n"),
+                           (["-t"], f"To: g:{', '.join([many[0]] * 600 + many[:1000])};\n\nx\n".encode())):
+            assert home.barid("send", *args, stdin=text).returncode == 0
+            assert sorted(addresses(smtp.taken.pop()[1])) == sorted(many[:1000])
 
 
 def test_composed_from_standard_input(home):
@@ -251,6 +297,32 @@ def test_the_pause_grows_and_ends(home):
         assert "5 days" in home.barid("queue").stdout and "full" in home.barid("queue").stdout
 
 
+def test_a_clock_that_was_wrong(home):
+    """What waits for a time that is further away than any pause is due; and what is old is tried again all the same before it is given up."""
+    with FakeSmtp(hooks={"MAIL": lambda lines, rest: b"452 4.3.1 full\r\n"}) as smtp:
+        home.account(smtp=plain(smtp.port))
+        one = home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        path = os.path.join(home.state, "a", "queue", one["id"] + ".rec")
+
+        def change(**lines):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            for name, value in lines.items():
+                text = re.sub(rf"(?m)^{name} .*", f"{name} {value}", text)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+
+        change(created=0, next=0)  # a machine that had no time yet, or no network for a week
+        assert home.barid("send", "--flush").returncode == 75
+        year = int(time.time()) + 366 * 86400
+        change(created=year, next=year + 3600)
+        assert home.barid("send", "--flush").returncode == 75 and len(smtp.sessions) == 2
+        assert queue(home)[0]["next"] < time.time() + 7200
+        assert home.barid("send", "--flush").returncode == 0 and len(smtp.sessions) == 2  # not due
+        change(created=year, next=0, attempts=39)
+        assert home.barid("send", "--flush").returncode == 69
+
+
 def test_refused_for_some(home):
     def rcpt(lines, rest):
         if b"bad@" in rest:
@@ -283,6 +355,51 @@ def test_refused_at_each_step(home, verb, answer, state):
         assert entry["recipients"][0]["state"] == state and answer[4:10].decode() in entry["recipients"][0]["text"] + "\r\n"
         assert home.barid("queue", "retry", entry["id"]).returncode == 0
         assert len(smtp.taken) == 1
+
+
+@pytest.mark.parametrize("verb,more", [("RCPT", ()), ("DATA", ()), (".", ("CHUNKING",))])
+@pytest.mark.parametrize("answer", [b"451 4.3.0 later\r\n", b"554 5.5.1 no\r\n"])
+def test_the_next_message_after_a_refusal(home, verb, more, answer):
+    """A server may keep a transaction open that it took no message for (RFC 5321 §4.1.4), and one whose chunk failed (RFC 3030 §2)."""
+    opened = []
+
+    def mail(lines, rest):
+        if opened:
+            return b"503 5.5.1 nested MAIL command\r\n"
+        opened.append(rest)
+        return None
+
+    def once(lines, rest):
+        if len(smtp.refused) == 1:
+            opened.clear()
+            return None
+        smtp.refused.append(rest)
+        return answer
+
+    with FakeSmtp(ehlo=("PIPELINING", "AUTH PLAIN", *more), hooks={"MAIL": mail, "RSET": lambda lines, rest: opened.clear(), verb: once}) as smtp:
+        smtp.refused = []
+        home.account(smtp=plain(smtp.port))
+        for _ in range(2):
+            home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        home.barid("send", "--flush")
+        assert len(smtp.sessions) == 1 and len(smtp.taken) == 1
+        entry, = queue(home)
+        assert entry["recipients"][0]["code"] == int(answer[:3])
+
+
+def test_an_answer_of_several_lines(home):
+    """The reason often stands in the first of them, and the code in each."""
+    answer = (b"550-5.1.1 The account that you tried to reach does not exist.\r\n550-5.1.1 Look for typing errors\r\n550-\r\n"
+              b"550 5.1.1 https://x.test/help\r\n")
+    text = "5.1.1 The account that you tried to reach does not exist. Look for typing errors https://x.test/help"
+    with FakeSmtp(hooks={"RCPT": [answer, b"550-" + b"y" * 200 + b"\r\n550-" + b"z" * 200 + b"\r\n550 x\r\n"]}) as smtp:
+        home.account(smtp=plain(smtp.port))
+        done = home.barid("send", "-i", "a@x.test", "b@x.test", stdin="Subject: {}\n\nx\n".format("رسالة " * 30 + "x" + "م" * 100).encode())
+        assert text in done.stderr
+        entry, = queue(home)
+        assert entry["recipients"][0]["text"] == text
+        assert entry["recipients"][1]["text"] == "y" * 200 + " " + "z" * 99
+        assert ("رسالة " * 30 + "x" + "م" * 100).startswith(entry["subject"]) and len(entry["subject"]) > 105
 
 
 def test_an_answer_that_is_lost(home):
@@ -326,6 +443,34 @@ def test_one_bad_message_does_not_hold_up_the_others(home):
         done = home.barid("send", "-i", "a@x.test", stdin=b"x\n")
         assert done.returncode == 0 and len(smtp.taken) == 1
         assert home.barid("queue").returncode == 70
+
+
+@pytest.mark.parametrize("end,damage", [(".msg", os.unlink), (".msg", lambda path: os.truncate(path, 20)), (".rec", lambda path: os.truncate(path, 20)),
+                                        (".rec", lambda path: (os.unlink(path), os.symlink("elsewhere", path)))],
+                         ids=["gone", "cut", "damaged", "unreadable"])
+def test_files_of_the_queue_that_cannot_be_read(barid, home, end, damage):
+    """One such message is told each time, holds up neither the others nor their copies, and can be removed."""
+    user = barid.user()
+    with FakeSmtp() as smtp:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        ids = [home.json("send", "--later", "-i", "a@x.test", stdin=b"Subject: %d\n\nx\n" % n)["id"] for n in range(3)]
+        first = sorted(ids)[0]
+        damage(os.path.join(home.state, "a", "queue", first + end))
+        for _ in range(2):
+            done = home.barid("send", "--flush")
+            assert done.returncode == 70 and first + end in done.stderr, done
+            assert len(smtp.taken) == 2 and len(in_sent(barid, user)) == 2
+        assert not any("DATA" in s and not smtp.taken for s in smtp.sessions)
+        if end == ".rec":
+            done = home.barid("queue")
+            assert done.returncode == 70 and first + end in done.stderr and f"barid queue remove {first}" in done.stderr
+            more = b"Message-ID: <more@x.test>\n\nx\n"
+            home.json("send", "--later", "-i", "a@x.test", stdin=more)
+            done = home.barid("log", "<more@x.test>", "a")
+            assert done.returncode == 70 and "a@x.test" in done.stdout, done
+        assert home.barid("queue", "remove", first).returncode == 0
+        assert home.barid("send", "--flush").returncode == 0
+        assert [n for n in os.listdir(os.path.join(home.state, "a", "queue")) if n.startswith(first)] == []
 
 
 # ---- what servers can and cannot ----
@@ -384,6 +529,16 @@ def test_the_copy_for_sent(home):
         home.account(smtp=plain(smtp.port), imap="127.0.0.1 1 none", sent_copy="server")
         assert home.barid("send", "-i", "a@x.test", stdin=b"x\n").returncode == 0
         assert len(queue(home)) == 1
+
+
+def test_the_copy_of_what_was_refused_at_first(barid, home):
+    user = barid.user()
+    with FakeSmtp(hooks={"RCPT": [b"550 5.1.1 no\r\n"]}) as smtp:
+        home.account(address=user.address, smtp=plain(smtp.port), imap=f"127.0.0.1 {barid.port('imap')} none")
+        one = home.json("send", "-i", "a@x.test", stdin=b"Subject: at last\n\nx\n", code=69)
+        assert in_sent(barid, user) == [] and "Sent" not in home.barid("queue").stdout
+        assert home.barid("queue", "retry", one["id"]).returncode == 0
+        assert in_sent(barid, user) == [smtp.taken[0][2]] and queue(home) == []
 
 
 def in_sent(barid, user):
@@ -494,6 +649,78 @@ def test_a_full_disk_is_said(shim, home):
             done = home.barid("send", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home, call, client.ERRNO, errno.ENOSPC, 1, 1))
             assert done.returncode == 74 and "not taken" in done.stderr and smtp.taken == []
         assert queue(home) == []
+
+
+def test_folders_that_are_made_are_synced(shim, home):
+    """Else the first message of all goes with them when the power goes."""
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        counts = []
+        for _ in range(2):
+            assert home.barid("send", "--later", "-i", "a@x.test", stdin=os.urandom(4).hex().encode(), env=shim.arm(home)).returncode == 0
+            counts.append((shim.counts()["mkdir"], shim.counts()["sync"]))
+        assert counts[0][1] - counts[1][1] >= 4, counts  # state, barid, a, queue
+
+
+@pytest.mark.parametrize("call", ["write", "sync", "rename"])
+def test_a_disk_that_fails_anywhere(shim, home, call):
+    """Not taken means that nothing is in the queue, and the queue works on."""
+    import errno
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        for _ in range(2):  # the first makes folders
+            home.barid("send", "--later", "-i", "a@x.test", stdin=b"x\n", env=shim.arm(home))
+        for n in range(1, shim.counts()[call] + 1):
+            done = home.barid("send", "--later", "-i", "a@x.test", stdin=b"y\n", env=shim.arm(home, call, client.ERRNO, errno.EIO, n))
+            assert done.returncode == 74 and "not taken" in done.stderr, (n, done)
+        assert home.barid("send", "--flush").returncode == 0
+        assert len(smtp.taken) == 2 and queue(home) == []
+
+
+def test_nothing_goes_out_that_cannot_be_recorded(shim, home):
+    """With no room for what became of a message it would go out once more with every run."""
+    import errno
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port), imap="127.0.0.1 1 none")
+        one = home.json("send", "--later", "-i", "a@x.test", stdin=b"x\n")
+        home.account(smtp=plain(smtp.port))
+        two = home.json("send", "--later", "-i", "a@x.test", "b@x.test", stdin=b"x\n")
+        for _ in range(3):
+            for call in ("write", "sync"):
+                done = home.barid("send", "--flush", env=shim.arm(home, call, client.ERRNO, errno.ENOSPC, 1, 1))
+                assert done.returncode == 74, done
+        assert smtp.taken == [] and {e["id"] for e in queue(home)} == {one["id"], two["id"]}
+        assert home.barid("send", "--flush").returncode == 0
+        assert len(smtp.taken) == 2
+
+
+def test_a_message_that_takes_its_time(home):
+    """`(echo To: a; echo; backup) | barid send -t`: what is on its way in is not swept as a leftover, however long it takes; leftovers are."""
+    folder = os.path.join(home.state, "a", "queue")
+
+    def drafts():
+        return [os.path.join(folder, n) for n in os.listdir(folder) if n.endswith(".draft")] if os.path.isdir(folder) else []
+
+    with FakeSmtp() as smtp:
+        home.account(smtp=plain(smtp.port))
+        with subprocess.Popen([lib.barid_program(), "send", "-t", "-i"], stdin=subprocess.PIPE, env=home.env) as slow:
+            slow.stdin.write(b"To: a@x.test\n\nbegun\n")
+            slow.stdin.flush()
+            for _ in range(200):
+                if drafts():
+                    break
+                time.sleep(0.05)
+            left, = drafts()
+            dead = os.path.join(folder, "12345678-12345678.draft")
+            home.file(dead, b"x")
+            for path in (left, dead):
+                os.utime(path, (time.time() - 7200,) * 2)
+            assert home.barid("send", "--flush").returncode == 0
+            assert drafts() == [left]
+            slow.stdin.write(b"done\n")
+            slow.stdin.close()
+            assert slow.wait(60) == 0
+        assert smtp.taken[0][2].endswith(b"\r\n\r\nbegun\r\ndone\r\n") and queue(home) == []
 
 
 def test_two_at_once(home):

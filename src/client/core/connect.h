@@ -40,6 +40,7 @@ enum client_why {
     CLIENT_WHY_HERE_GONE,  /* sync: none of the folders that were here is here */
     CLIENT_WHY_THERE_GONE, /* sync: none of those that were there is there */
     CLIENT_WHY_DISK,
+    CLIENT_WHY_QUEUE, /* what is to be sent cannot be read or recorded */
     CLIENT_WHY_STATE, /* what we keep about the account cannot be used */
     CLIENT_WHYS,
 };

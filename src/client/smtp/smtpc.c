@@ -23,8 +23,32 @@ enum err smtpc_say(struct smtpc *smtpc, struct slice bytes)
     return e ? client_failed_dial(smtpc->failure, e) : ERR_OK;
 }
 
+/* Bytes of "5.1.1 " at the start of a text, which every line of a reply repeats (RFC 2034 §4). */
+static size_t enhanced_len(const char *text)
+{
+    size_t len = strspn(text, "0123456789.");
+    return len >= 5 && text[0] >= '2' && text[0] <= '5' && text[1] == '.' && text[len] == ' '
+               ? len + 1
+               : 0;
+}
+
+/* Appends what one line says. */
+static void add_text(struct smtpc_reply *reply, struct slice text)
+{
+    size_t len = strlen(reply->text);
+    struct slice code = slice_sub(slice_of(reply->text), 0, enhanced_len(reply->text));
+    if (slice_starts(text, code))
+        text = slice_from_index(text, code.len);
+    if (text.len > 0 && len > 0 && len < SMTPC_TEXT_BYTES_MAX)
+        reply->text[len++] = ' ';
+    for (size_t i = 0; i < text.len && len < SMTPC_TEXT_BYTES_MAX; i++)
+        reply->text[len++] = text.ptr[i] ? text.ptr[i] : '?'; /* a NUL would hide what follows */
+    reply->text[len] = '\0';
+}
+
 enum err smtpc_reply(struct smtpc *smtpc, struct smtpc_reply *out_reply, smtpc_line_fn *each)
 {
+    struct smtpc_reply reply = { .code = 0 };
     struct smtp_reply_line got = { .text = SLICE_EMPTY };
     struct slice line;
     for (unsigned lines = 0; !got.last; lines++) {
@@ -38,12 +62,10 @@ enum err smtpc_reply(struct smtpc *smtpc, struct smtpc_reply *out_reply, smtpc_l
             return client_failed(smtpc->failure, CLIENT_WHY_LIMIT, ERR_LIMIT);
         if (each && lines > 0)
             each(smtpc, got.text);
+        add_text(&reply, got.text);
     }
-    out_reply->code = got.code;
-    size_t len = got.text.len < SMTPC_TEXT_BYTES_MAX ? got.text.len : SMTPC_TEXT_BYTES_MAX;
-    for (size_t i = 0; i < len; i++) /* a NUL would hide what follows */
-        out_reply->text[i] = got.text.ptr[i] ? got.text.ptr[i] : '?';
-    out_reply->text[len] = '\0';
+    reply.code = got.code;
+    *out_reply = reply;
     return ERR_OK;
 }
 

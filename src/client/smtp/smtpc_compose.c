@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "base/utf8.h"
 #include "client/core/address.h"
+#include "client/smtp/smtpc_record.h"
 #include "message/address.h"
 
 #include <errno.h>
@@ -14,13 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define WORD_BYTES     42u  /* base64 of it and the rest stay under 75 characters (RFC 2047 §2) */
 #define LINE_CHARS     76u  /* RFC 2045 §6.7, §6.8 */
 #define PLAIN_CHARS    200u /* an ASCII subject up to this stays one line */
 #define ENCODE_BYTES   (57u * 512u) /* whole lines of base64 */
 #define BOUNDARY_BYTES 16u
-#define ADDRESSES_MAX  1000u
 
 /* ---- header values ---- */
 
@@ -226,7 +227,9 @@ static enum err write_list(
     for (size_t i = 0; !e && lists && lists[i]; i++) {
         struct msg_address *all;
         size_t count = 0;
-        e = msg_addresses(&arena, slice_of(lists[i]), ADDRESSES_MAX, &all, &count);
+        e = msg_addresses(&arena, slice_of(lists[i]), SMTPC_ADDRESSES_MAX, &all, &count);
+        if (!e && count == SMTPC_ADDRESSES_MAX)
+            e = ERR_LIMIT;
         if (!e && count == 0)
             e = ERR_SYNTAX;
         for (size_t k = 0; !e && k < count; k++) {
@@ -242,8 +245,10 @@ static enum err write_list(
                     all[k].name.ptr ? all[k].name : SLICE_EMPTY, buf_slice(&address), out);
             buf_done(&address);
         }
-        if (e)
-            e = err_noted(note, e == ERR_LIMIT ? e : ERR_NOT_FOUND, "%.100s", lists[i]);
+        if (e == ERR_LIMIT)
+            e = err_noted(note, e, "more than %u addresses", SMTPC_ADDRESSES_MAX - 1);
+        else if (e)
+            e = err_noted(note, ERR_NOT_FOUND, "%.100s", lists[i]);
     }
     if (written)
         buf_addc(out, '\n');
@@ -348,6 +353,53 @@ static ssize_t read_block(int fd, char *block, size_t len)
     return (ssize_t)have;
 }
 
+/* Bytes at the end that may begin a character whose rest comes with the next block. */
+static size_t open_end(struct slice bytes)
+{
+    for (size_t n = 1; n <= 3 && n <= bytes.len; n++) {
+        unsigned char c = slice_at(bytes, bytes.len - n);
+        if (c < 0x80)
+            return 0;
+        if (c >= 0xc0)
+            return n < (c >= 0xf0 ? 4u : c >= 0xe0 ? 3u : 2u) ? n : 0;
+    }
+    return 0;
+}
+
+/* Of a file, read from where it stands. NULL: none that we know, or it cannot be read, which shows when it is attached. */
+static const char *charset_of(int fd)
+{
+    char block[ENCODE_BYTES + 4];
+    size_t kept = 0;
+    bool ascii = true, valid = true;
+    for (ssize_t got = 1; valid && got > 0;) {
+        got = read_block(fd, block + kept, ENCODE_BYTES);
+        if (got < 0)
+            return NULL;
+        struct slice bytes = slice_from(block, kept + (size_t)got);
+        kept = got > 0 ? open_end(bytes) : 0;
+        bytes.len -= kept;
+        ascii = ascii && kept == 0 && slice_is_ascii(bytes);
+        valid = utf8_valid(bytes);
+        memmove(block, block + bytes.len, kept);
+    }
+    return !valid ? NULL : ascii ? "us-ascii" : "utf-8";
+}
+
+/* Content-Type without its name. Text of an unknown charset would be shown as ASCII (RFC 2046 §4.1.2): it is no text then. */
+static void write_type(int fd, struct slice name, struct buf *out)
+{
+    const char *type = type_of(name);
+    const char *charset = NULL;
+    if (slice_starts(slice_of(type), SLICE("text/"))) {
+        charset = charset_of(fd);
+        type = charset ? type : "application/octet-stream";
+    }
+    buf_addf(out, "Content-Type: %s", type);
+    if (charset)
+        buf_addf(out, "; charset=%s", charset);
+}
+
 static enum err attach(
     const char *path, const char *boundary, int out_fd, struct buf *out, struct err_note *note)
 {
@@ -362,7 +414,10 @@ static enum err attach(
         return err_noted(note, ERR_DENIED, "%s is no file", path);
     if (!utf8_valid(name))
         name = SLICE("attachment");
-    buf_addf(out, "\n--%s\nContent-Type: %s", boundary, type_of(name));
+    buf_addf(out, "\n--%s\n", boundary);
+    write_type(fd, name, out);
+    if (lseek(fd, 0, SEEK_SET) < 0)
+        return err_noted(note, ERR_DENIED, "%s: %s", path, strerror(errno));
     smtpc_write_parameter("name", name, out);
     buf_adds(out, "\nContent-Disposition: attachment");
     smtpc_write_parameter("filename", name, out);

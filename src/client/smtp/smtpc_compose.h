@@ -23,7 +23,7 @@ struct smtpc_compose {
 enum err MUST_USE smtpc_compose(
     const struct smtpc_compose *compose, int out_fd, struct err_note *note);
 
-/* Appends `Name <address>`, or the address alone when name is empty. */
+/* Appends `Name <address>`, folded as smtpc_write_words does, or the address alone when name is empty. */
 void smtpc_write_address(struct slice name, struct slice address, struct buf *out);
 /* Appends UTF-8 text as the value of a header field: as it stands when it is short ASCII, else as encoded-words, folded with LF and a blank. */
 void smtpc_write_words(struct slice utf8, struct buf *out);

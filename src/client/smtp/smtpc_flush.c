@@ -19,38 +19,47 @@ struct run {
     struct client_failure *failure;
     struct smtpc *smtpc; /* owned; NULL before the first that is due */
     int64_t now_s;
-    struct err_note damaged; /* a record that cannot be read keeps the others from nothing */
+    struct err_note damaged; /* a file that cannot be read keeps the others from nothing */
 };
 
 static enum err queue_failed(struct run *run, enum err e)
 {
-    return client_failed(run->failure, e == ERR_CORRUPT ? CLIENT_WHY_STATE : CLIENT_WHY_DISK, e);
+    return client_failed(run->failure, CLIENT_WHY_QUEUE, e);
 }
 
 /* ---- what is due ---- */
 
+/* No pause is as long as that: the clock was ahead when it was written. */
+static bool is_absurd(const struct smtpc_record *record, int64_t now_s)
+{
+    return record->next_s - SMTPC_PAUSE_S_MAX > now_s;
+}
+
 static bool is_due(const struct smtpc_record *record, bool now, int64_t now_s)
 {
-    return smtpc_record_count(record, SMTPC_WAITS) > 0 && (now || record->next_s <= now_s);
+    return smtpc_record_count(record, SMTPC_WAITS) > 0 &&
+           (now || record->next_s <= now_s || is_absurd(record, now_s));
 }
 
 enum err smtpc_flush_due(struct smtpc_queue *queue, const char *only_id, bool now, int64_t now_s,
-    bool *out_due, struct err_note *note)
+    bool *out_due, struct err_note *out_damaged, struct err_note *note)
 {
     struct smtpc_ids ids;
+    struct err_note damaged = { "" };
     bool due = false;
     TRY(smtpc_queue_ids(queue, &ids, note));
     for (size_t i = 0; !due && i < ids.count; i++) {
         struct smtpc_record record;
         if (only_id && strcmp(ids.all[i], only_id) != 0)
             continue;
-        if (smtpc_queue_read(queue, ids.all[i], &record, note))
-            continue; /* told when it is its turn */
+        if (smtpc_queue_read(queue, ids.all[i], &record, &damaged))
+            continue;
         due = is_due(&record, now, now_s);
         smtpc_record_done(&record);
     }
     free(ids.all);
     *out_due = due;
+    *out_damaged = damaged;
     return ERR_OK;
 }
 
@@ -73,7 +82,9 @@ static void plan_next(struct run *run, struct smtpc_record *record)
     int64_t pause_s = (int64_t)SMTPC_PAUSE_S << doublings;
     record->attempts++;
     record->next_s = run->now_s + (pause_s < SMTPC_PAUSE_S_MAX ? pause_s : SMTPC_PAUSE_S_MAX);
-    if (run->now_s - record->created_s > (int64_t)SMTPC_QUEUE_DAYS * DAY_S)
+    bool is_old = run->now_s - record->created_s > (int64_t)SMTPC_QUEUE_DAYS * DAY_S;
+    if ((is_old && record->attempts >= SMTPC_ATTEMPTS_MIN) ||
+        record->attempts >= SMTPC_ATTEMPTS_MAX)
         give_up(record, SMTPC_CODE_EXPIRED);
 }
 
@@ -96,8 +107,6 @@ static bool is_over(const struct smtpc_record *record)
 
 static enum err settle(struct run *run, const char *id, struct smtpc_record *record)
 {
-    if (smtpc_record_count(record, SMTPC_SENT) == 0 && smtpc_record_count(record, SMTPC_WAITS) == 0)
-        record->copy = SMTPC_COPY_NONE; /* nobody got it: there is nothing to file */
     enum err e = is_over(record) ? smtpc_queue_remove(run->queue, id, &run->failure->note)
                                  : smtpc_queue_write(run->queue, id, record, &run->failure->note);
     return e ? queue_failed(run, e) : ERR_OK;
@@ -162,16 +171,12 @@ static void take_outcomes(struct smtpc_record *record, const struct smtpc_outcom
     }
 }
 
-static enum err send_one(struct run *run, const char *id, struct smtpc_record *record)
+static enum err send_one(struct run *run, const char *id, struct smtpc_record *record, int fd)
 {
-    autoclose int fd = -1;
     bool doubt = false;
     size_t refused_before = smtpc_record_count(record, SMTPC_REFUSED);
-    enum err e = smtpc_queue_message(run->queue, id, &fd, &run->failure->note);
-    if (e)
-        return queue_failed(run, e);
     struct smtpc_outcome *outcomes = mem_zalloc(record->count, sizeof *outcomes);
-    e = transfer(run, record, fd, outcomes, &doubt);
+    enum err e = transfer(run, record, fd, outcomes, &doubt);
     take_outcomes(record, outcomes);
     free(outcomes);
     run->result->no_dsn |= (record->notify || record->ret) && !smtpc_has_dsn(run->smtpc);
@@ -188,21 +193,37 @@ static enum err send_one(struct run *run, const char *id, struct smtpc_record *r
     return e ? e : settled;
 }
 
+/* Where the record goes when all goes well a full disk is no matter. */
+static enum err check_room(struct run *run, const char *id, const struct smtpc_record *record)
+{
+    if (record->copy != SMTPC_COPY_DUE && smtpc_record_count(record, SMTPC_WAITS) == 1)
+        return ERR_OK;
+    enum err e = smtpc_queue_write(run->queue, id, record, &run->failure->note);
+    return e ? queue_failed(run, e) : ERR_OK;
+}
+
+static enum err visit_due(struct run *run, const char *id, struct smtpc_record *record)
+{
+    autoclose int fd = -1;
+    if (smtpc_queue_message(run->queue, id, record->bytes, &fd, &run->damaged))
+        return ERR_OK;
+    TRY(check_room(run, id, record));
+    if (!run->smtpc)
+        TRY(open_session(run));
+    return send_one(run, id, record, fd);
+}
+
 static enum err visit(struct run *run, const char *id)
 {
     struct smtpc_record record;
-    enum err e = smtpc_queue_read(run->queue, id, &record, &run->failure->note);
-    if (e == ERR_CORRUPT)
-        run->damaged = run->failure->note;
-    if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
-        return ERR_OK;
+    struct err_note note;
+    enum err e = smtpc_queue_read(run->queue, id, &record, &note);
+    if (e && e != ERR_NOT_FOUND)
+        run->damaged = note;
     if (e)
-        return queue_failed(run, e);
-    if (is_due(&record, run->options->now, run->now_s)) {
-        e = run->smtpc ? ERR_OK : open_session(run);
-        if (!e)
-            e = send_one(run, id, &record);
-    }
+        return ERR_OK;
+    if (is_due(&record, run->options->now, run->now_s))
+        e = visit_due(run, id, &record);
     smtpc_record_done(&record);
     return e;
 }

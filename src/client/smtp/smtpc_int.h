@@ -10,6 +10,7 @@ struct smtpc {
     struct dial *dial;              /* owned */
     struct client_failure *failure; /* borrowed; of the call that runs */
     bool lmtp;
+    bool is_open; /* a transaction that did not end with a message taken: RSET before the next */
     bool has_starttls, has_pipelining, has_8bit, has_utf8, has_dsn, has_chunking, has_size;
     uint64_t size_max;              /* 0: the server does not say */
     unsigned mechanisms, mechanism; /* offered; the one that worked */
@@ -18,7 +19,8 @@ struct smtpc {
 
 struct smtpc_reply {
     int code;
-    char text[SMTPC_TEXT_BYTES_MAX + 1]; /* of its last line */
+    char text[SMTPC_TEXT_BYTES_MAX +
+              1]; /* of all its lines; an enhanced code that each repeats stands once */
 };
 
 /* One reply, all its lines. each (may be NULL) gets the text of every line but the first. */

@@ -177,7 +177,9 @@ enum err smtpc_add_addresses(struct smtpc_record *record, struct slice list, str
     struct msg_address *all;
     size_t count = 0;
     arena_init(&arena, 64u << 20);
-    enum err e = msg_addresses(&arena, list, SMTPC_RECIPIENTS_MAX + 1, &all, &count);
+    enum err e = msg_addresses(&arena, list, SMTPC_ADDRESSES_MAX, &all, &count);
+    if (e || count == SMTPC_ADDRESSES_MAX) /* what stands behind them was not looked at */
+        e = err_noted(note, ERR_LIMIT, "more than %u addresses", SMTPC_ADDRESSES_MAX - 1);
     if (!e && count == 0 && slice_trim(list).len > 0)
         e = err_noted(
             note, ERR_NOT_FOUND, "%.*s", (int)(list.len < 100 ? list.len : 100), list.ptr);
@@ -320,10 +322,11 @@ static void add_message_id(const char *address, int64_t now_s, struct buf *out)
 
 static char *text_of(struct buf *text, size_t bytes_max)
 {
-    struct slice s = slice_sub(buf_slice(text), 0, bytes_max);
-    while (s.len > 0 && s.len == bytes_max && (slice_at(s, s.len - 1) & 0xc0) == 0x80)
-        s.len--; /* not in the middle of a character */
-    return mem_strndup(s.ptr, s.len);
+    struct slice all = buf_slice(text);
+    size_t len = all.len < bytes_max ? all.len : bytes_max;
+    while (len > 0 && len < all.len && (slice_at(all, len) & 0xc0) == 0x80)
+        len--; /* not in the middle of a character */
+    return mem_strndup(all.ptr, len);
 }
 
 static void note_subject(struct slice header, struct smtpc_record *record)
@@ -336,6 +339,16 @@ static void note_subject(struct slice header, struct smtpc_record *record)
     free(record->subject);
     record->subject = text_of(&text, SMTPC_SUBJECT_BYTES_MAX);
     buf_done(&text);
+}
+
+/* The lines of smtpc_compose as they go over the wire. */
+static void add_lines(struct slice text, struct buf *out)
+{
+    struct slice line;
+    while (slice_cut(&text, '\n', &line)) {
+        buf_add(out, line);
+        buf_adds(out, "\r\n");
+    }
 }
 
 /* What is missing: From, Date, Message-ID (RFC 6409 §8). The record gets the Message-ID. */
@@ -360,10 +373,13 @@ static void add_missing(const struct smtpc_intake_options *options, struct slice
         buf_addf(out, "Date: %.*s\r\n", (int)len, date);
     }
     if (!msg_field_find(header, SLICE("From"), &field)) {
-        buf_adds(out, "From: ");
+        struct buf from;
+        buf_init(&from, 0);
+        buf_adds(&from, "From: ");
         smtpc_write_address(slice_of(options->real_name ? options->real_name : ""),
-            slice_of(options->address), out);
-        buf_adds(out, "\r\n");
+            slice_of(options->address), &from);
+        add_lines(buf_slice(&from), out);
+        buf_done(&from);
     }
 }
 

@@ -46,8 +46,15 @@ enum err smtpc_queue_open(
     autofree char *path = NULL;
     if (asprintf(&path, "%s/queue", state_folder) < 0)
         return ERR_IO;
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
         return failed(note, path, errno);
+    autoclose int above = made ? open(state_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (made && (above < 0 || fsync(above) < 0)) {
+        int why = errno;
+        (void)rmdir(path); /* who comes next makes it and syncs */
+        return failed(note, path, why);
+    }
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
         return failed(note, path, errno);
@@ -77,6 +84,13 @@ static bool is_old(struct smtpc_queue *queue, const char *name)
            clock_wall_s() - st.st_mtime > STALE_S;
 }
 
+/* Who writes a message holds its lock until it has a record, however long the program takes that gives it. */
+static bool is_being_written(struct smtpc_queue *queue, const char *name)
+{
+    autoclose int fd = openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
+}
+
 static bool has_record(struct smtpc_queue *queue, const char *message_name)
 {
     char name[NAME_MAX_];
@@ -98,17 +112,22 @@ static DIR *list_folder(struct smtpc_queue *queue)
     return dir;
 }
 
+/* In this order: who has let go of the lock has named the record before. */
+static bool is_left_over(struct smtpc_queue *queue, const char *name)
+{
+    bool message = ends_with(name, ".msg") && strlen(name) < NAME_MAX_;
+    if (!message && !ends_with(name, ".new") && !ends_with(name, ".draft"))
+        return false;
+    return is_old(queue, name) && !is_being_written(queue, name) &&
+           !(message && has_record(queue, name));
+}
+
 static void sweep(struct smtpc_queue *queue)
 {
     DIR *dir = list_folder(queue);
-    for (struct dirent *entry; dir && (entry = readdir(dir));) {
-        const char *name = entry->d_name;
-        bool lost =
-            ends_with(name, ".new") || ends_with(name, ".draft") ||
-            (ends_with(name, ".msg") && strlen(name) < NAME_MAX_ && !has_record(queue, name));
-        if (lost && is_old(queue, name))
-            (void)unlinkat(queue->folder, name, 0);
-    }
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
+        if (is_left_over(queue, entry->d_name))
+            (void)unlinkat(queue->folder, entry->d_name, 0);
     if (dir)
         closedir(dir);
 }
@@ -148,6 +167,11 @@ enum err smtpc_draft_begin(
         openat(queue->folder, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (draft.fd < 0)
         return failed(note, name, errno);
+    if (flock(draft.fd, LOCK_EX | LOCK_NB) < 0) {
+        enum err e = failed(note, name, errno);
+        smtpc_draft_drop(queue, &draft);
+        return e;
+    }
     *out_draft = draft;
     return ERR_OK;
 }
@@ -192,6 +216,17 @@ enum err smtpc_queue_write(struct smtpc_queue *queue, const char *id,
     return e ? failed(note, name, errno) : ERR_OK;
 }
 
+/* The record first, which may be named though its folder could not be synced. */
+static void forget(struct smtpc_queue *queue, const char *id)
+{
+    static const char *const ends[] = { ".new", ".rec", ".msg" };
+    char name[NAME_MAX_];
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        name_of(id, ends[i], name);
+        (void)unlinkat(queue->folder, name, 0);
+    }
+}
+
 enum err smtpc_draft_add(struct smtpc_queue *queue, struct smtpc_draft *draft,
     const struct smtpc_record *record, struct err_note *note)
 {
@@ -205,7 +240,7 @@ enum err smtpc_draft_add(struct smtpc_queue *queue, struct smtpc_draft *draft,
     if (!e) {
         e = smtpc_queue_write(queue, draft->id, record, note);
         if (e)
-            (void)unlinkat(queue->folder, to, 0);
+            forget(queue, draft->id);
     }
     if (e)
         smtpc_draft_drop(queue, draft);
@@ -256,6 +291,8 @@ enum err smtpc_queue_read(struct smtpc_queue *queue, const char *id,
     name_of(id, ".rec", name);
     autoclose int fd =
         smtpc_id_ok(id) ? openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (fd < 0 && smtpc_id_ok(id) && errno != ENOENT)
+        return failed(note, name, errno);
     if (fd < 0)
         return err_noted(note, ERR_NOT_FOUND, "the queue has no %s", id);
     buf_init(&text, SMTPC_RECORD_BYTES_MAX + 65536);
@@ -274,15 +311,21 @@ enum err smtpc_queue_read(struct smtpc_queue *queue, const char *id,
 }
 
 enum err smtpc_queue_message(
-    struct smtpc_queue *queue, const char *id, int *out_fd, struct err_note *note)
+    struct smtpc_queue *queue, const char *id, uint64_t bytes, int *out_fd, struct err_note *note)
 {
     char name[NAME_MAX_];
+    struct stat st;
     name_of(id, ".msg", name);
     int fd = openat(queue->folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return failed(note, name, errno);
-    *out_fd = fd;
-    return ERR_OK;
+    enum err e = fd < 0 || fstat(fd, &st) < 0 ? failed(note, name, errno) : ERR_OK;
+    if (!e && (uint64_t)st.st_size < bytes)
+        e = err_noted(
+            note, ERR_CORRUPT, "the queue: %s: %s", name, err_in("it is shorter than it was"));
+    if (e && fd >= 0)
+        close(fd);
+    else if (!e)
+        *out_fd = fd;
+    return e;
 }
 
 enum err smtpc_queue_remove(struct smtpc_queue *queue, const char *id, struct err_note *note)

@@ -1,10 +1,12 @@
 /* Mail that is to be sent, on disk: the folder `queue` in the state folder of an account. For each message ID.msg, its bytes as they go over the
  * wire, and ID.rec, its record (smtpc_record.h). Blocking; a process has it open once.
  *
- * Q-1: ID.rec is named only when ID.msg is whole and synced. A message without a record was never accepted, and is swept.
+ * Q-1: ID.rec is named only when ID.msg is whole and synced. A message without a record was never accepted, and is swept when
+ *      nobody holds its lock.
  * Q-2: A record changes whole or not at all (new file, fsync, rename, fsync of the folder).
  * Q-3: Only who holds the lock sends, changes and removes; adding needs no lock.
- * Q-4: "sent" is recorded before the next message is begun. What was sent when a crash came may be sent once more: SMTP knows no way to ask. */
+ * Q-4: "sent" is recorded before the next message is begun. What was sent when a crash came may be sent once more: SMTP knows no way to ask.
+ * Q-5: A record that stays when its message is sent is written once more before: with no room for it the message would go out with every run. */
 #ifndef CLIENT_SMTP_SMTPC_QUEUE_H
 #define CLIENT_SMTP_SMTPC_QUEUE_H
 
@@ -42,14 +44,14 @@ struct smtpc_ids {
 };
 enum err MUST_USE smtpc_queue_ids(
     struct smtpc_queue *queue, struct smtpc_ids *out_ids, struct err_note *note);
-/* ERR_NOT_FOUND; ERR_CORRUPT: note names the file. */
+/* ERR_NOT_FOUND: it is not there; any other error: note names the file, which may be read another time, ERR_CORRUPT never. */
 enum err MUST_USE smtpc_queue_read(struct smtpc_queue *queue, const char *id,
     struct smtpc_record *out_record, struct err_note *note);
 enum err MUST_USE smtpc_queue_write(struct smtpc_queue *queue, const char *id,
     const struct smtpc_record *record, struct err_note *note);
-/* The bytes of a message, to be read. */
-enum err MUST_USE smtpc_queue_message(
-    struct smtpc_queue *queue, const char *id, int *out_fd, struct err_note *note);
+/* The bytes of a message, to be read. ERR_CORRUPT: they are fewer than its record says. */
+enum err MUST_USE smtpc_queue_message(struct smtpc_queue *queue, const char *id, uint64_t bytes,
+    int *out_fd, struct err_note *note);
 enum err MUST_USE smtpc_queue_remove(
     struct smtpc_queue *queue, const char *id, struct err_note *note);
 /* Whether the text can be an id; nothing else ever becomes a file name. */

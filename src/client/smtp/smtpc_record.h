@@ -21,6 +21,7 @@
 
 #define SMTPC_RECIPIENTS_MAX                                                                       \
     1000u /* RFC 5321 §4.5.3.1.8 wants 100; more is a list, for which there are servers */
+#define SMTPC_ADDRESSES_MAX     10000u /* of one list, with those that stand in it again */
 #define SMTPC_RECORD_BYTES_MAX  (2u << 20)
 #define SMTPC_SUBJECT_BYTES_MAX 200u
 

@@ -233,6 +233,8 @@ static enum err read_final(struct transaction *t)
         take_outcome(&t->outcomes[i], &reply);
         if (reply.code >= 300 && reply.code < 400)
             return smtpc_failed(t->smtpc, &reply, CLIENT_WHY_NONSENSE);
+        if (t->outcomes[i].fate == SMTPC_SENT)
+            t->smtpc->is_open = false;
         if (t->smtpc->lmtp)
             t->answered = i + 1;
     }
@@ -269,12 +271,15 @@ static enum err send_chunk(struct transaction *t)
     return read_final(t);
 }
 
-/* Nobody was accepted: the transaction is taken back, so that the next can begin. */
+/* What the last transaction left open, nobody accepted, DATA or the message refused, is taken back before the next begins (RFC 5321 §4.1.4, RFC 3030 §2). */
 static enum err reset(struct smtpc *smtpc)
 {
     struct smtpc_reply reply;
+    if (!smtpc->is_open)
+        return ERR_OK;
     TRY(smtpc_say(smtpc, SLICE("RSET\r\n")));
     TRY(smtpc_reply(smtpc, &reply, NULL));
+    smtpc->is_open = false;
     return check_closing(smtpc, &reply);
 }
 
@@ -291,10 +296,11 @@ enum err smtpc_send(struct smtpc *smtpc, const struct smtpc_message *message,
         out_outcomes[i] = (struct smtpc_outcome){ .fate = SMTPC_WAITS };
     if (!fits(&t))
         return ERR_OK;
-    enum err e = envelope(&t);
-    if (!e && t.accepted == 0)
-        e = reset(smtpc);
-    else if (!e)
+    enum err e = reset(smtpc);
+    smtpc->is_open = true;
+    if (!e)
+        e = envelope(&t);
+    if (!e && t.accepted > 0)
         e = smtpc->has_chunking ? send_chunk(&t) : send_data(&t);
     for (size_t i = t.answered; e && i < message->count; i++)
         if (out_outcomes[i].fate ==

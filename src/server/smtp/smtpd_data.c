@@ -40,13 +40,13 @@ void smtpd_write_received(const struct smtpd_session *s, struct buf *out)
     const struct smtpd_mail *mail = s->mail;
     char date[40];
     size_t date_len = msg_date_write(clock_wall_s(), date);
-    bool lmtp = s->protocol == PROTOCOL_LMTP;
+    bool lmtp = s->protocol == PROTOCOL_LMTP, utf8 = mail->from.smtputf8;
     /* RFC 3848, RFC 6531 §4.3 */
     buf_addf(out, "Received: from %s (%s)\r\n\tby %s with %s%s%s%s id %s", s->name,
-        conn_peer(s->conn), s->config->hostname, mail->from.smtputf8 ? "UTF8" : "",
-        lmtp          ? "LMTP"
-        : s->extended ? "ESMTP"
-                      : "SMTP",
+        conn_peer(s->conn), s->config->hostname, utf8 ? "UTF8" : "",
+        lmtp                   ? "LMTP"
+        : s->extended && !utf8 ? "ESMTP"
+                               : "SMTP",
         conn_is_tls(s->conn) && s->extended ? "S" : "", s->logged_in ? "A" : "", mail->id);
     if (mail->recipient_count == 1)
         buf_addf(out, "\r\n\tfor <%.*s>", SLICE_FMT(mail->recipients[0].address));
@@ -72,6 +72,12 @@ static void begin(struct smtpd_session *s)
     (void)crypto_generichash_init(&mail->hash, NULL, 0, crypto_generichash_BYTES);
     const char *sender = mail->from.path.address;
     (void)crypto_generichash_update(&mail->hash, (const unsigned char *)sender, strlen(sender) + 1);
+}
+
+/* Whether it may come again for some of those who get it: then its bytes are part of the guids. The recipients are known when it begins. */
+static bool is_repeatable(const struct smtpd_mail *mail)
+{
+    return mail->recipient_count > 1 || mail->recipients[0].user_count > 1;
 }
 
 static void store_bytes(struct smtpd_mail *mail, struct slice bytes)
@@ -131,7 +137,7 @@ void smtpd_take(struct smtpd_session *s, struct slice bytes)
         smtpd_refuse(mail, ERR_LIMIT, write_trouble(ERR_LIMIT));
     if (mail->error != ERR_OK)
         return;
-    if (mail->recipient_count > 1)
+    if (is_repeatable(mail))
         (void)crypto_generichash_update(&mail->hash, (const unsigned char *)bytes.ptr, bytes.len);
     if (s->protocol == PROTOCOL_SUBMISSION && !mail->header_done)
         take_header(s, bytes);
@@ -310,7 +316,7 @@ static void end_smtp(struct smtpd_session *s)
     struct smtpd_mail *mail = s->mail;
     const char *trouble = NULL;
     bool any_filed = false;
-    bool repeatable = mail->recipient_count > 1 || mail->recipients[0].user_count > 1;
+    bool repeatable = is_repeatable(mail);
     for (size_t i = 0; i < mail->recipient_count; i++) {
         if (same_user_before(mail, i))
             continue;

@@ -1,5 +1,5 @@
-/* What a message of our user becomes before it is stored: trace field, no Bcc, Date and Message-ID where they are missing (RFC 6409 §8), and
- * only addresses of that user in From. */
+/* What a message of our user becomes before it is stored: trace field, no Bcc, Date and Message-ID where they are missing (RFC 6409 §8), the blank
+ * line where the text began without one, and only addresses of that user in From. */
 #include "server/smtp/smtpd_int.h"
 
 #include "base/clock.h"
@@ -7,10 +7,59 @@
 #include "message/address.h"
 #include "message/header.h"
 
+#define FROM_ADDRESSES_MAX 100u
+
+static const struct slice hidden[] = { SLICE_CONST("Bcc"), SLICE_CONST("Resent-Bcc"),
+    SLICE_CONST("Return-Path") };
+#define HIDDEN_COUNT (sizeof hidden / sizeof *hidden)
+
 struct seen {
-    unsigned fields, from;
+    unsigned from;
     bool date, message_id;
 };
+
+/* ---- where the fields end ---- */
+
+/* The line that begins a message in an mbox, of some program that kept the message in one: no field, and no text either. */
+static bool is_mbox_line(struct slice line)
+{
+    return (slice_starts(line, SLICE("From ")) || slice_starts(line, SLICE(">From "))) &&
+           slice_index(line, '\n') + 1 >= line.len;
+}
+
+/* Bytes of the fields at the start of a header section: up to the blank line, or to the first line that is no field and begins the text. */
+static size_t fields_len(struct slice header)
+{
+    struct slice left = header;
+    struct msg_field field;
+    size_t len = 0;
+    while (msg_field_next(&left, &field)) {
+        size_t at = (size_t)(field.whole.ptr - header.ptr);
+        if (at > len && !is_mbox_line(slice_sub(header, len, at - len)))
+            return len;
+        len = at + field.whole.len;
+    }
+    return len;
+}
+
+/* The text that stood in the header section. A program that forgets the blank line may still mean a Bcc behind it. */
+static void add_text(struct slice text, struct buf *out)
+{
+    struct slice left = text;
+    struct msg_field field;
+    if (slice_starts(text, SLICE("\r\n"))) /* the blank line, which is there already */
+        text = left = slice_from_index(text, 2);
+    const char *from = text.ptr;
+    while (msg_field_next(&left, &field))
+        for (size_t i = 0; i < HIDDEN_COUNT; i++)
+            if (slice_eq_nocase(field.name, hidden[i])) {
+                buf_add(out, slice_from(from, (size_t)(field.whole.ptr - from)));
+                from = field.whole.ptr + field.whole.len;
+            }
+    buf_add(out, slice_from(from, (size_t)(text.ptr + text.len - from)));
+}
+
+/* ---- From ---- */
 
 /* NULL: every address is the user's; else the reply. */
 static const char *from_trouble(struct smtpd_session *s, struct slice value)
@@ -20,7 +69,8 @@ static const char *from_trouble(struct smtpd_session *s, struct slice value)
     size_t count, addresses = 0;
     const char *reply = NULL;
     arena_init(&arena, MIME_ARENA_BYTES_MAX);
-    if (msg_addresses(&arena, value, 100, &list, &count) != ERR_OK)
+    if (msg_addresses(&arena, value, FROM_ADDRESSES_MAX, &list, &count) != ERR_OK ||
+        count == FROM_ADDRESSES_MAX) /* what stands behind them was not looked at */
         reply = "550 5.6.0 The From field cannot be read";
     for (size_t i = 0; !reply && i < count; i++) {
         if (!list[i].mailbox.ptr || !list[i].host.ptr)
@@ -43,13 +93,11 @@ static const char *from_trouble(struct smtpd_session *s, struct slice value)
 enum err smtpd_submission_header(
     struct smtpd_session *s, struct slice header, struct buf *out, const char **out_reply)
 {
-    static const struct slice dropped[] = { SLICE_CONST("Bcc"), SLICE_CONST("Return-Path") };
     struct seen seen = { 0 };
-    struct slice left = header;
+    struct slice fields = slice_sub(header, 0, fields_len(header)), left = fields;
     struct msg_field field;
     const char *reply = NULL;
     while (msg_field_next(&left, &field)) {
-        seen.fields++;
         if (slice_eq_nocase(field.name, SLICE("From"))) {
             seen.from++;
             reply = reply ? reply : from_trouble(s, field.value);
@@ -64,7 +112,9 @@ enum err smtpd_submission_header(
         return ERR_DENIED;
     }
     smtpd_write_received(s, out);
-    msg_header_fields(header, dropped, 2, true, out);
+    msg_header_fields(fields, hidden, HIDDEN_COUNT, true, out);
+    if (!slice_ends_nocase(buf_slice(out), SLICE("\r\n"))) /* a last chunk may end anywhere */
+        buf_adds(out, "\r\n");
     if (seen.from == 0)
         buf_addf(out, "From: <%s>\r\n", s->mail->from.path.address);
     if (!seen.date) {
@@ -78,7 +128,6 @@ enum err smtpd_submission_header(
         buf_addf(out, "Message-ID: <%016llx%016llx@%s>\r\n", mark[0], mark[1], s->config->hostname);
     }
     buf_adds(out, "\r\n");
-    if (seen.fields == 0) /* no header at all: what came is text */
-        buf_add(out, header);
+    add_text(slice_from_index(header, fields.len), out);
     return ERR_OK;
 }
