@@ -39,6 +39,9 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     case SYNC_STOP_NAME_THERE:
         cli_error(MSG_SYNC_STOP_NAME_THERE, folder);
         break;
+    case SYNC_STOP_NO_MAILDIR:
+        cli_error(MSG_SYNC_STOP_NO_MAILDIR, folder);
+        break;
     case SYNC_STOP_DISK:
     case SYNC_STOP_COUNT:
     default:

@@ -149,6 +149,37 @@ static bool is_maildir_part(const char *name)
     return strcmp(name, "cur") == 0 || strcmp(name, "new") == 0 || strcmp(name, "tmp") == 0;
 }
 
+static bool has_entries(int fd, const char *name)
+{
+    DIR *dir;
+    bool any = false;
+    enum err e = dir_open(fd, name, &dir);
+    if (e != ERR_OK)
+        return e != ERR_NOT_FOUND;
+    for (const struct dirent *entry; !any && (entry = readdir(dir));)
+        any = entry->d_name[0] != '.';
+    closedir(dir);
+    return any;
+}
+
+bool near_is_in_doubt(int root_fd, const char *path)
+{
+    autoclose int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+    struct slice rest = slice_of(path), part;
+    struct stat st;
+    while (fd >= 0 && slice_cut(&rest, '/', &part)) {
+        autofree char *name = mem_strndup(part.ptr, part.len);
+        if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno != ENOENT;
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        close(fd);
+        fd = next;
+    }
+    if (fd < 0 || fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    return errno != ENOENT || has_entries(fd, "new");
+}
+
 struct walk {
     enum client_layout layout;
     near_folder_fn each;
@@ -322,15 +353,18 @@ static void name_with_flags(
 }
 
 static enum err add_file(
-    struct near_folder *folder, const char *name, bool in_new, struct arena *arena)
+    struct near_folder *folder, const char *name, bool in_new, bool odd, struct arena *arena)
 {
     struct slice kept = slice_of(name);
     char *copy = slice_cstr(arena, kept);
     if (!copy)
         return ERR_LIMIT;
-    struct near_file file = { .name = copy, .in_new = in_new };
+    struct near_file file = { .name = copy, .in_new = in_new, .odd = odd };
     file.flags = flags_of(folder, slice_from(copy, kept.len), &file.base);
-    if (file.base.len == 0 || map_get(&folder->by_base, file.base))
+    struct near_file *other = near_find(folder, file.base);
+    if (other && other->odd && !odd)
+        *other = file;
+    if (file.base.len == 0 || other)
         return ERR_OK; /* the second name of one message: a program is moving it at this moment */
     if (folder->count == folder->cap) {
         folder->cap = folder->cap ? folder->cap * 2 : 64;
@@ -349,9 +383,10 @@ static enum err scan_one(
     enum err e = ERR_OK;
     errno = 0;
     for (struct dirent *entry; e == ERR_OK && (entry = readdir(dir)); errno = 0) {
-        if (entry->d_name[0] == '.' || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
+        if (entry->d_name[0] == '.')
             continue;
-        e = add_file(folder, entry->d_name, in_new, arena);
+        bool odd = entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN;
+        e = add_file(folder, entry->d_name, in_new, odd, arena);
     }
     if (e == ERR_OK && errno) /* half a list would look like deletions */
         e = err_from_errno(errno);

@@ -30,7 +30,8 @@ enum sync_stop {
     SYNC_STOP_NOT_GIVEN, /* messages were listed and did not come; count: how many. No folder is left for it */
     SYNC_STOP_NAME_HERE,  /* its name cannot be that of a folder here, or is that of another one */
     SYNC_STOP_NAME_THERE, /* its name cannot be that of a folder there */
-    SYNC_STOP_DISK,       /* text: the system's words */
+    SYNC_STOP_NO_MAILDIR, /* under its name lies what is no Maildir here: a symbolic link, or one without cur/ */
+    SYNC_STOP_DISK, /* text: the system's words */
     SYNC_STOP_COUNT
 };
 
@@ -50,8 +51,8 @@ struct sync_options {
     const char *home; /* where mbsync and offlineimap may have left what they know; NULL: nowhere */
     bool dry_run;     /* nothing is changed on either side; the counts tell what would be */
     bool yes_delete;  /* no brake */
-    struct imapc_known *
-        known; /* set to what the server told of its mailboxes in this run; NULL: not wanted */
+    struct imapc_known
+        *known; /* set to what the server told of its mailboxes in this run; NULL: not wanted */
     void (*tell)(void *arg, const struct sync_event *event); /* may be NULL */
     void *arg;
 };

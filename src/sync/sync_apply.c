@@ -14,7 +14,7 @@
 
 static bool near_removal(const struct sync_row *row)
 {
-    return row->kind == SYNC_PAIR && row->far_gone && !row->settled && row->file;
+    return row->kind == SYNC_PAIR && row->far_gone && !row->settled && row->file && !row->file->odd;
 }
 
 static bool far_removal(const struct sync_row *row)
@@ -367,7 +367,8 @@ static enum err remove_near(struct sync_folder *folder)
     for (size_t i = 0; i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
         bool taken_gone = row->kind == SYNC_TAKEN && row->far_gone;
-        bool both_gone = row->kind == SYNC_PAIR && row->far_gone && !row->settled && !row->file;
+        bool both_gone =
+            row->kind == SYNC_PAIR && row->far_gone && !row->settled && !near_removal(row);
         if (!near_removal(row) && !both_gone && !taken_gone)
             continue;
         if (near_removal(row) && run->blind) {

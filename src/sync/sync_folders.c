@@ -252,9 +252,11 @@ static const struct sync_row *row_of(const struct near_file *file)
 /* What never was there: not announced yet, or announced and not gone up. */
 static bool has_news_here(const struct sync_folder *folder)
 {
-    for (size_t i = 0; i < folder->near.count; i++)
-        if (!row_of(&folder->near.files[i]) || row_of(&folder->near.files[i])->kind == SYNC_UP)
+    for (size_t i = 0; i < folder->near.count; i++) {
+        const struct near_file *file = &folder->near.files[i];
+        if (!file->odd && (!row_of(file) || row_of(file)->kind == SYNC_UP))
             return true;
+    }
     return false;
 }
 
@@ -281,8 +283,8 @@ static enum err delete_near(struct sync_folder *folder)
     run->counts->near_folders++;
     for (size_t i = 0; i < folder->near.count; i++) {
         const struct sync_row *row = row_of(&folder->near.files[i]);
-        if (row && row->settled)
-            continue; /* moved, not removed */
+        if (folder->near.files[i].odd || (row && row->settled))
+            continue; /* no message; moved, not removed */
         run->counts->near_removed++;
         enum err e = run->options->dry_run ? ERR_OK : sync_take_out(folder, &folder->near.files[i]);
         if (e != ERR_OK && e != ERR_NOT_FOUND)

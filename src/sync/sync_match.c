@@ -188,8 +188,8 @@ struct gone_list {
 
 static bool may_have_moved(const struct sync_folder *folder, const struct sync_row *row)
 {
-    return row->far_gone && !row->settled && row->file && row->facts.message_id &&
-           row->kind == SYNC_PAIR && !folder->stopped;
+    return row->far_gone && !row->settled && row->file && !row->file->odd &&
+           row->facts.message_id && row->kind == SYNC_PAIR && !folder->stopped;
 }
 
 static size_t count_gone(const struct sync_run *run)

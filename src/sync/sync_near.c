@@ -138,7 +138,7 @@ static struct sync_folder *find_elsewhere(struct sync_run *run, const struct syn
         if (other == folder || !other->near_open)
             continue;
         struct near_file *file = near_find(&other->near, base);
-        if (file && !file->row) {
+        if (file && !file->row && !file->odd) {
             *out_file = file;
             return other;
         }
@@ -202,12 +202,26 @@ static enum err reload(struct sync_folder *folder)
     return sync_load(folder);
 }
 
+/* A folder that is not found and yet not gone is nobody's deletion. Its messages may be moved about, where nobody sees them. */
+static void doubt(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    if (run->root_fd < 0 || !near_is_in_doubt(run->root_fd, folder->row.path))
+        return;
+    run->blind |= folder->known;
+    sync_stop_folder(folder, SYNC_STOP_NO_MAILDIR, SLICE_EMPTY);
+}
+
 enum err sync_gather_near(struct sync_run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
         struct sync_folder *folder = &run->folders[i];
-        if (folder->near_exists && !folder->excluded && !folder->stopped)
+        if (folder->excluded || folder->stopped)
+            continue;
+        if (folder->near_exists)
             TRY(sync_load(folder));
+        else if (!folder->noselect)
+            doubt(folder);
     }
     if (run->options->dry_run)
         return ERR_OK;

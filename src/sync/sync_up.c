@@ -154,7 +154,7 @@ static enum err announce_all(struct sync_run *run, struct lost_list *list)
         if (folder->stopped || !folder->near_open || !folder->far_exists || folder->noselect)
             continue;
         for (size_t k = 0; k < folder->near.count; k++)
-            if (!folder->near.files[k].row)
+            if (!folder->near.files[k].row && !folder->near.files[k].odd)
                 TRY(announce(folder, &folder->near.files[k], list));
     }
     return ERR_OK;

@@ -178,6 +178,10 @@ static enum err compare_content(struct verifying *v, size_t at)
     struct far_message *far = &v->far[at];
     int64_t received_s;
     struct sync_facts pure;
+    if (row->file->odd) {
+        found(v, VERIFY_BYTES, row->uid, name_of(row));
+        return ERR_OK;
+    }
     enum err e = near_read_both_facts(&v->folder->near, row->file, &far->near, &pure, &received_s);
     if (e == ERR_NOT_FOUND) {
         found(v, VERIFY_NEXT, row->uid, name_of(row)); /* renamed at this moment */
@@ -361,7 +365,7 @@ static enum err compare(struct verifying *v)
     for (size_t i = 0; i < folder->count; i++)
         TRY(compare_row(v, i));
     for (size_t i = 0; i < folder->near.count; i++)
-        if (!folder->near.files[i].row)
+        if (!folder->near.files[i].row && !folder->near.files[i].odd)
             found(v, VERIFY_NEXT, 0, folder->near.files[i].name);
     if (v->options->bytes)
         TRY(compare_bytes(v));
