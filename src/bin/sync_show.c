@@ -76,6 +76,9 @@ void sync_show_event(void *arg, const struct sync_event *event)
     case SYNC_MESSAGE_FAILED:
         cli_error(MSG_SYNC_MESSAGE_FAILED, folder, text);
         break;
+    case SYNC_MESSAGE_UNREADABLE:
+        cli_error(MSG_SYNC_MESSAGE_UNREADABLE, folder, text);
+        break;
     case SYNC_PROGRESS:
         if (teller->live)
             fprintf(stderr, "\r\033[K%s: %llu", folder, (unsigned long long)event->count);

@@ -593,8 +593,8 @@ static bool has_uids(const struct near_folder *near)
 static bool may_be_adopted(const struct sync_folder *folder)
 {
     return folder->far_exists && folder->near_open && !folder->noselect && !folder->excluded &&
-           !folder->stopped && folder->row.far.uidvalidity == 0 && folder->count == 0 &&
-           has_uids(&folder->near);
+           !folder->stopped && !folder->imagined && folder->row.far.uidvalidity == 0 &&
+           folder->count == 0 && has_uids(&folder->near);
 }
 
 enum err sync_adopt(struct sync_run *run)

@@ -279,9 +279,8 @@ static enum err open_part(int fd, const char *name, enum near_make make, int *ou
 enum err near_open(int root_fd, const char *path, enum near_make make,
     struct near_folder *out_folder, struct err_note *note)
 {
-    struct near_folder folder = {
-        .fd = -1, .new_fd = -1, .cur_fd = -1, .tmp_fd = -1, .path = path
-    };
+    struct near_folder folder;
+    near_none(path, &folder);
     enum err e = open_path(root_fd, path, make == NEAR_MAKE, &folder.fd);
     if (e == ERR_OK)
         e = open_at(folder.fd, "cur", make == NEAR_MAKE, &folder.cur_fd);
@@ -291,13 +290,19 @@ enum err near_open(int root_fd, const char *path, enum near_make make,
         e = open_part(folder.fd, "tmp", make, &folder.tmp_fd);
     if (e == ERR_OK && make == NEAR_MAKE && fsync(folder.fd) < 0)
         e = err_from_errno(errno);
-    map_init(&folder.by_base);
     if (e != ERR_OK) {
         near_close(&folder);
         return err_noted(note, e, "%s: %s", path, err_words(e));
     }
     *out_folder = folder;
     return ERR_OK;
+}
+
+void near_none(const char *path, struct near_folder *out_folder)
+{
+    *out_folder =
+        (struct near_folder){ .fd = -1, .new_fd = -1, .cur_fd = -1, .tmp_fd = -1, .path = path };
+    map_init(&out_folder->by_base);
 }
 
 void near_close(struct near_folder *folder)

@@ -80,6 +80,8 @@ enum near_make {
 enum err MUST_USE near_open(int root_fd, const char *path, enum near_make make,
     struct near_folder *out_folder, struct err_note *note);
 void near_close(struct near_folder *folder);
+/* One with nothing in it and nothing behind it: what a folder is that is yet to be made. */
+void near_none(const char *path, struct near_folder *out_folder);
 /* Reads new/ and cur/; names in the arena. keywords learns those of dovecot-keywords. */
 enum err MUST_USE near_scan(struct near_folder *folder, struct arena *arena,
     struct sync_keywords *keywords, struct err_note *note);

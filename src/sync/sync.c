@@ -253,8 +253,7 @@ static enum err pass(struct sync_run *run)
     sync_brake(run);
     TRY(imapc_expect(run->options->imap, run->options->dry_run ? 0 : bytes_to_go(run)));
     TRY(sync_download(run));
-    if (!run->options->dry_run)
-        TRY(sync_move_there(run));
+    TRY(sync_move_there(run));
     TRY(apply(run));
     return sync_remove_folders(run);
 }

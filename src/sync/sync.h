@@ -18,7 +18,8 @@ enum sync_event_kind {
     SYNC_FOLDER_STOPPED, /* reason says why; other folders go on */
     SYNC_BRAKED, /* count: how many would be removed, on the side that text names: "near" or "far"; folder "": of all folders together */
     SYNC_MESSAGE_FAILED, /* text: why one message did not go over; it is tried again next time */
-    SYNC_PROGRESS,       /* count: messages so far, of them known */
+    SYNC_MESSAGE_UNREADABLE, /* text: the name of a file here that cannot be read; it is tried again next time */
+    SYNC_PROGRESS, /* count: messages so far, of them known */
 };
 
 /* Why a folder was left as it is. */

@@ -1,6 +1,7 @@
 /* What is left after new messages came down: uploads and moves, flags both ways, removals both ways, and the new state of the folder. */
 #include "sync/sync_int.h"
 
+#include "base/cleanup.h"
 #include "proto/imap/imap_date.h"
 #include "sync/undo.h"
 
@@ -545,19 +546,11 @@ static void write_received(int64_t received_s, struct buf *out)
     buf_addc(out, '\0');
 }
 
-static enum err append(struct sync_folder *folder, struct sync_row *row)
+/* facts, received_s: of the file as it is now. */
+static enum err append(struct sync_folder *folder, struct sync_row *row, struct near_reader *reader,
+    const struct sync_facts *facts, int64_t received_s)
 {
     struct sync_run *run = folder->run;
-    struct sync_facts facts;
-    int64_t received_s;
-    struct near_reader *reader = mem_alloc(sizeof *reader);
-    enum err e = near_read_facts(&folder->near, row->file, &facts, &received_s);
-    if (e == ERR_OK)
-        e = near_reader_open(&folder->near, row->file, reader);
-    if (e != ERR_OK) {
-        free(reader);
-        return e;
-    }
     struct buf name, flags, date;
     buf_init(&name, 0);
     buf_init(&flags, 0);
@@ -569,10 +562,8 @@ static enum err append(struct sync_folder *folder, struct sync_row *row)
     write_received(received_s, &date);
     uint32_t uidvalidity = 0, uid = 0;
     /* the size is that of what the reader gives: bare CRs and all */
-    e = imapc_append(run->options->imap, buf_slice(&name), buf_slice(&flags).ptr,
-        buf_slice(&date).ptr, facts.bytes, near_reader_fill, reader, &uidvalidity, &uid);
-    near_reader_close(reader);
-    free(reader);
+    enum err e = imapc_append(run->options->imap, buf_slice(&name), buf_slice(&flags).ptr,
+        buf_slice(&date).ptr, facts->bytes, near_reader_fill, reader, &uidvalidity, &uid);
     buf_done(&name);
     buf_done(&flags);
     buf_done(&date);
@@ -583,10 +574,19 @@ static enum err append(struct sync_folder *folder, struct sync_row *row)
     return e;
 }
 
-static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
+/* Nothing of it is there, and it is announced again by the next run. */
+static enum err give_up(struct sync_folder *folder, struct sync_row *row)
+{
+    row->settled = true;
+    row->file->row = NULL;
+    return state_row_remove(folder->run->state, row->id);
+}
+
+static enum err upload_from(struct sync_folder *folder, struct sync_row *row,
+    struct near_reader *reader, const struct sync_facts *facts, int64_t received_s)
 {
     struct sync_run *run = folder->run;
-    enum err e = append(folder, row);
+    enum err e = append(folder, row, reader, facts, received_s);
     if (e == ERR_OK) {
         run->counts->up++;
         folder->changed++;
@@ -595,12 +595,29 @@ static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
     }
     if (sync_is_fatal(run, e))
         return e;
-    /* refused for itself (too large, quota), or gone meanwhile: nothing of it is there */
+    /* refused for itself: too large, quota */
     run->counts->failed++;
     sync_tell(run, SYNC_MESSAGE_FAILED, folder, imapc_words(run->options->imap), 1);
-    row->settled = true;
-    row->file->row = NULL;
-    return state_row_remove(run->state, row->id);
+    return give_up(folder, row);
+}
+
+static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
+{
+    struct sync_facts facts;
+    int64_t received_s;
+    autofree struct near_reader *reader = mem_alloc(sizeof *reader);
+    enum err e = near_read_facts(&folder->near, row->file, &facts, &received_s);
+    if (e == ERR_OK)
+        e = near_reader_open(&folder->near, row->file, reader);
+    if (e == ERR_NOT_FOUND) /* renamed at this moment by another program, or gone */
+        return give_up(folder, row);
+    if (e != ERR_OK) {
+        sync_tell_unreadable(folder, row->file);
+        return give_up(folder, row);
+    }
+    e = upload_from(folder, row, reader, &facts, received_s);
+    near_reader_close(reader);
+    return e;
 }
 
 /* Servers without UIDPLUS do not say which UID a message got: it is looked for. */
@@ -616,19 +633,24 @@ static enum err find_uids(struct sync_folder *folder)
     return sync_find_new(folder);
 }
 
+static bool goes_up(const struct sync_row *row)
+{
+    return row->kind == SYNC_UP && !row->settled && row->file;
+}
+
 static enum err upload(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
     enum err e = ERR_OK;
     if (run->options->dry_run) {
-        for (size_t i = 0; i < folder->near.count; i++)
-            run->counts->up += folder->near.files[i].row == NULL;
+        for (size_t i = 0; i < folder->up_count; i++)
+            run->counts->up += goes_up(folder->ups[i]);
         return ERR_OK;
     }
     TRY(state_begin(
         run->state)); /* what is recorded below is known to the server; lost, it is found again */
     for (size_t i = 0; e == ERR_OK && i < folder->up_count; i++)
-        if (folder->ups[i]->kind == SYNC_UP && !folder->ups[i]->settled && folder->ups[i]->file)
+        if (goes_up(folder->ups[i]))
             e = upload_one(folder, folder->ups[i]);
     enum err committed = state_commit(run->state);
     if (e == ERR_OK)

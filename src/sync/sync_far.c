@@ -564,7 +564,7 @@ bool sync_is_clean(const struct sync_folder *folder)
 static bool takes_part(const struct sync_folder *folder)
 {
     return folder->far_exists && folder->near_open && !folder->noselect && !folder->excluded &&
-           !folder->stopped;
+           !folder->stopped && !folder->imagined;
 }
 
 /* Every UID that is there: for servers that tell of changes but not of what vanished. */

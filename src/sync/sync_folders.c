@@ -128,8 +128,8 @@ static enum err make_near(struct sync_folder *folder)
     struct near_folder made;
     run->counts->near_folders++;
     if (run->options->dry_run) {
-        run->counts->down += folder->status.messages;
-        folder->excluded = true;
+        near_none(folder->row.path, &folder->near);
+        folder->near_open = folder->near_exists = true;
         return ERR_OK;
     }
     TRY(near_open(run->root_fd, folder->row.path, NEAR_MAKE, &made, run->note));
@@ -175,15 +175,15 @@ static enum err make_far(struct sync_folder *folder)
         sync_stop_folder(folder, SYNC_STOP_NAME_THERE, SLICE_EMPTY);
         return ERR_OK;
     }
-    run->counts->far_folders++;
     if (run->options->dry_run) {
-        run->counts->up += folder->near.count;
-        folder->excluded = true;
+        run->counts->far_folders++;
+        folder->far_exists = folder->imagined = true;
         return ERR_OK;
     }
     enum err e = create_far(folder);
     if (e != ERR_OK)
         return imapc_is_broken(run->options->imap) ? e : ERR_OK;
+    run->counts->far_folders++;
     folder->far_exists = true;
     run->made_below |= strchr(folder->row.path, '/') != NULL || folder->row.path[0] == '.';
     return save(folder);
@@ -529,6 +529,20 @@ static enum err make_selectable(struct sync_folder *folder)
     return ERR_OK;
 }
 
+/* It is as if it had never been synchronised. Not in the state of a dry run. */
+static enum err begin_anew(struct sync_folder *folder)
+{
+    if (folder->known && !folder->run->options->dry_run)
+        TRY(forget(folder));
+    for (size_t i = 0; i < folder->near.count; i++)
+        folder->near.files[i].row = NULL;
+    folder->row.far = (struct sync_far_state){ 0 };
+    folder->known = false;
+    folder->rows = NULL;
+    folder->count = folder->up_count = 0;
+    return ERR_OK;
+}
+
 static enum err settle_one(struct sync_folder *folder)
 {
     if (folder->noselect && folder->near_open && !folder->known && !folder->excluded &&
@@ -548,10 +562,7 @@ static enum err settle_one(struct sync_folder *folder)
         }
     }
     if (folder->far_exists) {
-        if (folder->known && !folder->run->options->dry_run)
-            TRY(forget(folder));
-        folder->rows = NULL;
-        folder->count = 0;
+        TRY(begin_anew(folder));
         return make_near(folder);
     }
     if (folder->near_exists && folder->known && !has_news_here(folder)) {
@@ -561,15 +572,8 @@ static enum err settle_one(struct sync_folder *folder)
         return ERR_OK;
     }
     if (folder->near_exists && folder->near_open) {
-        if (folder->known && !folder->run->options->dry_run) {
-            TRY(forget(folder));
-            near_close(&folder->near);
-            folder->near_open = false;
-            folder->up_count = 0;
-            folder->rows = NULL;
-            folder->count = 0;
-            TRY(sync_load(folder));
-        }
+        if (folder->known)
+            TRY(begin_anew(folder));
         return make_far(folder);
     }
     if (folder->known && !folder->run->options->dry_run)

@@ -43,6 +43,7 @@ struct sync_folder {
     bool raw;                            /* its name is no modified UTF-7 */
     bool far_exists, near_exists, known; /* known: the state has it */
     bool noselect;
+    bool imagined; /* there; a dry run counts what would go into it */
     bool excluded; /* by the account's patterns */
     enum sync_goes goes;
     bool has_status;
@@ -115,6 +116,8 @@ void sync_stop_refused(struct sync_folder *folder);
 void sync_tell_short(struct sync_folder *folder);
 /* Messages that were listed did not come; the folder goes on, and the next run asks for them again. */
 void sync_tell_not_given(struct sync_folder *folder, uint64_t count);
+/* A file here cannot be read, so its message does not go there. */
+void sync_tell_unreadable(struct sync_folder *folder, const struct near_file *file);
 /* What is not the connection's or the state's failure stops only the folder. */
 bool sync_is_fatal(const struct sync_run *run, enum err e);
 
@@ -176,7 +179,7 @@ enum err MUST_USE sync_resume_moves(struct sync_run *run);
 enum err MUST_USE sync_announce_ups(struct sync_run *run);
 
 /* ---- apply ---- */
-/* Moves made here, done there. */
+/* Moves made here, done there; in a dry run counted. */
 enum err MUST_USE sync_move_there(struct sync_run *run);
 /* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. */
 enum err MUST_USE sync_expunge(

@@ -83,7 +83,8 @@ enum err sync_add_up(struct sync_folder *folder, struct near_file *file,
         .facts = *facts,
         .file = file };
     file->row = row;
-    TRY(state_row_add(folder->run->state, folder->row.id, row));
+    if (!folder->run->options->dry_run)
+        TRY(state_row_add(folder->run->state, folder->row.id, row));
     return sync_remember_up(folder, row);
 }
 

@@ -118,30 +118,33 @@ static enum err add_move(struct sync_folder *to, struct lost *lost, struct sync_
     return ERR_OK;
 }
 
+/* One file does not keep the others away; whose it is should know that nobody else has it. */
+void sync_tell_unreadable(struct sync_folder *folder, const struct near_file *file)
+{
+    folder->run->counts->failed++;
+    sync_tell(folder->run, SYNC_MESSAGE_UNREADABLE, folder, file->name, 1);
+}
+
 static enum err announce(struct sync_folder *folder, struct near_file *file, struct lost_list *list)
 {
     struct sync_facts facts;
     int64_t received_s;
     enum err e = near_read_facts(&folder->near, file, &facts, &received_s);
-    if (e == ERR_NOT_FOUND || e == ERR_DENIED)
-        return ERR_OK; /* gone or renamed since it was listed, or not ours to read: next time */
-    TRY(e);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK; /* gone or renamed since it was listed: next time */
+    if (e != ERR_OK) {
+        sync_tell_unreadable(folder, file);
+        return ERR_OK;
+    }
     struct lost *lost = find_lost(list, folder, file->base, &facts);
     bool first = folder->row.far.uidnext == 0; /* both sides may have it already */
     uint32_t bound = first                    ? 1
                      : folder->status.uidnext ? folder->status.uidnext
                                               : folder->row.far.uidnext;
-    if (folder->run->options->dry_run) {
-        if (lost) {
-            lost->row->settled = true;
-            folder->run->counts->far_moved++;
-            file->row = lost->row;
-        }
-        return ERR_OK;
-    }
     if (!lost)
         return sync_add_up(folder, file, &facts, file->flags, bound);
-    TRY(keep_keywords(lost, folder, file));
+    if (!folder->run->options->dry_run)
+        TRY(keep_keywords(lost, folder, file));
     TRY(sync_add_up(
         folder, file, &facts, sync_translate(lost->folder, folder, lost->row->flags), bound));
     return add_move(folder, lost, folder->ups[folder->up_count - 1]);
@@ -190,7 +193,6 @@ enum err sync_resume_moves(struct sync_run *run)
                                     : find_lost(&list, folder, slice_of(up->base), &up->facts);
             if (!lost)
                 continue;
-            run->counts->far_moved += run->options->dry_run && up->kind == SYNC_UP;
             e = add_move(folder, lost, up);
         }
     }
@@ -346,6 +348,17 @@ static void collect_moves(
     }
 }
 
+static void count_moves(const struct sync_folder *from, struct sync_folder *to)
+{
+    for (size_t i = 0; i < to->move_count; i++) {
+        struct sync_row *up = to->moves[i].up;
+        if (to->moves[i].from != from || up->kind != SYNC_UP || up->settled)
+            continue;
+        to->run->counts->far_moved++;
+        up->settled = true;
+    }
+}
+
 /* All that goes from one folder to another, in sets that fit a line. */
 static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
 {
@@ -357,6 +370,10 @@ static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
     uidset_init(&uids);
     uidset_init(&part);
     collect_moves(from, to, &uids);
+    if (to->run->options->dry_run) {
+        count_moves(from, to);
+        uidset_clear(&uids);
+    }
     for (size_t at = 0; e == ERR_OK && at < uids.count;) {
         uidset_clear(&part);
         for (size_t bytes = 0; at < uids.count && bytes < IMAPC_SET_BYTES_MAX; at++)
