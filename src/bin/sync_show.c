@@ -33,6 +33,15 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     case SYNC_STOP_NOT_GIVEN:
         cli_error(MSG_SYNC_STOP_NOT_GIVEN, folder, (unsigned long long)event->count);
         break;
+    case SYNC_STOP_FLAGS:
+        cli_error(MSG_SYNC_STOP_FLAGS, folder, (unsigned long long)event->count, text);
+        break;
+    case SYNC_STOP_MOVES:
+        cli_error(MSG_SYNC_STOP_MOVES, folder, (unsigned long long)event->count, text);
+        break;
+    case SYNC_STOP_REMOVALS:
+        cli_error(MSG_SYNC_STOP_REMOVALS, folder, (unsigned long long)event->count, text);
+        break;
     case SYNC_STOP_NAME_HERE:
         cli_error(MSG_SYNC_STOP_NAME_HERE, folder);
         break;

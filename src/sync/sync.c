@@ -62,6 +62,12 @@ void sync_tell_not_given(struct sync_folder *folder, uint64_t count)
     tell_stop(folder, SYNC_STOP_NOT_GIVEN, SLICE_EMPTY, count);
 }
 
+void sync_tell_refused(
+    struct sync_folder *folder, enum sync_stop what, struct slice text, uint64_t count)
+{
+    tell_stop(folder, what, text, count);
+}
+
 void sync_stop_refused(struct sync_folder *folder)
 {
     sync_stop_folder(folder, SYNC_STOP_REFUSED, slice_of(imapc_words(folder->run->options->imap)));

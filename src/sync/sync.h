@@ -29,6 +29,9 @@ enum sync_stop {
     SYNC_STOP_INCOMPLETE, /* fewer messages were listed than there are said to be: what is missing is not gone */
     SYNC_STOP_SHORT, /* the same, and nothing is missing: what was listed came; no folder is left for it */
     SYNC_STOP_NOT_GIVEN, /* messages were listed and did not come; count: how many. No folder is left for it */
+    SYNC_STOP_FLAGS, /* the server refuses changes of flags; count: of how many messages; text: its words. No folder is left for it */
+    SYNC_STOP_MOVES, /* the same, of messages that were moved into the folder here */
+    SYNC_STOP_REMOVALS,   /* the same, of messages that were removed here */
     SYNC_STOP_NAME_HERE,  /* its name cannot be that of a folder here, or is that of another one */
     SYNC_STOP_NAME_THERE, /* its name cannot be that of a folder there */
     SYNC_STOP_NO_MAILDIR, /* under its name lies what is no Maildir here: a symbolic link, or one without cur/ */

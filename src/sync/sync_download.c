@@ -140,7 +140,7 @@ static enum err body(struct imapc_task *task, struct slice piece)
     return near_draft_add(&d->draft, piece);
 }
 
-/* A message as a quoted string, or NIL: servers do so for empty ones. */
+/* A message as a quoted string: servers do so for empty ones. */
 static enum err small_body(struct download *d, const struct imap_value *value)
 {
     if (d->open || !imap_value_is_text(value))
@@ -439,16 +439,24 @@ static enum err count_one(void *arg, const struct imapc_message *message)
     return ERR_OK;
 }
 
+enum err sync_count_there(
+    const struct sync_folder *folder, const struct uidset *uids, uint64_t *out_count)
+{
+    uint64_t count = 0;
+    if (!uidset_empty(uids))
+        TRY(imapc_each_of(folder->run->options->imap, uids, "", count_one, &count));
+    *out_count = count;
+    return ERR_OK;
+}
+
 /* What was removed meanwhile is missed by nobody. */
 static enum err check_given(struct sync_folder *folder)
 {
     struct uidset uids;
     uint64_t count = 0;
-    enum err e = ERR_OK;
     uidset_init(&uids);
     add_unsettled(folder, &uids);
-    if (!uidset_empty(&uids))
-        e = imapc_each_of(folder->run->options->imap, &uids, "", count_one, &count);
+    enum err e = sync_count_there(folder, &uids, &count);
     uidset_done(&uids);
     if (e == ERR_OK && count)
         sync_tell_not_given(folder, count);

@@ -32,6 +32,15 @@ uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *lis
     return flags;
 }
 
+static uint32_t system_flags(const struct imap_value *list)
+{
+    struct sync_keywords none = { .names = { NULL } };
+    bool is_new = false;
+    uint32_t flags = sync_flag_bits(&none, list, &is_new, NULL) & (SYNC_KEYWORD - 1u);
+    sync_keywords_done(&none);
+    return flags;
+}
+
 void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out)
 {
     sync_flag_names(&folder->row.keywords, flags, out);
@@ -424,15 +433,24 @@ static enum err take_search(struct sync_folder *folder, const struct imap_reply 
     return e;
 }
 
-/* A keyword that is not kept there is ours alone. "\\*": any new one is kept. */
+/* A keyword that is not kept there is ours alone. "\\*": any new one is kept, and those that are named need no letter before a message has them. */
 static void take_permanent(struct sync_folder *folder, const struct imap_value *list)
 {
     if (!list || list->kind != IMAP_VALUE_LIST)
         return;
-    folder->permanent = sync_far_flags(folder, list);
+    folder->permanent = 0;
     for (const struct imap_value *value = list->first; value; value = value->next)
         if (imap_value_is(value, SLICE("\\*")))
-            folder->permanent = UINT32_MAX;
+            folder->permanent = ~(SYNC_KEYWORD - 1u);
+    folder->permanent |= folder->permanent ? system_flags(list) : sync_far_flags(folder, list);
+}
+
+/* The answer to SELECT itself. */
+static void take_selected(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    folder->looked = reply->status == IMAP_STATUS_OK;
+    if (folder->looked && slice_eq_nocase(reply->code, SLICE("READ-ONLY")))
+        folder->permanent = 0;
 }
 
 static void take_code(struct sync_folder *folder, const struct imap_reply *reply)
@@ -487,6 +505,7 @@ static enum err select_done(struct imapc_task *task, const struct imap_reply *re
     struct sync_folder *folder = task->owner;
     folder->run->selected = folder;
     folder->to_list = folder->exists;
+    take_selected(folder, reply);
     if (reply->status != IMAP_STATUS_OK) {
         folder->run->selected = NULL;
         sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
@@ -701,12 +720,15 @@ static enum err selection_data(struct imapc_task *task, const struct imap_reply 
 {
     struct selection *selection = task->owner;
     sync_check_uidvalidity(selection->folder, reply);
+    if (slice_eq_nocase(reply->code, SLICE("PERMANENTFLAGS")))
+        take_permanent(selection->folder, reply->code_values);
     return ERR_OK;
 }
 
 static enum err selection_done(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct selection *selection = task->owner;
+    take_selected(selection->folder, reply);
     selection->result = imapc_reply_err(reply);
     return ERR_OK;
 }
@@ -719,7 +741,7 @@ enum err sync_select(struct sync_folder *folder)
         .data = selection_data, .done = selection_done, .owner = &selection
     };
     bool stopped = folder->stopped;
-    if (folder->run->selected == folder)
+    if (folder->run->selected == folder && folder->looked)
         return ERR_OK;
     struct buf text;
     buf_init(&text, 0);

@@ -225,11 +225,16 @@ static enum err delete_far(struct sync_folder *folder)
         run->counts->far_folders++;
         return ERR_OK;
     }
-    enum err e = sync_keep_folder(folder);
-    if (e == ERR_BUSY)
-        return ERR_OK; /* new mail came into it: the next run brings it here again */
+    struct buf names;
+    buf_init(&names, 0);
+    enum err e = sync_keep_folder(folder, &names);
     if (e == ERR_OK)
         e = run_named(run, "DELETE", folder, NULL);
+    if (e != ERR_OK && e != ERR_NOT_FOUND && !sync_is_fatal(run, e))
+        sync_keep_nothing(folder, &names);
+    buf_done(&names);
+    if (e == ERR_BUSY)
+        return ERR_OK; /* new mail came into it: the next run brings it here again */
     if (e != ERR_OK && sync_is_fatal(run, e))
         return e;
     if (e != ERR_OK && e != ERR_NOT_FOUND && has_folders_there(folder))

@@ -52,7 +52,9 @@ struct sync_folder {
     bool listed_all;              /* every message there was listed: what was not seen is gone */
     bool again;                   /* UIDVALIDITY is another: list it all */
     bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
-    uint32_t permanent;           /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1) */
+    bool looked;                  /* it was selected in this run: permanent is what it said */
+    uint32_t
+        permanent; /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1); none of a read-only one */
     bool stopped;
     bool refused; /* the server said NO to messages that were asked for */
     bool
@@ -114,6 +116,9 @@ void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct 
 void sync_stop_refused(struct sync_folder *folder);
 /* The folder is told of as if it were left, and goes on; what the server said is not recorded. */
 void sync_tell_short(struct sync_folder *folder);
+/* The server says NO to something of so many messages: the rest of the folder goes on, and the next run tries again. text: its words. */
+void sync_tell_refused(
+    struct sync_folder *folder, enum sync_stop what, struct slice text, uint64_t count);
 /* Messages that were listed did not come; the folder goes on, and the next run asks for them again. */
 void sync_tell_not_given(struct sync_folder *folder, uint64_t count);
 /* A file here cannot be read, so its message does not go there. */
@@ -181,16 +186,21 @@ enum err MUST_USE sync_announce_ups(struct sync_run *run);
 /* ---- apply ---- */
 /* Moves made here, done there; in a dry run counted. */
 enum err MUST_USE sync_move_there(struct sync_run *run);
-/* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. */
+/* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. After an error it says whether some are gone. */
 enum err MUST_USE sync_expunge(
     struct sync_folder *folder, const struct uidset *uids, bool *out_gone);
 /* To the undo store. */
 enum err MUST_USE sync_take_out(struct sync_folder *folder, const struct near_file *file);
 /* Every message of a folder there into the undo store. ERR_BUSY: something came into it since it was listed; ERR_DENIED: not all of it could be had. */
-enum err MUST_USE sync_keep_folder(struct sync_folder *folder);
+enum err MUST_USE sync_keep_folder(struct sync_folder *folder, struct buf *out_names);
+/* Nothing was removed after all: what was kept would be kept anew by every run. names: of the files, each with its NUL. */
+void sync_keep_nothing(const struct sync_folder *folder, const struct buf *names);
 /* Stops the folders that would lose too much, each for itself and all together. Nothing was removed before. */
 void sync_brake(struct sync_run *run);
 enum err MUST_USE sync_download(struct sync_run *run);
+/* How many of these messages of the selected folder are still there. */
+enum err MUST_USE sync_count_there(
+    const struct sync_folder *folder, const struct uidset *uids, uint64_t *out_count);
 enum err MUST_USE sync_apply_folder(struct sync_folder *folder);
 /* Folders: those that are known but gone on one side, and those that are new on one side. Renames there come before anything is read here,
  * everything else after. */

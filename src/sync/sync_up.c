@@ -359,6 +359,20 @@ static void count_moves(const struct sync_folder *from, struct sync_folder *to)
     }
 }
 
+/* It cannot be known which of both the server refuses: neither is left for it. What was not moved is not sent either. */
+static void put_off(const struct sync_folder *from, struct sync_folder *to)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < to->move_count; i++) {
+        struct sync_row *up = to->moves[i].up;
+        if (to->moves[i].from != from || up->kind != SYNC_UP || up->settled)
+            continue;
+        up->settled = true;
+        count++;
+    }
+    sync_tell_refused(to, SYNC_STOP_MOVES, slice_of(imapc_words(to->run->options->imap)), count);
+}
+
 /* All that goes from one folder to another, in sets that fit a line. */
 static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
 {
@@ -380,6 +394,8 @@ static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
             bytes += RUN_BYTES, uidset_add_run(&part, uids.runs[at].first, uids.runs[at].last);
         e = move_set(from, to, &part);
     }
+    if (e != ERR_OK && !sync_is_fatal(to->run, e))
+        put_off(from, to);
     for (size_t i = 0; i < to->move_count; i++)
         if (to->moves[i].from == from)
             to->moves[i].from = NULL;
@@ -399,8 +415,6 @@ enum err sync_move_there(struct sync_run *run)
             enum err e = move_pair(from, to);
             if (e != ERR_OK && sync_is_fatal(run, e))
                 return e;
-            if (e != ERR_OK)
-                sync_stop_refused(to);
         }
     }
     return ERR_OK;

@@ -2,15 +2,16 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
 
 from capproxy import Proxy
-from imapside import Mailbox
+from imapside import Mail, Mailbox
 from server import User, barid_program
-from test_sync import TIERS, World
-from twosides import Client, Near
+from test_sync import TIERS, World, kept_in_undo
+from twosides import Client, Near, message, number_of
 
 # ---- what lies here ----
 
@@ -193,3 +194,227 @@ def test_a_dry_run_counts_what_a_torn_run_announced(server, tmp_path):
     would = figures(world.client, "--dry-run")
     assert would["up"] == 3 and would == figures(world.client)
     world.equal()
+
+
+# ---- what a server refuses ----
+
+
+class Box(Mailbox):
+    """A server in this process that is synchronised with. `refuse`: first words of commands that it says NO to. `quoted`: bodies come as quoted strings."""
+
+    caps = "IMAP4rev1 UIDPLUS LITERAL+ MOVE"
+
+    def __init__(self, folders, caps=None):
+        self.refuse, self.quoted, self.code = set(), False, ""
+        super().__init__({name: [Mail(message(n)) for n in numbers] for name, numbers in folders.items()}, caps)
+        self.lie = self.say
+
+    def say(self, _, session, words):
+        verb = words.split(b" ")[1 if words.upper().startswith(b"UID ") else 0].decode().upper()
+        if any(words.decode("latin-1").startswith(r) for r in self.refuse):
+            return b"{tag} NO that is not allowed here\r\n"
+        if verb in ("SELECT", "EXAMINE") and self.code:
+            return self.answer(session, words) + b"{tag} OK [" + self.code.encode() + b"] selected\r\n"
+        if verb == "STORE" and self.code:
+            return b"{tag} NO read-only\r\n"
+        return None
+
+    def do_namespace(self, session, words):
+        return b""
+
+    def do_store(self, session, words):
+        found = re.search(rb"STORE \S+ ([+-])FLAGS\S* \((.*)\)", words)
+        flags = set(found.group(2).decode().split())
+        for _, mail in self.chosen(session, words):
+            mail.flags = frozenset(mail.flags | flags if found.group(1) == b"+" else mail.flags - flags)
+        return b""
+
+    def do_expunge(self, session, words):
+        chosen = self.chosen(session, words) if words.startswith(b"UID") else [(0, m) for m in session.selected.mail]
+        gone = [mail for _, mail in chosen if "\\Deleted" in mail.flags]
+        session.selected.mail = [mail for mail in session.selected.mail if mail not in gone]
+        return b""
+
+    def do_move(self, session, words):
+        to = self.folders[re.search(rb'"([^"]+)"$', words).group(1).decode()]
+        for _, mail in self.chosen(session, words):
+            session.selected.mail.remove(mail)
+            to.add(mail)
+        return b""
+
+    def do_search(self, session, words):
+        if b"DELETED" not in words:
+            return super().do_search(session, words)
+        return b"* SEARCH" + b"".join(b" %d" % m.uid for m in session.selected.mail if "\\Deleted" in m.flags) + b"\r\n"
+
+    def do_fetch(self, session, words):
+        said = super().do_fetch(session, words)
+        if not self.quoted or b"BODY.PEEK[]" not in words:
+            return said
+        out = []
+        for at, mail in self.chosen(session, words):
+            out.append(b'* %d FETCH (UID %d FLAGS () BODY[] "%s")\r\n' % (at, mail.uid, mail.data.replace(b"\r\n", b" ")))
+        return b"".join(out)
+
+    def numbers(self, name):
+        return {number_of(mail.data) for mail in self.folders[name].mail}
+
+    def flags(self, name):
+        return {number_of(mail.data): mail.flags for mail in self.folders[name].mail}
+
+
+def account(tmp_path, box):
+    client = Client(str(tmp_path), box.port, User("salma@barid.test", "correct horse 7"))
+    client.sync()
+    return client, Near(client.maildir)
+
+
+def test_a_body_as_a_quoted_string_is_kept(tmp_path):
+    """What is removed here is removed there too, when it comes as a string and not as a literal; it is in the undo store."""
+    with Box({"INBOX": [1, 2]}) as box:
+        client, near = account(tmp_path, box)
+        near.remove("INBOX", [1])
+        box.quoted = True
+        client.sync()
+        assert box.numbers("INBOX") == {2}
+        assert len(kept_in_undo(client)) == 1
+
+
+def test_a_body_that_does_not_come_is_told(tmp_path):
+    """Nothing is removed there that could not be kept, and that is no secret."""
+    with Box({"INBOX": [1, 2]}) as box:
+        client, near = account(tmp_path, box)
+        near.remove("INBOX", [1])
+        box.do_fetch = lambda session, words: b"* 1 FETCH (UID 1 FLAGS () BODY[] NIL)\r\n" if b"BODY.PEEK[]" in words else Mailbox.do_fetch(box, session, words)
+        told = client.sync(code=75)
+        assert "1 messages that it did not give" in told and "0 removed there" in told, told
+        assert box.numbers("INBOX") == {1, 2} and not kept_in_undo(client)
+
+
+@pytest.mark.parametrize("refused", ["UID STORE", "UID EXPUNGE", "READ-ONLY", "permanent"])
+def test_a_removal_that_is_refused(tmp_path, refused):
+    """It is told; the rest of the folder goes on; and the undo store does not grow with every run."""
+    with Box({"INBOX": range(1, 6)}) as box:
+        client, near = account(tmp_path, box)
+        near.remove("INBOX", [1])
+        if refused == "READ-ONLY":
+            box.code = refused
+        elif refused == "permanent":
+            box.do_select = lambda session, words: Mailbox.do_select(box, session, words).replace(b" \\Deleted", b"").replace(b" \\*", b"")
+        else:
+            box.refuse = {refused}
+        box.folders["INBOX"].mail = [m for m in box.folders["INBOX"].mail if number_of(m.data) != 2]
+        box.folders["INBOX"].mail[-1].flags = frozenset({"\\Flagged"})
+        near.add("INBOX", 9)
+        for turn in range(3):
+            told = client.sync(code=75)
+            assert "INBOX: 1 messages that were removed here stay on the server" in told and "0 removed there" in told, told
+            assert ("1 new there" in told) == (turn == 0) and ("1 removed here" in told) == (turn == 0), told
+        assert set(near.files("INBOX")) == {3, 4, 5, 9} and box.numbers("INBOX") == {1, 3, 4, 5, 9}
+        assert near.table()["INBOX"][5] == {"\\Flagged"}
+        assert len(kept_in_undo(client)) == 1, "only what was removed here"
+        if refused in ("READ-ONLY", "permanent"):
+            assert not [c for c in box.commands() if "STORE" in c]
+        box.refuse, box.code = set(), ""
+        box.do_select = lambda session, words: Mailbox.do_select(box, session, words)
+        assert "1 removed there" in client.sync()
+        assert box.numbers("INBOX") == {3, 4, 5, 9} and len(kept_in_undo(client)) == 2
+
+
+def test_marks_of_others_fill_no_undo_store(tmp_path):
+    """Without UIDPLUS what is removed here is only marked while others have marks there: once, and kept once."""
+    with Box({"INBOX": range(1, 6)}, caps="IMAP4rev1 LITERAL+") as box:
+        client, near = account(tmp_path, box)
+        box.folders["INBOX"].mail[4].flags = frozenset({"\\Deleted"})
+        near.remove("INBOX", [1])
+        for _ in range(3):
+            assert "0 removed there" in client.sync()
+        assert box.numbers("INBOX") == set(range(1, 6)) and box.flags("INBOX")[1] == {"\\Deleted"}
+        assert len([c for c in box.commands() if "BODY.PEEK[]" in c]) == 2, "all of them came, one was kept"
+        box.folders["INBOX"].mail[4].flags = frozenset()
+        assert "1 removed there" in client.sync()
+        assert box.numbers("INBOX") == set(range(2, 6))
+
+
+def test_a_move_that_is_refused(tmp_path):
+    """Neither folder is left for it: the other changes in both go over. When it is allowed, it is done, and nothing is there twice."""
+    with Box({"INBOX": range(1, 6), "Shared": range(11, 15)}) as box:
+        client, near = account(tmp_path, box)
+        box.refuse = {"UID MOVE"}
+        near.move("INBOX", 1, "Shared")
+        for turn in range(2):
+            near.set_flags("Shared", 12 + turn, ["\\Seen"])
+            near.set_flags("INBOX", 3 + turn, ["\\Seen"])
+            near.add("Shared", 30 + turn)
+            near.remove("Shared", [11 + 3 * turn])
+            told = client.sync(code=75)
+            assert "Shared: 1 messages that were moved into it here stay where they were" in told, told
+            assert "1 new there, 2 flag changes, 0 moved, 0 removed here, 1 removed there" in told, told
+        assert box.numbers("INBOX") == set(range(1, 6)) and box.numbers("Shared") == {12, 13, 30, 31}
+        assert set(near.files("INBOX")) == {2, 3, 4, 5} and set(near.files("Shared")) == {1, 12, 13, 30, 31}
+        box.refuse = set()
+        assert "1 moved" in client.sync()
+        client.sync()
+        assert box.numbers("INBOX") == {2, 3, 4, 5} and box.numbers("Shared") == {1, 12, 13, 30, 31}
+
+
+def test_a_flag_that_is_refused(tmp_path):
+    """It stays here, and is told again; other flags of other messages go over, and what changed there comes."""
+    with Box({"INBOX": range(1, 5)}) as box:
+        client, near = account(tmp_path, box)
+        box.refuse = {"UID STORE 1:1 +FLAGS.SILENT (\\Answered)"}
+        near.set_flags("INBOX", 1, ["\\Answered"])
+        near.set_flags("INBOX", 2, ["\\Seen"])
+        box.folders["INBOX"].mail[0].flags = frozenset({"\\Flagged"})
+        box.folders["INBOX"].mail[2].flags = frozenset({"\\Flagged"})
+        near.remove("INBOX", [4])
+        told = client.sync(code=75)
+        assert "the flags of 1 messages stay as they are on the server" in told and "3 flag changes" in told, told
+        assert client.run("sync").returncode == 75
+        assert box.flags("INBOX") == {1: {"\\Flagged"}, 2: {"\\Seen"}, 3: {"\\Flagged"}}
+        want = {1: {"\\Flagged", "\\Answered"}, 2: {"\\Seen"}, 3: {"\\Flagged"}}
+        assert near.table()["INBOX"] == want
+        box.refuse = set()
+        client.sync()
+        assert box.flags("INBOX") == want and near.table()["INBOX"] == want
+
+
+def test_a_folder_whose_removal_is_refused_fills_no_undo_store(server, tmp_path):
+    world = World(server, tmp_path)
+    world.far.make("Work")
+    world.far.add_many("Work", [1, 2, 3])
+    world.client.sync()
+    shutil.rmtree(os.path.join(world.near.root, "Work"))
+    with Proxy(server.port("imap"), alter=lambda data: data.replace(b" OK Deleted", b" NO not this")) as proxy:
+        client = Client(str(tmp_path), proxy.port, world.user)
+        assert "not this" in client.sync(code=75)
+    assert not kept_in_undo(world.client)
+
+
+def test_flags_that_a_folder_does_not_keep_are_not_stored(server, tmp_path):
+    """Also where nothing changed there, so that the folder was not selected before."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", [1, 2])
+    world.client.sync()
+    world.client.sync()
+    world.near.set_flags("INBOX", 1, ["\\Flagged"])
+
+    def alter(data):
+        return re.sub(rb"PERMANENTFLAGS \([^)]*\)", b"PERMANENTFLAGS ()", data)
+    with Proxy(server.port("imap"), alter=alter) as proxy:
+        client = Client(str(tmp_path), proxy.port, world.user)
+        assert "0 flag changes" in client.sync()
+    assert world.far.table()["INBOX"][1] == frozenset()
+    assert world.near.table()["INBOX"][1] == {"\\Flagged"}
+
+
+def test_keywords_that_no_message_has_take_no_letter(tmp_path):
+    """A server that names more than 26 keywords that it would keep leaves letters for those that messages have."""
+    with Box({"INBOX": [1, 2]}) as box:
+        box.folders["INBOX"].permanent = " ".join(f"old{n}" for n in range(40)) + " \\*"
+        box.folders["INBOX"].mail[0].flags = frozenset({"urgent"})
+        client, near = account(tmp_path, box)
+        assert near.table()["INBOX"][1] == {"urgent"}
+        near.set_flags("INBOX", 2, ["urgent"])
+        client.sync()
+        assert box.flags("INBOX")[2] == {"urgent"}
