@@ -441,7 +441,7 @@ static void take_permanent(struct sync_folder *folder, const struct imap_value *
     folder->permanent = 0;
     for (const struct imap_value *value = list->first; value; value = value->next)
         if (imap_value_is(value, SLICE("\\*")))
-            folder->permanent = ~(SYNC_KEYWORD - 1u);
+            folder->permanent = ~(SYNC_KEYWORD - 1u) | SYNC_PASSED; /* $Forwarded is one too */
     folder->permanent |= folder->permanent ? system_flags(list) : sync_far_flags(folder, list);
 }
 

@@ -300,7 +300,7 @@ def test_a_removal_that_is_refused(tmp_path, refused):
         if refused == "READ-ONLY":
             box.code = refused
         elif refused == "permanent":
-            box.do_select = lambda session, words: Mailbox.do_select(box, session, words).replace(b" \\Deleted", b"").replace(b" \\*", b"")
+            box.do_select = lambda session, words: Mailbox.do_select(box, session, words).replace(b" \\Deleted", b"")
         else:
             box.refuse = {refused}
         box.folders["INBOX"].mail = [m for m in box.folders["INBOX"].mail if number_of(m.data) != 2]
@@ -418,3 +418,11 @@ def test_keywords_that_no_message_has_take_no_letter(tmp_path):
         near.set_flags("INBOX", 2, ["urgent"])
         client.sync()
         assert box.flags("INBOX")[2] == {"urgent"}
+
+
+def test_a_folder_that_keeps_new_keywords_keeps_forwarded(tmp_path):
+    with Box({"INBOX": [1, 2]}) as box:
+        client, near = account(tmp_path, box)
+        near.set_flags("INBOX", 1, ["$Forwarded", "\\Seen"])
+        assert "1 flag changes" in client.sync()
+        assert box.flags("INBOX")[1] == {"$Forwarded", "\\Seen"}
