@@ -347,13 +347,8 @@ static enum err keep_all(struct keeping *k)
     struct sync_folder *folder = k->folder;
     struct imapc *imap = folder->run->options->imap;
     struct imapc_task task = { .data = keeping_selected, .owner = k };
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "EXAMINE ");
-    sync_add_name(&text, folder);
     folder->run->selected = NULL;
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "EXAMINE", "");
     TRY(imapc_run(imap, &task));
     if (k->uidvalidity != folder->row.far.uidvalidity || k->uidnext != folder->row.far.uidnext)
         return ERR_BUSY;

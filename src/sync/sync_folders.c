@@ -290,10 +290,10 @@ static enum err delete_near(struct sync_folder *folder)
         const struct sync_row *row = row_of(&folder->near.files[i]);
         if (folder->near.files[i].odd || (row && row->settled))
             continue; /* no message; moved, not removed */
-        run->counts->near_removed++;
         enum err e = run->options->dry_run ? ERR_OK : sync_take_out(folder, &folder->near.files[i]);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
+        run->counts->near_removed += e == ERR_OK;
     }
     if (run->options->dry_run)
         return ERR_OK;
@@ -330,7 +330,7 @@ static enum err holds_ours(struct sync_folder *old, struct sync_folder *new, boo
         any |= same;
         differs |= !same;
     }
-    new->new_count = 0;
+    sync_forget_news(new);
     *out_same = any && !differs;
     return ERR_OK;
 }
@@ -403,8 +403,8 @@ static enum err names_below(struct sync_run *run, const char *old, char delimite
 static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
 {
     struct sync_run *run = old->run;
-    run->counts->near_folders++;
     if (run->options->dry_run) {
+        run->counts->near_folders++;
         old->excluded = new->excluded = true;
         return ERR_OK;
     }
@@ -415,6 +415,7 @@ static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
         sync_stop_folder(old, SYNC_STOP_DISK, slice_of(strerror(errno)));
         return ERR_OK;
     }
+    run->counts->near_folders++;
     if (!moved)
         TRY(paths_below(run, old->row.path, new->row.path));
     free(old->row.far_name);
@@ -476,8 +477,8 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
     struct sync_run *run = old->run;
     if (!name_there(run, new))
         return ERR_OK; /* told when it is to be made */
-    run->counts->far_folders++;
     if (run->options->dry_run) {
+        run->counts->far_folders++;
         old->excluded = new->excluded = true;
         return ERR_OK;
     }
@@ -491,6 +492,7 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
         new->row.far_name = NULL;
         return ERR_OK; /* then one is made and the other removed */
     }
+    run->counts->far_folders++;
     char *path = old->row.path, *far_name = old->row.far_name;
     if (!renamed)
         TRY(names_below(run, far_name, old->delimiter, new->row.far_name));

@@ -149,15 +149,8 @@ static enum err ask(struct verifying *v)
     struct imapc *imap = v->options->imap;
     bool modseq = imapc_caps(imap) & IMAPC_CONDSTORE;
     struct imapc_task task = { .data = verify_data, .done = verify_done, .owner = v };
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "EXAMINE ");
-    sync_add_name(&text, folder);
-    if (modseq)
-        buf_adds(&text, " (CONDSTORE)");
     folder->status = (struct sync_far_state){ 0 };
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "EXAMINE", modseq ? " (CONDSTORE)" : "");
     TRY(imapc_run(imap, &task));
     TRY(v->result);
     if (folder->status.messages == 0 || folder->status.uidvalidity != folder->row.far.uidvalidity)

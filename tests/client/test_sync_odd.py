@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from capproxy import Proxy
-from imapside import Mail, Mailbox
+from imapside import Folder, Mail, Mailbox
 from server import User, barid_program
 from test_sync import TIERS, World, kept_in_undo
 from twosides import Client, Near, message, number_of
@@ -222,6 +222,9 @@ class Box(Mailbox):
     def do_namespace(self, session, words):
         return b""
 
+    def do_status(self, session, words):
+        return super().do_status(session, words) if self.name(words) in self.folders else b"{tag} NO no such folder\r\n"
+
     def do_store(self, session, words):
         found = re.search(rb"STORE \S+ ([+-])FLAGS\S* \((.*)\)", words)
         flags = set(found.group(2).decode().split())
@@ -426,3 +429,100 @@ def test_a_folder_that_keeps_new_keywords_keeps_forwarded(tmp_path):
         near.set_flags("INBOX", 1, ["$Forwarded", "\\Seen"])
         assert "1 flag changes" in client.sync()
         assert box.flags("INBOX")[1] == {"$Forwarded", "\\Seen"}
+
+
+def test_what_was_refused_is_not_counted(tmp_path):
+    with Box({"INBOX": [1]}) as box:
+        client, near = account(tmp_path, box)
+        box.refuse = {"CREATE"}
+        near.add("New", 2)
+        done = client.run("sync", "--json")
+        assert done.returncode == 75 and json.loads(done.stdout)["far_folders"] == 0, done
+
+
+# ---- what a server says ----
+
+
+@pytest.mark.parametrize("tier", ["all", "no-qresync"])
+def test_modseq_that_went_back(server, tmp_path, tier):
+    """A server that lost its index counts from 1 again: what changed is found all the same, and nothing is removed that is there."""
+    def far_ahead(data):
+        return re.sub(rb"HIGHESTMODSEQ (\d+)", lambda m: b"HIGHESTMODSEQ %d" % (int(m[1]) + 10**9), data)
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 8))
+    with Proxy(server.port("imap"), without=TIERS[tier], alter=far_ahead) as proxy:
+        Client(str(tmp_path), proxy.port, world.user).sync()
+    world.far.set_flags("INBOX", 1, ["\\Flagged"])
+    world.far.remove("INBOX", [2])
+    world.far.add("INBOX", 9)
+    world.near.set_flags("INBOX", 3, ["\\Seen"])
+    world.near.remove("INBOX", [4])
+    with Proxy(server.port("imap"), without=TIERS[tier]) as proxy:
+        client = Client(str(tmp_path), proxy.port, world.user)
+        assert "1 new here, 0 new there, 2 flag changes, 0 moved, 1 removed here, 1 removed there" in client.sync()
+        table = world.equal()
+        assert table["INBOX"][1] == {"\\Flagged"} and set(table["INBOX"]) == {1, 3, 5, 6, 7, 9}
+        world.far.set_flags("INBOX", 5, ["\\Seen"])
+        assert "1 flag changes" in client.sync()
+        world.equal()
+
+
+@pytest.mark.parametrize("told", ["NAMESPACE", "INBOX", "the first"])
+def test_delimiter_of_our_own_folders(tmp_path, told):
+    """A namespace of others with another delimiter says nothing of ours."""
+    with Box({"INBOX": [1]}) as box:
+        if told == "NAMESPACE":
+            box.caps += " NAMESPACE"
+            box.do_namespace = lambda session, words: b'* NAMESPACE (("" ".")) NIL (("#shared/" "/"))\r\n'
+        lines = [b'* LIST () "." INBOX\r\n', b'* LIST () "/" "#shared/x"\r\n'] if told != "NAMESPACE" else [
+            b'* LIST () NIL INBOX\r\n', b'* LIST () "/" "#shared/x"\r\n']
+        if told == "INBOX":
+            lines.reverse()
+        box.folders["#shared/x"] = Folder()
+        box.do_list = lambda session, words: b"".join(lines) + b"".join(
+            b'* LIST () "." "%s"\r\n' % name.encode() for name in box.folders if name not in ("INBOX", "#shared/x"))
+        client, near = account(tmp_path, box)
+        near.add("Work/2026", 2)
+        client.sync()
+        assert "Work.2026" in box.folders and box.numbers("Work.2026") == {2}, box.folders
+        assert "0 new here, 0 new there" in client.sync()
+
+
+def test_uids_the_other_way_round(tmp_path):
+    """The list of a folder from its newest message to its oldest, each told twice."""
+    with Box({"INBOX": range(1, 60)}) as box:
+        plain = box.do_fetch
+
+        def backwards(session, words):
+            lines = plain(session, words)
+            if words != b"UID FETCH 1:* (FLAGS)":
+                return lines
+            told = lines.splitlines(keepends=True)[::-1]
+            return b"".join(line + line for line in told)
+        box.do_fetch = backwards
+        client, near = account(tmp_path, box)
+        assert set(near.files("INBOX")) == set(range(1, 60))
+        near.remove("INBOX", [3])
+        assert "0 new here, 0 new there, 0 flag changes, 0 moved, 0 removed here, 1 removed there" in client.sync()
+
+
+def test_uploads_to_an_old_server_that_alters(tmp_path):
+    """Without UIDPLUS each that went up is found by its Message-ID, although the server made it longer; two of one Message-ID are two."""
+    with Box({"INBOX": [1]}, caps="IMAP4rev1 LITERAL+") as box:
+        client, near = account(tmp_path, box)
+        plain = box.store
+
+        def store(name, mail):
+            return plain(name, Mail(b"X-Seen-By: box\r\n" + mail.data, mail.flags, mail.date))
+        box.store = store
+        for number in (2, 3, 4, 5, 6):
+            near.add("INBOX", number)
+        path = near.files("INBOX")[6]
+        with open(path, "rb") as f:
+            data = f.read().replace(b"<6@", b"<5@")
+        with open(path, "wb") as f:
+            f.write(data)
+        assert "5 new there" in client.sync()
+        for _ in range(2):
+            assert "0 new here, 0 new there, 0 flag changes, 0 moved, 0 removed here, 0 removed there" in client.sync()
+        assert box.numbers("INBOX") == set(near.files("INBOX")) == {1, 2, 3, 4, 5, 6}
