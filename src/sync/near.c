@@ -194,6 +194,8 @@ static enum err walk(
     if (depth > NEAR_DEPTH_MAX)
         return err_noted(w->note, ERR_LIMIT, "%s: too many folders in folders", path);
     enum err e = dir_open(parent_fd, name, &dir);
+    if (e == ERR_DENIED && depth == 1 && strcmp(name, "lost+found") == 0)
+        return ERR_OK; /* the system's own, where a file system has its root; no mail is in it */
     if (e != ERR_OK)
         return err_noted(w->note, e, "%s: %s", *path ? path : ".", err_words(e));
     bool root = depth == 0;

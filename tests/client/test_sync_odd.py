@@ -526,3 +526,40 @@ def test_uploads_to_an_old_server_that_alters(tmp_path):
         for _ in range(2):
             assert "0 new here, 0 new there, 0 flag changes, 0 moved, 0 removed here, 0 removed there" in client.sync()
         assert box.numbers("INBOX") == set(near.files("INBOX")) == {1, 2, 3, 4, 5, 6}
+
+
+# ---- the disk itself ----
+
+
+def test_lost_and_found(server, tmp_path):
+    """A Maildir that is a file system of its own has a folder of the system's in it; another one that cannot be read is told of, and nothing is done."""
+    world = World(server, tmp_path)
+    world.far.add("INBOX", 1)
+    world.client.sync()
+    os.mkdir(os.path.join(world.near.root, "lost+found"), 0)
+    world.far.add("INBOX", 2)
+    done = without_rights(world.client, "sync")
+    assert done.returncode == 0 and "1 new here" in done.stdout, done
+    os.mkdir(os.path.join(world.near.root, "Private"), 0)
+    done = without_rights(world.client, "sync")
+    assert done.returncode != 0 and "Private" in done.stderr, done
+    os.rmdir(os.path.join(world.near.root, "lost+found"))
+    os.rmdir(os.path.join(world.near.root, "Private"))
+
+
+def test_undo_goes_on_where_it_was_cut(server, tmp_path):
+    """A copy that is back already is back; another message of that name stays, and the rest comes."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 6))
+    world.client.sync()
+    world.far.remove("INBOX", [1, 2, 3])
+    world.client.sync()
+    cur = os.path.join(world.near.root, "INBOX", "new")
+    kept = sorted(os.path.join(path, name) for path, _, names in os.walk(os.path.join(world.client.state, "undo")) for name in names)
+    shutil.copy2(kept[0], cur)
+    with open(os.path.join(cur, os.path.basename(kept[1])), "wb") as f:
+        f.write(message(9).replace(b"\r\n", b"\n"))
+    done = world.client.run("undo")
+    assert done.returncode == 0 and "Brought back: 3 messages" in done.stdout, done
+    assert set(world.near.files("INBOX")) == {1, 2, 3, 4, 5, 9}
+    assert not kept_in_undo(world.client)
