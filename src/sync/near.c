@@ -371,8 +371,10 @@ static enum err add_file(
     struct near_file *other = near_find(folder, file.base);
     if (other && other->odd && !odd)
         *other = file;
+    else if (other && !odd && strcmp(other->name, name) != 0)
+        other->twice = true;
     if (file.base.len == 0 || other)
-        return ERR_OK; /* the second name of one message: a program is moving it at this moment */
+        return ERR_OK; /* the second name of one message: a program is moving it at this moment, or a backup was put back over what is there */
     if (folder->count == folder->cap) {
         folder->cap = folder->cap ? folder->cap * 2 : 64;
         folder->files = mem_realloc(folder->files, folder->cap * sizeof *folder->files);

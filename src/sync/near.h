@@ -57,7 +57,8 @@ struct near_file {
     bool in_new;
     bool
         odd; /* it is no regular file: a symbolic link, a folder. It stays as it is; its message is not gone */
-    void *row; /* whoever scans may leave a mark */
+    bool twice; /* another name has the same base: which flags are meant is not known */
+    void *row;  /* whoever scans may leave a mark */
 };
 
 struct near_folder {

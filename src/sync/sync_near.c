@@ -97,6 +97,8 @@ static enum err pair_rows(struct sync_folder *folder)
         row->file = near_find(&folder->near, slice_of(row->base));
         if (row->file)
             row->file->row = row;
+        if (row->file && row->file->twice)
+            row->file->flags = row->flags; /* nobody has changed them, as far as can be known */
         if (row->kind == SYNC_UP && row->file)
             TRY(sync_remember_up(folder, row));
     }

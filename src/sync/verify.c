@@ -69,7 +69,8 @@ static bool sees(const struct verifying *v, const struct imap_value *items)
     const struct imap_value *modseq = imap_value_item(items, SLICE("MODSEQ"));
     if (modseq && modseq->kind == IMAP_VALUE_LIST)
         modseq = modseq->first;
-    return !last || imap_value_u64(modseq, &now) != ERR_OK || now > last;
+    bool back = v->folder->status.modseq < last; /* then it is asked for everything too */
+    return !last || back || imap_value_u64(modseq, &now) != ERR_OK || now > last;
 }
 
 static uint64_t message_id_in(const struct imap_value *items)

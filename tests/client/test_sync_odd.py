@@ -563,3 +563,36 @@ def test_undo_goes_on_where_it_was_cut(server, tmp_path):
     assert done.returncode == 0 and "Brought back: 3 messages" in done.stdout, done
     assert set(world.near.files("INBOX")) == {1, 2, 3, 4, 5, 9}
     assert not kept_in_undo(world.client)
+
+
+def test_a_backup_that_is_put_back_over_the_mail(server, tmp_path):
+    """The older names of files lie beside the ones of now: they say nothing of flags, and no message goes up again."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 13))
+    world.client.sync()
+    old = world.near.files("INBOX")
+    for number in range(1, 13):
+        world.near.set_flags("INBOX", number, ["\\Seen", "\\Flagged"] if number % 2 else ["\\Seen"])
+    world.client.sync()
+    want = world.equal()
+    for path in world.near.files("INBOX").values():
+        shutil.copy2(path, os.path.join(os.path.dirname(path), os.path.basename(path).partition(":2,")[0] + ":2,"))
+        assert path not in old.values()
+    for _ in range(2):
+        assert "0 new here, 0 new there, 0 flag changes, 0 moved, 0 removed here, 0 removed there" in world.client.sync()
+    assert world.far.table() == want
+
+
+def test_verify_where_modseq_went_back(server, tmp_path):
+    """What the next run will list anew is no difference that nobody sees."""
+    world = World(server, tmp_path)
+    world.far.add_many("INBOX", range(1, 4))
+    far_ahead = lambda data: re.sub(rb"HIGHESTMODSEQ (\d+)", lambda m: b"HIGHESTMODSEQ %d" % (int(m[1]) + 10**9), data)  # noqa: E731
+    with Proxy(server.port("imap"), alter=far_ahead) as proxy:
+        Client(str(tmp_path), proxy.port, world.user).sync()
+    world.far.set_flags("INBOX", 1, ["\\Flagged"])
+    client = Client(str(tmp_path), server.port("imap"), world.user)
+    done = client.run("verify", "--json")
+    assert done.returncode == 22, done  # only what the next run does
+    client.sync()
+    world.equal()
