@@ -33,11 +33,23 @@ static void tell_stop(const struct sync_event *event, const char *folder, const 
     case SYNC_STOP_NOT_GIVEN:
         cli_error(MSG_SYNC_STOP_NOT_GIVEN, folder, (unsigned long long)event->count);
         break;
+    case SYNC_STOP_FLAGS:
+        cli_error(MSG_SYNC_STOP_FLAGS, folder, (unsigned long long)event->count, text);
+        break;
+    case SYNC_STOP_MOVES:
+        cli_error(MSG_SYNC_STOP_MOVES, folder, (unsigned long long)event->count, text);
+        break;
+    case SYNC_STOP_REMOVALS:
+        cli_error(MSG_SYNC_STOP_REMOVALS, folder, (unsigned long long)event->count, text);
+        break;
     case SYNC_STOP_NAME_HERE:
         cli_error(MSG_SYNC_STOP_NAME_HERE, folder);
         break;
     case SYNC_STOP_NAME_THERE:
         cli_error(MSG_SYNC_STOP_NAME_THERE, folder);
+        break;
+    case SYNC_STOP_NO_MAILDIR:
+        cli_error(MSG_SYNC_STOP_NO_MAILDIR, folder);
         break;
     case SYNC_STOP_DISK:
     case SYNC_STOP_COUNT:
@@ -72,6 +84,9 @@ void sync_show_event(void *arg, const struct sync_event *event)
         break;
     case SYNC_MESSAGE_FAILED:
         cli_error(MSG_SYNC_MESSAGE_FAILED, folder, text);
+        break;
+    case SYNC_MESSAGE_UNREADABLE:
+        cli_error(MSG_SYNC_MESSAGE_UNREADABLE, folder, text);
         break;
     case SYNC_PROGRESS:
         if (teller->live)

@@ -359,13 +359,8 @@ static enum err examine(struct adopting *a)
     struct sync_folder *folder = a->folder;
     struct imapc *imap = folder->run->options->imap;
     struct imapc_task task = { .data = adopt_data, .done = adopt_done, .owner = a };
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "EXAMINE ");
-    sync_add_name(&text, folder);
     folder->run->selected = NULL;
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "EXAMINE", "");
     TRY(imapc_run(imap, &task));
     return a->result;
 }
@@ -381,20 +376,6 @@ static enum err list_there(struct adopting *a)
               "(MESSAGE-ID)])"));
     TRY(imapc_run(imap, &task));
     return a->result;
-}
-
-static const struct sync_new *there(const struct sync_folder *folder, uint32_t uid)
-{
-    for (size_t low = 0, high = folder->new_count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (folder->news[middle].uid == uid)
-            return &folder->news[middle];
-        if (folder->news[middle].uid < uid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
 }
 
 /* ---- one message ---- */
@@ -471,7 +452,7 @@ static enum err bind_all(struct adopting *a, bool missing)
 {
     for (size_t i = 0; i < a->state.count; i++) {
         const struct adopt_entry *entry = &a->state.entries[i];
-        const struct sync_new *far = there(a->folder, entry->far_uid);
+        const struct sync_new *far = sync_new_of_uid(a->folder, entry->far_uid);
         struct near_file *file = a->by_uid[i];
         if (entry->kind != ADOPT_PAIR)
             continue;
@@ -501,7 +482,7 @@ static enum err remove_placeholders(struct adopting *a)
     for (size_t i = 0; i < a->state.count; i++) {
         struct near_file *file = a->by_uid[i];
         if (a->state.entries[i].kind != ADOPT_PLACEHOLDER || !file ||
-            !there(folder, a->state.entries[i].far_uid) || !is_placeholder(folder, file))
+            !sync_new_of_uid(folder, a->state.entries[i].far_uid) || !is_placeholder(folder, file))
             continue;
         folder->run->counts->near_removed++;
         folder->changed++;
@@ -593,8 +574,8 @@ static bool has_uids(const struct near_folder *near)
 static bool may_be_adopted(const struct sync_folder *folder)
 {
     return folder->far_exists && folder->near_open && !folder->noselect && !folder->excluded &&
-           !folder->stopped && folder->row.far.uidvalidity == 0 && folder->count == 0 &&
-           has_uids(&folder->near);
+           !folder->stopped && !folder->imagined && folder->row.far.uidvalidity == 0 &&
+           folder->count == 0 && has_uids(&folder->near);
 }
 
 enum err sync_adopt(struct sync_run *run)
@@ -609,7 +590,7 @@ enum err sync_adopt(struct sync_run *run)
         enum err e = adopt_folder(&a);
         folder->has_status = had_status; /* as it was: the folder is gathered like any other */
         folder->status = status;
-        folder->new_count = 0;
+        sync_forget_news(folder);
         if (e != ERR_OK && sync_is_fatal(run, e))
             return e;
         if (e != ERR_OK)

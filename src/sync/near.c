@@ -149,6 +149,37 @@ static bool is_maildir_part(const char *name)
     return strcmp(name, "cur") == 0 || strcmp(name, "new") == 0 || strcmp(name, "tmp") == 0;
 }
 
+static bool has_entries(int fd, const char *name)
+{
+    DIR *dir;
+    bool any = false;
+    enum err e = dir_open(fd, name, &dir);
+    if (e != ERR_OK)
+        return e != ERR_NOT_FOUND;
+    for (const struct dirent *entry; !any && (entry = readdir(dir));)
+        any = entry->d_name[0] != '.';
+    closedir(dir);
+    return any;
+}
+
+bool near_is_in_doubt(int root_fd, const char *path)
+{
+    autoclose int fd = fcntl(root_fd, F_DUPFD_CLOEXEC, 3);
+    struct slice rest = slice_of(path), part;
+    struct stat st;
+    while (fd >= 0 && slice_cut(&rest, '/', &part)) {
+        autofree char *name = mem_strndup(part.ptr, part.len);
+        if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+            return errno != ENOENT;
+        int next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        close(fd);
+        fd = next;
+    }
+    if (fd < 0 || fstatat(fd, "cur", &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return true;
+    return errno != ENOENT || has_entries(fd, "new");
+}
+
 struct walk {
     enum client_layout layout;
     near_folder_fn each;
@@ -163,6 +194,8 @@ static enum err walk(
     if (depth > NEAR_DEPTH_MAX)
         return err_noted(w->note, ERR_LIMIT, "%s: too many folders in folders", path);
     enum err e = dir_open(parent_fd, name, &dir);
+    if (e == ERR_DENIED && depth == 1 && strcmp(name, "lost+found") == 0)
+        return ERR_OK; /* the system's own, where a file system has its root; no mail is in it */
     if (e != ERR_OK)
         return err_noted(w->note, e, "%s: %s", *path ? path : ".", err_words(e));
     bool root = depth == 0;
@@ -248,9 +281,8 @@ static enum err open_part(int fd, const char *name, enum near_make make, int *ou
 enum err near_open(int root_fd, const char *path, enum near_make make,
     struct near_folder *out_folder, struct err_note *note)
 {
-    struct near_folder folder = {
-        .fd = -1, .new_fd = -1, .cur_fd = -1, .tmp_fd = -1, .path = path
-    };
+    struct near_folder folder;
+    near_none(path, &folder);
     enum err e = open_path(root_fd, path, make == NEAR_MAKE, &folder.fd);
     if (e == ERR_OK)
         e = open_at(folder.fd, "cur", make == NEAR_MAKE, &folder.cur_fd);
@@ -260,13 +292,19 @@ enum err near_open(int root_fd, const char *path, enum near_make make,
         e = open_part(folder.fd, "tmp", make, &folder.tmp_fd);
     if (e == ERR_OK && make == NEAR_MAKE && fsync(folder.fd) < 0)
         e = err_from_errno(errno);
-    map_init(&folder.by_base);
     if (e != ERR_OK) {
         near_close(&folder);
         return err_noted(note, e, "%s: %s", path, err_words(e));
     }
     *out_folder = folder;
     return ERR_OK;
+}
+
+void near_none(const char *path, struct near_folder *out_folder)
+{
+    *out_folder =
+        (struct near_folder){ .fd = -1, .new_fd = -1, .cur_fd = -1, .tmp_fd = -1, .path = path };
+    map_init(&out_folder->by_base);
 }
 
 void near_close(struct near_folder *folder)
@@ -322,16 +360,21 @@ static void name_with_flags(
 }
 
 static enum err add_file(
-    struct near_folder *folder, const char *name, bool in_new, struct arena *arena)
+    struct near_folder *folder, const char *name, bool in_new, bool odd, struct arena *arena)
 {
     struct slice kept = slice_of(name);
     char *copy = slice_cstr(arena, kept);
     if (!copy)
         return ERR_LIMIT;
-    struct near_file file = { .name = copy, .in_new = in_new };
+    struct near_file file = { .name = copy, .in_new = in_new, .odd = odd };
     file.flags = flags_of(folder, slice_from(copy, kept.len), &file.base);
-    if (file.base.len == 0 || map_get(&folder->by_base, file.base))
-        return ERR_OK; /* the second name of one message: a program is moving it at this moment */
+    struct near_file *other = near_find(folder, file.base);
+    if (other && other->odd && !odd)
+        *other = file;
+    else if (other && !odd && strcmp(other->name, name) != 0)
+        other->twice = true;
+    if (file.base.len == 0 || other)
+        return ERR_OK; /* the second name of one message: a program is moving it at this moment, or a backup was put back over what is there */
     if (folder->count == folder->cap) {
         folder->cap = folder->cap ? folder->cap * 2 : 64;
         folder->files = mem_realloc(folder->files, folder->cap * sizeof *folder->files);
@@ -349,9 +392,10 @@ static enum err scan_one(
     enum err e = ERR_OK;
     errno = 0;
     for (struct dirent *entry; e == ERR_OK && (entry = readdir(dir)); errno = 0) {
-        if (entry->d_name[0] == '.' || (entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN))
+        if (entry->d_name[0] == '.')
             continue;
-        e = add_file(folder, entry->d_name, in_new, arena);
+        bool odd = entry->d_type != DT_REG && entry->d_type != DT_UNKNOWN;
+        e = add_file(folder, entry->d_name, in_new, odd, arena);
     }
     if (e == ERR_OK && errno) /* half a list would look like deletions */
         e = err_from_errno(errno);

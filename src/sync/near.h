@@ -46,12 +46,19 @@ typedef enum err (*near_folder_fn)(void *arg, const char *path);
 enum err MUST_USE near_list(const char *root, enum client_layout layout, near_folder_fn each,
     void *arg, struct err_note *note);
 
+/* Whether something lies at the path of a folder that was not found, so that it is not simply gone: a symbolic link on the way, what is no folder, a Maildir that has
+ * lost its cur/ and has mail in new/. */
+bool near_is_in_doubt(int root_fd, const char *path);
+
 struct near_file {
     struct slice base;
     const char *name; /* with its flags */
     uint32_t flags;
     bool in_new;
-    void *row; /* whoever scans may leave a mark */
+    bool
+        odd; /* it is no regular file: a symbolic link, a folder. It stays as it is; its message is not gone */
+    bool twice; /* another name has the same base: which flags are meant is not known */
+    void *row;  /* whoever scans may leave a mark */
 };
 
 struct near_folder {
@@ -74,6 +81,8 @@ enum near_make {
 enum err MUST_USE near_open(int root_fd, const char *path, enum near_make make,
     struct near_folder *out_folder, struct err_note *note);
 void near_close(struct near_folder *folder);
+/* One with nothing in it and nothing behind it: what a folder is that is yet to be made. */
+void near_none(const char *path, struct near_folder *out_folder);
 /* Reads new/ and cur/; names in the arena. keywords learns those of dovecot-keywords. */
 enum err MUST_USE near_scan(struct near_folder *folder, struct arena *arena,
     struct sync_keywords *keywords, struct err_note *note);
@@ -150,7 +159,7 @@ void near_facts_begin(struct near_draft *draft);
 void near_facts_add(struct near_draft *draft, struct slice piece);
 void near_facts_end(struct near_draft *draft, struct sync_facts *out_facts);
 
-/* For sending: opens the file; *out_bytes is its size with CRLF, facts as above. */
+/* For sending: facts as above, and when it was received. ERR_NOT_FOUND: it was renamed or removed since; ERR_DENIED: it is not ours to read, or no regular file. */
 enum err MUST_USE near_read_facts(struct near_folder *folder, const struct near_file *file,
     struct sync_facts *out_facts, int64_t *out_received_s);
 #define NEAR_TUID_BYTES 22u /* "X-TUID: ABCDEFGHIJKL" and CRLF */

@@ -266,9 +266,9 @@ void near_facts_end(struct near_draft *draft, struct sync_facts *out_facts)
 static enum err open_file(struct near_folder *folder, const struct near_file *file, int *out_fd)
 {
     int fd = openat(file->in_new ? folder->new_fd : folder->cur_fd, file->name,
-        O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
-        return err_from_errno(errno);
+        return errno == ELOOP ? ERR_DENIED : err_from_errno(errno);
     struct stat st;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
         close(fd);

@@ -44,6 +44,7 @@ struct sync_row {
     bool settled; /* moved, removed or matched: nothing more to do */
     bool moving;  /* UP: of a sync_move */
     bool sent;    /* UP: the server took it in this run */
+    bool held;    /* the server refused its flags: it has those that it had */
 };
 
 struct sync_far_state {

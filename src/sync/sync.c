@@ -62,6 +62,12 @@ void sync_tell_not_given(struct sync_folder *folder, uint64_t count)
     tell_stop(folder, SYNC_STOP_NOT_GIVEN, SLICE_EMPTY, count);
 }
 
+void sync_tell_refused(
+    struct sync_folder *folder, enum sync_stop what, struct slice text, uint64_t count)
+{
+    tell_stop(folder, what, text, count);
+}
+
 void sync_stop_refused(struct sync_folder *folder)
 {
     sync_stop_folder(folder, SYNC_STOP_REFUSED, slice_of(imapc_words(folder->run->options->imap)));
@@ -253,8 +259,7 @@ static enum err pass(struct sync_run *run)
     sync_brake(run);
     TRY(imapc_expect(run->options->imap, run->options->dry_run ? 0 : bytes_to_go(run)));
     TRY(sync_download(run));
-    if (!run->options->dry_run)
-        TRY(sync_move_there(run));
+    TRY(sync_move_there(run));
     TRY(apply(run));
     return sync_remove_folders(run);
 }

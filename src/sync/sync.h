@@ -18,7 +18,8 @@ enum sync_event_kind {
     SYNC_FOLDER_STOPPED, /* reason says why; other folders go on */
     SYNC_BRAKED, /* count: how many would be removed, on the side that text names: "near" or "far"; folder "": of all folders together */
     SYNC_MESSAGE_FAILED, /* text: why one message did not go over; it is tried again next time */
-    SYNC_PROGRESS,       /* count: messages so far, of them known */
+    SYNC_MESSAGE_UNREADABLE, /* text: the name of a file here that cannot be read; it is tried again next time */
+    SYNC_PROGRESS, /* count: messages so far, of them known */
 };
 
 /* Why a folder was left as it is. */
@@ -28,9 +29,13 @@ enum sync_stop {
     SYNC_STOP_INCOMPLETE, /* fewer messages were listed than there are said to be: what is missing is not gone */
     SYNC_STOP_SHORT, /* the same, and nothing is missing: what was listed came; no folder is left for it */
     SYNC_STOP_NOT_GIVEN, /* messages were listed and did not come; count: how many. No folder is left for it */
+    SYNC_STOP_FLAGS, /* the server refuses changes of flags; count: of how many messages; text: its words. No folder is left for it */
+    SYNC_STOP_MOVES, /* the same, of messages that were moved into the folder here */
+    SYNC_STOP_REMOVALS,   /* the same, of messages that were removed here */
     SYNC_STOP_NAME_HERE,  /* its name cannot be that of a folder here, or is that of another one */
     SYNC_STOP_NAME_THERE, /* its name cannot be that of a folder there */
-    SYNC_STOP_DISK,       /* text: the system's words */
+    SYNC_STOP_NO_MAILDIR, /* under its name lies what is no Maildir here: a symbolic link, or one without cur/ */
+    SYNC_STOP_DISK, /* text: the system's words */
     SYNC_STOP_COUNT
 };
 
@@ -50,8 +55,8 @@ struct sync_options {
     const char *home; /* where mbsync and offlineimap may have left what they know; NULL: nowhere */
     bool dry_run;     /* nothing is changed on either side; the counts tell what would be */
     bool yes_delete;  /* no brake */
-    struct imapc_known *
-        known; /* set to what the server told of its mailboxes in this run; NULL: not wanted */
+    struct imapc_known
+        *known; /* set to what the server told of its mailboxes in this run; NULL: not wanted */
     void (*tell)(void *arg, const struct sync_event *event); /* may be NULL */
     void *arg;
 };

@@ -1,6 +1,7 @@
 /* What is left after new messages came down: uploads and moves, flags both ways, removals both ways, and the new state of the folder. */
 #include "sync/sync_int.h"
 
+#include "base/cleanup.h"
 #include "proto/imap/imap_date.h"
 #include "sync/undo.h"
 
@@ -12,9 +13,15 @@
 
 /* ---- removals and the brake ---- */
 
+/* What is not kept there is not gone there. */
+static uint32_t far_flags(const struct sync_folder *folder, const struct sync_row *row)
+{
+    return row->far_known ? row->far_flags | (row->flags & ~folder->permanent) : row->flags;
+}
+
 static bool near_removal(const struct sync_row *row)
 {
-    return row->kind == SYNC_PAIR && row->far_gone && !row->settled && row->file;
+    return row->kind == SYNC_PAIR && row->far_gone && !row->settled && row->file && !row->file->odd;
 }
 
 static bool far_removal(const struct sync_row *row)
@@ -99,6 +106,7 @@ struct keeping {
     struct near_draft draft;
     bool open;
     struct uidset kept;
+    struct buf names;                      /* of the files in the undo store, each with its NUL */
     uint32_t uidvalidity, uidnext, exists; /* of SELECT */
 };
 
@@ -111,6 +119,17 @@ static enum err keep_begin(struct imapc_task *task, uint64_t bytes)
     enum err e = near_draft_open_hidden(k->folder->undo_fd, &k->draft);
     k->open = e == ERR_OK;
     return e;
+}
+
+/* A message as a quoted string: servers do so for small ones. */
+static enum err keep_small(struct keeping *k, const struct imap_reply *reply)
+{
+    const struct imap_value *value = imap_value_item(reply->values, SLICE("BODY[]"));
+    if (k->open || !imap_value_is_text(value))
+        return ERR_OK;
+    TRY(near_draft_open_hidden(k->folder->undo_fd, &k->draft));
+    k->open = true;
+    return near_draft_add(&k->draft, value->text);
 }
 
 static enum err keep_body(struct imapc_task *task, struct slice piece)
@@ -128,6 +147,9 @@ static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
     uint32_t uid;
     int32_t zone;
     int64_t received_s = 0;
+    if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")))
+        return ERR_OK;
+    TRY(keep_small(k, reply));
     if (!k->open)
         return ERR_OK;
     k->open = false;
@@ -143,6 +165,8 @@ static enum err kept(struct imapc_task *task, const struct imap_reply *reply)
         e = err_from_errno(errno);
     if (e != ERR_OK)
         near_draft_drop(&k->draft);
+    else
+        buf_add(&k->names, buf_slice(&name));
     buf_done(&name);
     if (e == ERR_OK && imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) == ERR_OK)
         uidset_add(&k->kept, uid);
@@ -161,6 +185,27 @@ static enum err keep_set(struct keeping *k, struct slice text)
         near_draft_drop(&k->draft);
     k->open = false;
     return e;
+}
+
+static void keep_init(struct keeping *k, struct sync_folder *folder)
+{
+    *k = (struct keeping){ .folder = folder };
+    uidset_init(&k->kept);
+    buf_init(&k->names, 0);
+}
+
+static void keep_done(struct keeping *k)
+{
+    uidset_done(&k->kept);
+    buf_done(&k->names);
+}
+
+void sync_keep_nothing(const struct sync_folder *folder, const struct buf *names)
+{
+    struct slice rest = buf_slice(names), name;
+    while (slice_cut(&rest, '\0', &name))
+        if (name.len)
+            (void)unlinkat(folder->undo_fd, name.ptr, 0);
 }
 
 /* ---- removing there ---- */
@@ -207,9 +252,9 @@ static enum err only_ours(struct sync_folder *folder, const struct uidset *ours,
 
 typedef void (*set_text_fn)(struct buf *text, struct slice set, void *arg);
 
-/* The same command for each part of a set that fits a line. */
-static enum err each_set(
-    struct sync_folder *folder, const struct uidset *uids, set_text_fn write, void *arg)
+/* The same command for each part of a set that fits a line. *out_any (may be NULL): one was done, whatever came then. */
+static enum err each_set(struct sync_folder *folder, const struct uidset *uids, set_text_fn write,
+    void *arg, bool *out_any)
 {
     for (size_t at = 0; at < uids->count;) {
         struct buf set, text;
@@ -221,6 +266,8 @@ static enum err each_set(
         buf_done(&set);
         buf_done(&text);
         TRY(e);
+        if (out_any)
+            *out_any = true;
     }
     return ERR_OK;
 }
@@ -239,13 +286,17 @@ static void write_expunge(struct buf *text, struct slice set, void *arg)
 
 enum err sync_expunge(struct sync_folder *folder, const struct uidset *uids, bool *out_gone)
 {
+    bool only = false;
+    *out_gone = false;
     TRY(sync_select(folder));
-    TRY(each_set(folder, uids, write_mark, NULL));
-    *out_gone = true;
+    TRY(each_set(folder, uids, write_mark, NULL, NULL));
     if (imapc_caps(folder->run->options->imap) & IMAPC_UIDPLUS)
-        return each_set(folder, uids, write_expunge, NULL);
-    TRY(only_ours(folder, uids, out_gone));
-    return *out_gone ? imapc_command(folder->run->options->imap, SLICE("EXPUNGE")) : ERR_OK;
+        return each_set(folder, uids, write_expunge, NULL, out_gone);
+    TRY(only_ours(folder, uids, &only));
+    if (only)
+        TRY(imapc_command(folder->run->options->imap, SLICE("EXPUNGE")));
+    *out_gone = only;
+    return ERR_OK;
 }
 
 /* What was kept is on disk, names and all. */
@@ -256,12 +307,11 @@ static enum err keep_end(const struct sync_folder *folder)
 }
 
 /* Of uids stays what was kept: no other may be removed. */
-static enum err keep_copies(struct sync_folder *folder, struct uidset *uids)
+static enum err keep_copies(struct keeping *k, struct uidset *uids)
 {
-    struct keeping k = { .folder = folder };
+    struct sync_folder *folder = k->folder;
     TRY(open_undo(folder));
     TRY(sync_select(folder));
-    uidset_init(&k.kept);
     enum err e = ERR_OK;
     for (size_t at = 0; e == ERR_OK && at < uids->count;) {
         struct buf text;
@@ -269,13 +319,12 @@ static enum err keep_copies(struct sync_folder *folder, struct uidset *uids)
         buf_adds(&text, "UID FETCH ");
         imapc_add_set(&text, uids, &at);
         buf_adds(&text, " (UID FLAGS INTERNALDATE BODY.PEEK[])");
-        e = keep_set(&k, buf_slice(&text));
+        e = keep_set(k, buf_slice(&text));
         buf_done(&text);
     }
     if (e == ERR_OK)
         e = keep_end(folder);
-    uidset_intersect(uids, &k.kept);
-    uidset_done(&k.kept);
+    uidset_intersect(uids, &k->kept);
     return e;
 }
 
@@ -298,13 +347,8 @@ static enum err keep_all(struct keeping *k)
     struct sync_folder *folder = k->folder;
     struct imapc *imap = folder->run->options->imap;
     struct imapc_task task = { .data = keeping_selected, .owner = k };
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "EXAMINE ");
-    sync_add_name(&text, folder);
     folder->run->selected = NULL;
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "EXAMINE", "");
     TRY(imapc_run(imap, &task));
     if (k->uidvalidity != folder->row.far.uidvalidity || k->uidnext != folder->row.far.uidnext)
         return ERR_BUSY;
@@ -316,14 +360,122 @@ static enum err keep_all(struct keeping *k)
     return uidset_members(&k->kept) == k->exists ? ERR_OK : ERR_DENIED;
 }
 
-enum err sync_keep_folder(struct sync_folder *folder)
+enum err sync_keep_folder(struct sync_folder *folder, struct buf *out_names)
 {
-    struct keeping k = { .folder = folder };
-    uidset_init(&k.kept);
+    struct keeping k;
+    keep_init(&k, folder);
     enum err e = keep_all(&k);
-    uidset_done(&k.kept);
+    buf_add(out_names, buf_slice(&k.names));
+    keep_done(&k);
     if (e == ERR_OK) /* some servers delete no folder that is selected */
         e = imapc_command(folder->run->options->imap, SLICE("EXAMINE INBOX"));
+    return e;
+}
+
+/* Without UIDPLUS, while others have marks in the folder, all that can be done is to mark: what is marked already waits, and is not kept again. */
+static enum err leave_marked(struct sync_folder *folder, struct uidset *uids)
+{
+    bool only = true;
+    if (imapc_caps(folder->run->options->imap) & IMAPC_UIDPLUS)
+        return ERR_OK;
+    TRY(sync_select(folder));
+    TRY(only_ours(folder, uids, &only));
+    for (size_t i = 0; !only && i < folder->count; i++)
+        if (far_removal(&folder->rows[i]) && far_flags(folder, &folder->rows[i]) & SYNC_TRASHED)
+            uidset_remove(uids, folder->rows[i].uid);
+    return ERR_OK;
+}
+
+/* After the server did: gone, or (false) only marked. */
+static enum err record_removed(struct sync_folder *folder, const struct uidset *uids, bool gone)
+{
+    struct sync_run *run = folder->run;
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        if (!far_removal(row) || !uidset_has(uids, row->uid))
+            continue;
+        if (gone) {
+            row->settled = true;
+            TRY(state_row_remove(run->state, row->id));
+        } else {
+            row->flags = far_flags(folder, row) | SYNC_TRASHED;
+            TRY(state_row_set(run->state, row));
+        }
+    }
+    run->counts->far_removed += gone ? uidset_members(uids) : 0;
+    folder->changed += uidset_members(uids);
+    return ERR_OK;
+}
+
+/* Some that are there were not to be had: they stay. */
+static enum err tell_not_kept(
+    struct sync_folder *folder, struct uidset *asked, const struct uidset *kept)
+{
+    uint64_t count = 0;
+    uidset_subtract(asked, kept);
+    if (uidset_empty(asked))
+        return ERR_OK;
+    folder->behind = true;
+    TRY(sync_count_there(folder, asked, &count));
+    if (count)
+        sync_tell_not_given(folder, count);
+    return ERR_OK;
+}
+
+/* Each is in the undo store before it is removed. */
+static enum err remove_kept(
+    struct sync_folder *folder, struct uidset *uids, struct keeping *k, bool *out_gone)
+{
+    struct uidset asked;
+    *out_gone = false;
+    uidset_init(&asked);
+    uidset_union(&asked, uids);
+    enum err e = keep_copies(k, uids);
+    if (e == ERR_OK)
+        e = tell_not_kept(folder, &asked, uids);
+    uidset_done(&asked);
+    if (e == ERR_OK && !uidset_empty(uids))
+        e = sync_expunge(folder, uids, out_gone);
+    return e == ERR_OK ? record_removed(folder, uids, *out_gone) : e;
+}
+
+/* The folder does not let anything be removed from it: that is known before anything is kept. NULL: it does. */
+static const char *keeps_all(const struct sync_folder *folder)
+{
+    if (folder->permanent & SYNC_TRASHED)
+        return NULL;
+    return folder->permanent ? "PERMANENTFLAGS without \\Deleted" : "READ-ONLY";
+}
+
+static enum err remove_these(struct sync_folder *folder, struct uidset *uids)
+{
+    struct sync_run *run = folder->run;
+    struct keeping k;
+    uint64_t count = uidset_members(uids);
+    TRY(sync_select(folder));
+    const char *why = keeps_all(folder);
+    if (why) {
+        sync_tell_refused(folder, SYNC_STOP_REMOVALS, slice_of(why), count);
+        return ERR_OK;
+    }
+    if (run->options->dry_run) {
+        run->counts->far_removed += count;
+        return ERR_OK;
+    }
+    TRY(leave_marked(folder, uids));
+    if (uidset_empty(uids))
+        return ERR_OK;
+    bool gone;
+    keep_init(&k, folder);
+    enum err e = remove_kept(folder, uids, &k, &gone);
+    if (e != ERR_OK && !sync_is_fatal(run, e) && !folder->stopped) {
+        if (!gone)
+            sync_keep_nothing(folder, &k.names);
+        sync_tell_refused(
+            folder, SYNC_STOP_REMOVALS, slice_of(imapc_words(run->options->imap)), count);
+        e = ERR_OK;
+    }
+    keep_done(&k);
     return e;
 }
 
@@ -331,33 +483,28 @@ static enum err remove_far(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
     struct uidset uids;
-    bool gone = false;
     enum err e = ERR_OK;
     uidset_init(&uids);
     for (size_t i = 0; i < folder->count; i++)
         if (far_removal(&folder->rows[i]))
             uidset_add(&uids, folder->rows[i].uid);
-    folder->behind |= run->blind && !uidset_empty(&uids);
-    if (run->blind)
-        uidset_clear(&uids);
-    uint32_t asked = (uint32_t)uidset_members(&uids);
-    if (asked && !run->options->dry_run)
-        e = keep_copies(folder, &uids);
-    folder->behind |= uidset_members(&uids) != asked;
-    if (e == ERR_OK && !uidset_empty(&uids)) {
-        run->counts->far_removed += uidset_members(&uids);
-        folder->changed += uidset_members(&uids);
-        if (!run->options->dry_run)
-            e = sync_expunge(folder, &uids, &gone);
-    }
-    for (size_t i = 0; e == ERR_OK && gone && i < folder->count; i++) {
-        struct sync_row *row = &folder->rows[i];
-        if (!far_removal(row) || !uidset_has(&uids, row->uid))
-            continue;
-        row->settled = true;
-        e = state_row_remove(run->state, row->id);
-    }
+    if (run->blind && !uidset_empty(&uids))
+        folder->behind = true;
+    else if (!uidset_empty(&uids))
+        e = remove_these(folder, &uids);
     uidset_done(&uids);
+    return e;
+}
+
+/* The disk's fault, and no refusal of the server's. */
+static enum err here_failed(struct sync_folder *folder, const struct near_file *file, enum err e)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_addf(&text, "%s: %s", file->name, err_words(e));
+    if (!sync_is_fatal(folder->run, e))
+        sync_stop_folder(folder, SYNC_STOP_DISK, buf_slice(&text));
+    buf_done(&text);
     return e;
 }
 
@@ -367,7 +514,8 @@ static enum err remove_near(struct sync_folder *folder)
     for (size_t i = 0; i < folder->count; i++) {
         struct sync_row *row = &folder->rows[i];
         bool taken_gone = row->kind == SYNC_TAKEN && row->far_gone;
-        bool both_gone = row->kind == SYNC_PAIR && row->far_gone && !row->settled && !row->file;
+        bool both_gone =
+            row->kind == SYNC_PAIR && row->far_gone && !row->settled && !near_removal(row);
         if (!near_removal(row) && !both_gone && !taken_gone)
             continue;
         if (near_removal(row) && run->blind) {
@@ -375,16 +523,15 @@ static enum err remove_near(struct sync_folder *folder)
             continue;
         }
         if (near_removal(row)) {
+            enum err e = run->options->dry_run ? ERR_OK : sync_take_out(folder, row->file);
+            if (e == ERR_NOT_FOUND) { /* renamed at this moment: the next run finds it */
+                folder->behind = true;
+                continue;
+            }
+            if (e != ERR_OK)
+                return here_failed(folder, row->file, e);
             run->counts->near_removed++;
             folder->changed++;
-            if (!run->options->dry_run) {
-                enum err e = sync_take_out(folder, row->file);
-                if (e == ERR_NOT_FOUND) { /* renamed at this moment: the next run finds it */
-                    folder->behind = true;
-                    continue;
-                }
-                TRY(e);
-            }
         }
         if (!run->options->dry_run)
             TRY(state_row_remove(run->state, row->id));
@@ -399,12 +546,6 @@ struct flag_change {
     uint32_t uid, add, remove;
     struct sync_row *row;
 };
-
-/* What is not kept there is not gone there. */
-static uint32_t far_flags(const struct sync_folder *folder, const struct sync_row *row)
-{
-    return row->far_known ? row->far_flags | (row->flags & ~folder->permanent) : row->flags;
-}
 
 static uint32_t merged(const struct sync_folder *folder, const struct sync_row *row)
 {
@@ -460,34 +601,48 @@ static enum err store_group(
         uidset_add(&uids, first[i].uid);
     enum err e = sync_select(folder);
     if (e == ERR_OK && first->add)
-        e = each_set(folder, &uids, write_store, &(struct store){ folder, first->add, '+' });
+        e = each_set(folder, &uids, write_store, &(struct store){ folder, first->add, '+' }, NULL);
     if (e == ERR_OK && first->remove)
-        e = each_set(folder, &uids, write_store, &(struct store){ folder, first->remove, '-' });
+        e = each_set(
+            folder, &uids, write_store, &(struct store){ folder, first->remove, '-' }, NULL);
     uidset_done(&uids);
     return e;
 }
 
+/* What one server refuses of a flag keeps no other flag, and no other message, away. */
+static void hold(struct sync_folder *folder, const struct flag_change *first, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        first[i].row->held = true;
+    sync_tell_refused(
+        folder, SYNC_STOP_FLAGS, slice_of(imapc_words(folder->run->options->imap)), count);
+}
+
 static enum err store_changes(struct sync_folder *folder, struct flag_change *changes, size_t count)
 {
-    folder->run->counts->far_flags += count;
-    folder->changed += count;
-    if (folder->run->options->dry_run || count == 0)
-        return ERR_OK;
+    bool dry = folder->run->options->dry_run;
     qsort(changes, count, sizeof *changes, by_change);
     for (size_t i = 0, next; i < count; i = next) {
         for (next = i + 1; next < count && changes[next].add == changes[i].add &&
                            changes[next].remove == changes[i].remove;)
             next++;
-        TRY(store_group(folder, &changes[i], next - i));
+        enum err e = dry ? ERR_OK : store_group(folder, &changes[i], next - i);
+        if (e != ERR_OK && (sync_is_fatal(folder->run, e) || folder->stopped))
+            return e;
+        if (e != ERR_OK) {
+            hold(folder, &changes[i], next - i);
+            continue;
+        }
+        folder->run->counts->far_flags += next - i;
+        folder->changed += next - i;
     }
     return ERR_OK;
 }
 
-static enum err flags_there(struct sync_folder *folder)
+static size_t collect_changes(struct sync_folder *folder, struct flag_change *changes)
 {
-    size_t all = folder->count + folder->up_count, count = 0;
-    struct flag_change *changes = mem_alloc((all + 1) * sizeof *changes);
-    for (size_t i = 0; i < all; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < folder->count + folder->up_count; i++) {
         struct sync_row *row = row_at(folder, i);
         if (!has_flags(row) ||
             ((merged(folder, row) ^ far_flags(folder, row)) & folder->permanent) == 0)
@@ -497,7 +652,22 @@ static enum err flags_there(struct sync_folder *folder)
             .remove = far_flags(folder, row) & ~merged(folder, row) & folder->permanent,
             .row = row };
     }
-    enum err e = store_changes(folder, changes, count);
+    return count;
+}
+
+/* Which flags are kept there is known once the folder was selected; where nothing had changed there it was not. */
+static enum err flags_there(struct sync_folder *folder)
+{
+    struct flag_change *changes =
+        mem_alloc((folder->count + folder->up_count + 1) * sizeof *changes);
+    size_t count = collect_changes(folder, changes);
+    enum err e = ERR_OK;
+    if (count && !folder->looked) {
+        e = sync_select(folder);
+        count = e == ERR_OK ? collect_changes(folder, changes) : 0;
+    }
+    if (e == ERR_OK)
+        e = store_changes(folder, changes, count);
     free(changes);
     return e;
 }
@@ -506,9 +676,8 @@ static enum err set_here(struct sync_folder *folder, struct sync_row *row)
 {
     struct sync_run *run = folder->run;
     uint32_t want = merged(folder, row);
+    uint32_t both = row->held ? far_flags(folder, row) : want; /* what is not there is told again */
     if (want != row->file->flags) {
-        run->counts->near_flags++;
-        folder->changed++;
         enum err e = run->options->dry_run
                          ? ERR_OK
                          : near_set_flags(&folder->near, row->file, want, &folder->arena);
@@ -517,11 +686,14 @@ static enum err set_here(struct sync_folder *folder, struct sync_row *row)
             folder->behind = true;
             return ERR_OK;
         }
-        TRY(e);
+        if (e != ERR_OK)
+            return here_failed(folder, row->file, e);
+        run->counts->near_flags++;
+        folder->changed++;
     }
-    if (want == row->flags || run->options->dry_run)
+    if (both == row->flags || run->options->dry_run)
         return ERR_OK;
-    row->flags = want;
+    row->flags = both;
     return state_row_set(run->state, row);
 }
 
@@ -544,19 +716,11 @@ static void write_received(int64_t received_s, struct buf *out)
     buf_addc(out, '\0');
 }
 
-static enum err append(struct sync_folder *folder, struct sync_row *row)
+/* facts, received_s: of the file as it is now. */
+static enum err append(struct sync_folder *folder, struct sync_row *row, struct near_reader *reader,
+    const struct sync_facts *facts, int64_t received_s)
 {
     struct sync_run *run = folder->run;
-    struct sync_facts facts;
-    int64_t received_s;
-    struct near_reader *reader = mem_alloc(sizeof *reader);
-    enum err e = near_read_facts(&folder->near, row->file, &facts, &received_s);
-    if (e == ERR_OK)
-        e = near_reader_open(&folder->near, row->file, reader);
-    if (e != ERR_OK) {
-        free(reader);
-        return e;
-    }
     struct buf name, flags, date;
     buf_init(&name, 0);
     buf_init(&flags, 0);
@@ -568,10 +732,8 @@ static enum err append(struct sync_folder *folder, struct sync_row *row)
     write_received(received_s, &date);
     uint32_t uidvalidity = 0, uid = 0;
     /* the size is that of what the reader gives: bare CRs and all */
-    e = imapc_append(run->options->imap, buf_slice(&name), buf_slice(&flags).ptr,
-        buf_slice(&date).ptr, facts.bytes, near_reader_fill, reader, &uidvalidity, &uid);
-    near_reader_close(reader);
-    free(reader);
+    enum err e = imapc_append(run->options->imap, buf_slice(&name), buf_slice(&flags).ptr,
+        buf_slice(&date).ptr, facts->bytes, near_reader_fill, reader, &uidvalidity, &uid);
     buf_done(&name);
     buf_done(&flags);
     buf_done(&date);
@@ -582,10 +744,19 @@ static enum err append(struct sync_folder *folder, struct sync_row *row)
     return e;
 }
 
-static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
+/* Nothing of it is there, and it is announced again by the next run. */
+static enum err give_up(struct sync_folder *folder, struct sync_row *row)
+{
+    row->settled = true;
+    row->file->row = NULL;
+    return state_row_remove(folder->run->state, row->id);
+}
+
+static enum err upload_from(struct sync_folder *folder, struct sync_row *row,
+    struct near_reader *reader, const struct sync_facts *facts, int64_t received_s)
 {
     struct sync_run *run = folder->run;
-    enum err e = append(folder, row);
+    enum err e = append(folder, row, reader, facts, received_s);
     if (e == ERR_OK) {
         run->counts->up++;
         folder->changed++;
@@ -594,12 +765,29 @@ static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
     }
     if (sync_is_fatal(run, e))
         return e;
-    /* refused for itself (too large, quota), or gone meanwhile: nothing of it is there */
+    /* refused for itself: too large, quota */
     run->counts->failed++;
     sync_tell(run, SYNC_MESSAGE_FAILED, folder, imapc_words(run->options->imap), 1);
-    row->settled = true;
-    row->file->row = NULL;
-    return state_row_remove(run->state, row->id);
+    return give_up(folder, row);
+}
+
+static enum err upload_one(struct sync_folder *folder, struct sync_row *row)
+{
+    struct sync_facts facts;
+    int64_t received_s;
+    autofree struct near_reader *reader = mem_alloc(sizeof *reader);
+    enum err e = near_read_facts(&folder->near, row->file, &facts, &received_s);
+    if (e == ERR_OK)
+        e = near_reader_open(&folder->near, row->file, reader);
+    if (e == ERR_NOT_FOUND) /* renamed at this moment by another program, or gone */
+        return give_up(folder, row);
+    if (e != ERR_OK) {
+        sync_tell_unreadable(folder, row->file);
+        return give_up(folder, row);
+    }
+    e = upload_from(folder, row, reader, &facts, received_s);
+    near_reader_close(reader);
+    return e;
 }
 
 /* Servers without UIDPLUS do not say which UID a message got: it is looked for. */
@@ -615,19 +803,24 @@ static enum err find_uids(struct sync_folder *folder)
     return sync_find_new(folder);
 }
 
+static bool goes_up(const struct sync_row *row)
+{
+    return row->kind == SYNC_UP && !row->settled && row->file;
+}
+
 static enum err upload(struct sync_folder *folder)
 {
     struct sync_run *run = folder->run;
     enum err e = ERR_OK;
     if (run->options->dry_run) {
-        for (size_t i = 0; i < folder->near.count; i++)
-            run->counts->up += folder->near.files[i].row == NULL;
+        for (size_t i = 0; i < folder->up_count; i++)
+            run->counts->up += goes_up(folder->ups[i]);
         return ERR_OK;
     }
     TRY(state_begin(
         run->state)); /* what is recorded below is known to the server; lost, it is found again */
     for (size_t i = 0; e == ERR_OK && i < folder->up_count; i++)
-        if (folder->ups[i]->kind == SYNC_UP && !folder->ups[i]->settled && folder->ups[i]->file)
+        if (goes_up(folder->ups[i]))
             e = upload_one(folder, folder->ups[i]);
     enum err committed = state_commit(run->state);
     if (e == ERR_OK)

@@ -140,7 +140,7 @@ static enum err body(struct imapc_task *task, struct slice piece)
     return near_draft_add(&d->draft, piece);
 }
 
-/* A message as a quoted string, or NIL: servers do so for empty ones. */
+/* A message as a quoted string: servers do so for empty ones. */
 static enum err small_body(struct download *d, const struct imap_value *value)
 {
     if (d->open || !imap_value_is_text(value))
@@ -152,16 +152,8 @@ static enum err small_body(struct download *d, const struct imap_value *value)
 
 static struct sync_new *wanted(struct sync_folder *folder, uint32_t uid)
 {
-    for (size_t low = 0, high = folder->new_count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (folder->news[middle].uid == uid)
-            return folder->news[middle].settled ? NULL : &folder->news[middle];
-        if (folder->news[middle].uid < uid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    struct sync_new *new = sync_new_of_uid(folder, uid);
+    return new && !new->settled ? new : NULL;
 }
 
 static bool in_batch(const struct download *d, const struct sync_new *new)
@@ -307,6 +299,7 @@ static enum err want_again(struct sync_folder *folder)
             TRY(state_row_remove(folder->run->state, row->id));
         any = true;
     }
+    sync_order_news(folder);
     if (!any || folder->run->options->dry_run)
         return ERR_OK;
     folder->row.far.modseq =
@@ -365,14 +358,9 @@ static enum err queue_folder(struct download *d, struct sync_folder *folder)
     if (e == ERR_OK && !uidset_empty(&uids) && d->run->options->dry_run) {
         d->run->counts->down += uidset_members(&uids);
     } else if (e == ERR_OK && !uidset_empty(&uids)) {
-        struct buf text;
-        buf_init(&text, 0);
-        buf_adds(&text, "SELECT ");
-        sync_add_name(&text, folder);
         folder->task = (struct imapc_task){ .data = selecting, .done = selected, .owner = d };
         d->run->selected = NULL; /* it will be, when the answers are taken */
-        imapc_queue(d->run->options->imap, &folder->task, buf_slice(&text));
-        buf_done(&text);
+        sync_queue_named(folder, &folder->task, "SELECT", "");
         e = queue_sets(d, folder, &uids);
     }
     uidset_done(&uids);
@@ -439,16 +427,24 @@ static enum err count_one(void *arg, const struct imapc_message *message)
     return ERR_OK;
 }
 
+enum err sync_count_there(
+    const struct sync_folder *folder, const struct uidset *uids, uint64_t *out_count)
+{
+    uint64_t count = 0;
+    if (!uidset_empty(uids))
+        TRY(imapc_each_of(folder->run->options->imap, uids, "", count_one, &count));
+    *out_count = count;
+    return ERR_OK;
+}
+
 /* What was removed meanwhile is missed by nobody. */
 static enum err check_given(struct sync_folder *folder)
 {
     struct uidset uids;
     uint64_t count = 0;
-    enum err e = ERR_OK;
     uidset_init(&uids);
     add_unsettled(folder, &uids);
-    if (!uidset_empty(&uids))
-        e = imapc_each_of(folder->run->options->imap, &uids, "", count_one, &count);
+    enum err e = sync_count_there(folder, &uids, &count);
     uidset_done(&uids);
     if (e == ERR_OK && count)
         sync_tell_not_given(folder, count);

@@ -32,6 +32,27 @@ uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *lis
     return flags;
 }
 
+void sync_queue_named(
+    const struct sync_folder *folder, struct imapc_task *task, const char *verb, const char *behind)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    buf_addf(&text, "%s ", verb);
+    sync_add_name(&text, folder);
+    buf_adds(&text, behind);
+    imapc_queue(folder->run->options->imap, task, buf_slice(&text));
+    buf_done(&text);
+}
+
+static uint32_t system_flags(const struct imap_value *list)
+{
+    struct sync_keywords none = { .names = { NULL } };
+    bool is_new = false;
+    uint32_t flags = sync_flag_bits(&none, list, &is_new, NULL) & (SYNC_KEYWORD - 1u);
+    sync_keywords_done(&none);
+    return flags;
+}
+
 void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out)
 {
     sync_flag_names(&folder->row.keywords, flags, out);
@@ -53,10 +74,56 @@ struct sync_row *sync_row_of_uid(struct sync_folder *folder, uint32_t uid)
     return low < folder->count && folder->rows[low].uid == uid ? &folder->rows[low] : NULL;
 }
 
-static struct sync_new *find_new(struct sync_folder *folder, uint32_t uid)
+static int by_uid(const void *a, const void *b)
 {
-    size_t low = 0, high = folder->new_count;
-    while (low < high) {
+    const struct sync_new *x = a, *y = b;
+    if (x->uid != y->uid)
+        return x->uid < y->uid ? -1 : 1;
+    return x->turn < y->turn ? -1 : x->turn > y->turn;
+}
+
+/* One message, told twice: what was said last counts. */
+static void merge_new(struct sync_new *into, const struct sync_new *later)
+{
+    into->flags = later->flags;
+    into->settled |= later->settled;
+    if (later->received_s)
+        into->received_s = later->received_s;
+    if (later->has_facts)
+        into->facts = later->facts;
+    into->has_facts |= later->has_facts;
+}
+
+/* Servers tell them in order, or all of them the other way round: sorting once costs the same for any order. */
+void sync_order_news(struct sync_folder *folder)
+{
+    size_t count = 0;
+    if (!folder->out_of_order)
+        return;
+    qsort(folder->news, folder->new_count, sizeof *folder->news, by_uid);
+    for (size_t i = 0; i < folder->new_count; i++) {
+        if (count && folder->news[count - 1].uid == folder->news[i].uid)
+            merge_new(&folder->news[count - 1], &folder->news[i]);
+        else
+            folder->news[count++] = folder->news[i];
+    }
+    for (size_t i = 0; i < count; i++)
+        folder->news[i].turn = (uint32_t)i;
+    folder->new_count = count;
+    folder->out_of_order = false;
+}
+
+void sync_forget_news(struct sync_folder *folder)
+{
+    folder->new_count = 0;
+    folder->out_of_order = false;
+}
+
+struct sync_new *sync_new_of_uid(struct sync_folder *folder, uint32_t uid)
+{
+    size_t low = 0, high;
+    sync_order_news(folder);
+    for (high = folder->new_count; low < high;) {
         size_t middle = low + (high - low) / 2;
         if (folder->news[middle].uid < uid)
             low = middle + 1;
@@ -66,10 +133,10 @@ static struct sync_new *find_new(struct sync_folder *folder, uint32_t uid)
     return low < folder->new_count && folder->news[low].uid == uid ? &folder->news[low] : NULL;
 }
 
-/* Kept in the order of UIDs, which is the order they are told in; one that comes out of turn is put in its place. NULL: no memory left. */
 struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t flags)
 {
-    struct sync_new *found = find_new(folder, uid);
+    bool ascends = folder->new_count == 0 || folder->news[folder->new_count - 1].uid < uid;
+    struct sync_new *found = ascends || folder->out_of_order ? NULL : sync_new_of_uid(folder, uid);
     if (found) {
         found->flags = flags;
         return found;
@@ -81,11 +148,11 @@ struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t
             return NULL;
         folder->news = grown;
     }
-    size_t at = folder->new_count++;
-    for (; at > 0 && folder->news[at - 1].uid > uid; at--)
-        folder->news[at] = folder->news[at - 1];
-    folder->news[at] = (struct sync_new){ .uid = uid, .flags = flags };
-    return &folder->news[at];
+    folder->out_of_order |= !ascends;
+    struct sync_new *new = &folder->news[folder->new_count];
+    *new = (struct sync_new){ .uid = uid, .flags = flags, .turn = (uint32_t)folder->new_count };
+    folder->new_count++;
+    return new;
 }
 
 /* ---- LIST ---- */
@@ -229,7 +296,8 @@ static enum err take_list(struct sync_run *run, const struct imap_reply *reply)
     char cut = delimiter->kind == IMAP_VALUE_STRING && delimiter->text.len == 1
                    ? delimiter->text.ptr[0]
                    : '\0';
-    if (cut)
+    bool better = !run->far_delimiter || slice_eq_nocase(name->text, SLICE("INBOX"));
+    if (cut && better && !run->has_delimiter)
         run->far_delimiter = cut;
     return add_far(run, name->text, cut, imap_value_has(attributes, SLICE("\\Noselect")));
 }
@@ -280,8 +348,11 @@ static void take_namespace(struct sync_run *run, const struct imap_reply *reply)
 {
     struct slice text;
     char delimiter;
-    if (run->far_prefix || !imapc_take_namespace(reply, &text, &delimiter) || !delimiter ||
-        text.len < 2 || text.ptr[text.len - 1] != delimiter || memchr(text.ptr, '\0', text.len))
+    if (run->far_prefix || !imapc_take_namespace(reply, &text, &delimiter) || !delimiter)
+        return;
+    run->far_delimiter = delimiter;
+    run->has_delimiter = true;
+    if (text.len < 2 || text.ptr[text.len - 1] != delimiter || memchr(text.ptr, '\0', text.len))
         return;
     char *prefix = mem_strndup(text.ptr, text.len);
     if (has_prefix_here(run, prefix, delimiter))
@@ -424,15 +495,24 @@ static enum err take_search(struct sync_folder *folder, const struct imap_reply 
     return e;
 }
 
-/* A keyword that is not kept there is ours alone. "\\*": any new one is kept. */
+/* A keyword that is not kept there is ours alone. "\\*": any new one is kept, and those that are named need no letter before a message has them. */
 static void take_permanent(struct sync_folder *folder, const struct imap_value *list)
 {
     if (!list || list->kind != IMAP_VALUE_LIST)
         return;
-    folder->permanent = sync_far_flags(folder, list);
+    folder->permanent = 0;
     for (const struct imap_value *value = list->first; value; value = value->next)
         if (imap_value_is(value, SLICE("\\*")))
-            folder->permanent = UINT32_MAX;
+            folder->permanent = ~(SYNC_KEYWORD - 1u) | SYNC_PASSED; /* $Forwarded is one too */
+    folder->permanent |= folder->permanent ? system_flags(list) : sync_far_flags(folder, list);
+}
+
+/* The answer to SELECT itself. */
+static void take_selected(struct sync_folder *folder, const struct imap_reply *reply)
+{
+    folder->looked = reply->status == IMAP_STATUS_OK;
+    if (folder->looked && slice_eq_nocase(reply->code, SLICE("READ-ONLY")))
+        folder->permanent = 0;
 }
 
 static void take_code(struct sync_folder *folder, const struct imap_reply *reply)
@@ -487,6 +567,7 @@ static enum err select_done(struct imapc_task *task, const struct imap_reply *re
     struct sync_folder *folder = task->owner;
     folder->run->selected = folder;
     folder->to_list = folder->exists;
+    take_selected(folder, reply);
     if (reply->status != IMAP_STATUS_OK) {
         folder->run->selected = NULL;
         sync_stop_folder(folder, SYNC_STOP_REFUSED, reply->text);
@@ -524,6 +605,8 @@ static void queue_gather(struct sync_folder *folder, bool all)
     folder->status = (struct sync_far_state){ 0 };
     folder->exists = 0;
     folder->listed_all = !qresync;
+    folder->since = since;
+    folder->again = since && !qresync;
     imapc_queue(imap, &folder->task, buf_slice(&text));
     buf_done(&text);
     if (qresync)
@@ -531,7 +614,6 @@ static void queue_gather(struct sync_folder *folder, bool all)
     if (since) {
         imapc_queuef(imap, &folder->task2, "UID FETCH 1:* (FLAGS) (CHANGEDSINCE %llu)",
             (unsigned long long)last->modseq);
-        folder->again = true; /* a SEARCH of what is there follows, in the next round */
     } else {
         imapc_queue(imap, &folder->task2, SLICE("UID FETCH 1:* (FLAGS)"));
     }
@@ -551,6 +633,7 @@ static void judge(struct sync_folder *folder)
     bool other = now->uidvalidity != last->uidvalidity;
     bool back = now->uidnext && now->uidnext < last->uidnext;
     folder->new_uids = folder->known && last->uidvalidity && (other || back);
+    folder->modseq_back = folder->since && now->modseq < last->modseq;
 }
 
 bool sync_is_clean(const struct sync_folder *folder)
@@ -564,7 +647,7 @@ bool sync_is_clean(const struct sync_folder *folder)
 static bool takes_part(const struct sync_folder *folder)
 {
     return folder->far_exists && folder->near_open && !folder->noselect && !folder->excluded &&
-           !folder->stopped;
+           !folder->stopped && !folder->imagined;
 }
 
 /* Every UID that is there: for servers that tell of changes but not of what vanished. */
@@ -591,7 +674,7 @@ static void forget_uids(struct sync_folder *folder)
             row->bound = 1;
         }
     }
-    folder->new_count = 0;
+    sync_forget_news(folder);
 }
 
 static enum err write_forgotten(struct sync_folder *folder)
@@ -618,7 +701,6 @@ static enum err list_anew(struct sync_folder *folder)
     forget_uids(folder);
     if (!folder->run->options->dry_run)
         TRY(write_forgotten(folder));
-    folder->again = false;
     queue_gather(folder, true);
     TRY(imapc_run(folder->run->options->imap, NULL));
     judge(folder);
@@ -629,6 +711,20 @@ static enum err list_anew(struct sync_folder *folder)
         if (row->kind == SYNC_UP && row->file)
             TRY(sync_remember_up(folder, row));
     }
+    return ERR_OK;
+}
+
+/* A server that lost its index counts from 1 again, and its answer to "since" leaves out what changed. */
+static enum err list_all(struct sync_folder *folder)
+{
+    for (size_t i = 0; i < folder->count; i++) {
+        struct sync_row *row = &folder->rows[i];
+        row->far_gone = row->far_seen = row->far_known = false;
+    }
+    sync_forget_news(folder);
+    queue_gather(folder, true);
+    TRY(imapc_run(folder->run->options->imap, NULL));
+    judge(folder);
     return ERR_OK;
 }
 
@@ -673,12 +769,15 @@ enum err sync_gather_far(struct sync_run *run)
         enum err e = ERR_OK;
         if (folder->new_uids)
             e = list_anew(folder);
+        else if (folder->modseq_back)
+            e = list_all(folder);
         else if (folder->again)
             e = search_all(folder);
         if (e != ERR_OK && sync_is_fatal(run, e))
             return e;
         if (e != ERR_OK)
             sync_stop_refused(folder);
+        sync_order_news(folder);
         mark_gone(folder);
     }
     return ERR_OK;
@@ -701,12 +800,15 @@ static enum err selection_data(struct imapc_task *task, const struct imap_reply 
 {
     struct selection *selection = task->owner;
     sync_check_uidvalidity(selection->folder, reply);
+    if (slice_eq_nocase(reply->code, SLICE("PERMANENTFLAGS")))
+        take_permanent(selection->folder, reply->code_values);
     return ERR_OK;
 }
 
 static enum err selection_done(struct imapc_task *task, const struct imap_reply *reply)
 {
     struct selection *selection = task->owner;
+    take_selected(selection->folder, reply);
     selection->result = imapc_reply_err(reply);
     return ERR_OK;
 }
@@ -719,14 +821,9 @@ enum err sync_select(struct sync_folder *folder)
         .data = selection_data, .done = selection_done, .owner = &selection
     };
     bool stopped = folder->stopped;
-    if (folder->run->selected == folder)
+    if (folder->run->selected == folder && folder->looked)
         return ERR_OK;
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "SELECT ");
-    sync_add_name(&text, folder);
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "SELECT", "");
     enum err e = imapc_run(imap, &task);
     if (e == ERR_OK)
         e = folder->stopped && !stopped ? ERR_BUSY : selection.result;
@@ -742,7 +839,7 @@ enum err sync_take_facts(struct sync_folder *folder, const struct imap_reply *re
     if (!reply->numbered || !slice_eq_nocase(reply->name, SLICE("FETCH")) ||
         imap_value_u32(imap_value_item(reply->values, SLICE("UID")), &uid) != ERR_OK)
         return ERR_OK;
-    struct sync_new *new = find_new(folder, uid);
+    struct sync_new *new = sync_new_of_uid(folder, uid);
     const struct imap_value *size = imap_value_item(reply->values, SLICE("RFC822.SIZE"));
     const struct imap_value *date = imap_value_item(reply->values, SLICE("INTERNALDATE"));
     const struct imap_value *header = NULL;
@@ -775,6 +872,7 @@ enum err sync_identify(struct sync_folder *folder, uint32_t from)
     struct uidset uids;
     enum err e = ERR_OK;
     uidset_init(&uids);
+    sync_order_news(folder);
     for (size_t i = 0; i < folder->new_count; i++)
         if (!folder->news[i].has_facts && !folder->news[i].settled && folder->news[i].uid >= from)
             uidset_add(&uids, folder->news[i].uid);
@@ -807,5 +905,6 @@ enum err sync_find_new(struct sync_folder *folder)
     folder->task2 = (struct imapc_task){ .data = gather_data, .done = fetch_done, .owner = folder };
     imapc_queuef(imap, &folder->task2, "UID FETCH %u:* (FLAGS)", from);
     TRY(imapc_run(imap, NULL));
+    sync_order_news(folder);
     return sync_match_ups(folder);
 }

@@ -128,8 +128,8 @@ static enum err make_near(struct sync_folder *folder)
     struct near_folder made;
     run->counts->near_folders++;
     if (run->options->dry_run) {
-        run->counts->down += folder->status.messages;
-        folder->excluded = true;
+        near_none(folder->row.path, &folder->near);
+        folder->near_open = folder->near_exists = true;
         return ERR_OK;
     }
     TRY(near_open(run->root_fd, folder->row.path, NEAR_MAKE, &made, run->note));
@@ -175,15 +175,15 @@ static enum err make_far(struct sync_folder *folder)
         sync_stop_folder(folder, SYNC_STOP_NAME_THERE, SLICE_EMPTY);
         return ERR_OK;
     }
-    run->counts->far_folders++;
     if (run->options->dry_run) {
-        run->counts->up += folder->near.count;
-        folder->excluded = true;
+        run->counts->far_folders++;
+        folder->far_exists = folder->imagined = true;
         return ERR_OK;
     }
     enum err e = create_far(folder);
     if (e != ERR_OK)
         return imapc_is_broken(run->options->imap) ? e : ERR_OK;
+    run->counts->far_folders++;
     folder->far_exists = true;
     run->made_below |= strchr(folder->row.path, '/') != NULL || folder->row.path[0] == '.';
     return save(folder);
@@ -225,11 +225,16 @@ static enum err delete_far(struct sync_folder *folder)
         run->counts->far_folders++;
         return ERR_OK;
     }
-    enum err e = sync_keep_folder(folder);
-    if (e == ERR_BUSY)
-        return ERR_OK; /* new mail came into it: the next run brings it here again */
+    struct buf names;
+    buf_init(&names, 0);
+    enum err e = sync_keep_folder(folder, &names);
     if (e == ERR_OK)
         e = run_named(run, "DELETE", folder, NULL);
+    if (e != ERR_OK && e != ERR_NOT_FOUND && !sync_is_fatal(run, e))
+        sync_keep_nothing(folder, &names);
+    buf_done(&names);
+    if (e == ERR_BUSY)
+        return ERR_OK; /* new mail came into it: the next run brings it here again */
     if (e != ERR_OK && sync_is_fatal(run, e))
         return e;
     if (e != ERR_OK && e != ERR_NOT_FOUND && has_folders_there(folder))
@@ -252,9 +257,11 @@ static const struct sync_row *row_of(const struct near_file *file)
 /* What never was there: not announced yet, or announced and not gone up. */
 static bool has_news_here(const struct sync_folder *folder)
 {
-    for (size_t i = 0; i < folder->near.count; i++)
-        if (!row_of(&folder->near.files[i]) || row_of(&folder->near.files[i])->kind == SYNC_UP)
+    for (size_t i = 0; i < folder->near.count; i++) {
+        const struct near_file *file = &folder->near.files[i];
+        if (!file->odd && (!row_of(file) || row_of(file)->kind == SYNC_UP))
             return true;
+    }
     return false;
 }
 
@@ -281,12 +288,12 @@ static enum err delete_near(struct sync_folder *folder)
     run->counts->near_folders++;
     for (size_t i = 0; i < folder->near.count; i++) {
         const struct sync_row *row = row_of(&folder->near.files[i]);
-        if (row && row->settled)
-            continue; /* moved, not removed */
-        run->counts->near_removed++;
+        if (folder->near.files[i].odd || (row && row->settled))
+            continue; /* no message; moved, not removed */
         enum err e = run->options->dry_run ? ERR_OK : sync_take_out(folder, &folder->near.files[i]);
         if (e != ERR_OK && e != ERR_NOT_FOUND)
             return e;
+        run->counts->near_removed += e == ERR_OK;
     }
     if (run->options->dry_run)
         return ERR_OK;
@@ -323,7 +330,7 @@ static enum err holds_ours(struct sync_folder *old, struct sync_folder *new, boo
         any |= same;
         differs |= !same;
     }
-    new->new_count = 0;
+    sync_forget_news(new);
     *out_same = any && !differs;
     return ERR_OK;
 }
@@ -396,8 +403,8 @@ static enum err names_below(struct sync_run *run, const char *old, char delimite
 static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
 {
     struct sync_run *run = old->run;
-    run->counts->near_folders++;
     if (run->options->dry_run) {
+        run->counts->near_folders++;
         old->excluded = new->excluded = true;
         return ERR_OK;
     }
@@ -408,6 +415,7 @@ static enum err rename_near(struct sync_folder *old, struct sync_folder *new)
         sync_stop_folder(old, SYNC_STOP_DISK, slice_of(strerror(errno)));
         return ERR_OK;
     }
+    run->counts->near_folders++;
     if (!moved)
         TRY(paths_below(run, old->row.path, new->row.path));
     free(old->row.far_name);
@@ -469,8 +477,8 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
     struct sync_run *run = old->run;
     if (!name_there(run, new))
         return ERR_OK; /* told when it is to be made */
-    run->counts->far_folders++;
     if (run->options->dry_run) {
+        run->counts->far_folders++;
         old->excluded = new->excluded = true;
         return ERR_OK;
     }
@@ -484,6 +492,7 @@ static enum err rename_far(struct sync_folder *old, struct sync_folder *new)
         new->row.far_name = NULL;
         return ERR_OK; /* then one is made and the other removed */
     }
+    run->counts->far_folders++;
     char *path = old->row.path, *far_name = old->row.far_name;
     if (!renamed)
         TRY(names_below(run, far_name, old->delimiter, new->row.far_name));
@@ -527,6 +536,20 @@ static enum err make_selectable(struct sync_folder *folder)
     return ERR_OK;
 }
 
+/* It is as if it had never been synchronised. Not in the state of a dry run. */
+static enum err begin_anew(struct sync_folder *folder)
+{
+    if (folder->known && !folder->run->options->dry_run)
+        TRY(forget(folder));
+    for (size_t i = 0; i < folder->near.count; i++)
+        folder->near.files[i].row = NULL;
+    folder->row.far = (struct sync_far_state){ 0 };
+    folder->known = false;
+    folder->rows = NULL;
+    folder->count = folder->up_count = 0;
+    return ERR_OK;
+}
+
 static enum err settle_one(struct sync_folder *folder)
 {
     if (folder->noselect && folder->near_open && !folder->known && !folder->excluded &&
@@ -546,10 +569,7 @@ static enum err settle_one(struct sync_folder *folder)
         }
     }
     if (folder->far_exists) {
-        if (folder->known && !folder->run->options->dry_run)
-            TRY(forget(folder));
-        folder->rows = NULL;
-        folder->count = 0;
+        TRY(begin_anew(folder));
         return make_near(folder);
     }
     if (folder->near_exists && folder->known && !has_news_here(folder)) {
@@ -559,15 +579,8 @@ static enum err settle_one(struct sync_folder *folder)
         return ERR_OK;
     }
     if (folder->near_exists && folder->near_open) {
-        if (folder->known && !folder->run->options->dry_run) {
-            TRY(forget(folder));
-            near_close(&folder->near);
-            folder->near_open = false;
-            folder->up_count = 0;
-            folder->rows = NULL;
-            folder->count = 0;
-            TRY(sync_load(folder));
-        }
+        if (folder->known)
+            TRY(begin_anew(folder));
         return make_far(folder);
     }
     if (folder->known && !folder->run->options->dry_run)

@@ -20,6 +20,7 @@
 struct sync_new {
     uint32_t uid, flags;
     bool has_facts, settled;
+    uint32_t turn;           /* when it was told */
     struct sync_facts facts; /* without hash */
     int64_t received_s;
 };
@@ -43,15 +44,21 @@ struct sync_folder {
     bool raw;                            /* its name is no modified UTF-7 */
     bool far_exists, near_exists, known; /* known: the state has it */
     bool noselect;
+    bool imagined; /* there; a dry run counts what would go into it */
     bool excluded; /* by the account's patterns */
     enum sync_goes goes;
     bool has_status;
     struct sync_far_state status; /* of LIST-STATUS; then of SELECT */
     bool far_dirty;               /* something there may have changed */
     bool listed_all;              /* every message there was listed: what was not seen is gone */
-    bool again;                   /* UIDVALIDITY is another: list it all */
-    bool new_uids;                /* UIDVALIDITY changed: rows were made UP */
-    uint32_t permanent;           /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1) */
+    bool since;                   /* only changes since the last run were asked for */
+    bool again;                   /* a SEARCH of what is there follows */
+    bool
+        modseq_back; /* HIGHESTMODSEQ is less than it was: changes since then mean nothing, list it all */
+    bool new_uids; /* UIDVALIDITY changed: rows were made UP */
+    bool looked;   /* it was selected in this run: permanent is what it said */
+    uint32_t
+        permanent; /* flags that are kept there (PERMANENTFLAGS, RFC 9051 §7.1); none of a read-only one */
     bool stopped;
     bool refused; /* the server said NO to messages that were asked for */
     bool
@@ -65,8 +72,9 @@ struct sync_folder {
     int undo_fd; /* 0: nothing was removed from it yet */
     struct sync_row *rows;
     size_t count;
-    struct sync_new *news;
+    struct sync_new *news; /* in the order of UIDs, each once, unless out_of_order */
     size_t new_count, new_cap;
+    bool out_of_order;
     struct sync_row **ups; /* rows to be found or sent: of the state, and of this run */
     size_t up_count, up_cap;
     struct sync_move *moves; /* to this folder */
@@ -84,7 +92,9 @@ struct sync_run {
     int64_t begin_s;             /* names what this run removes, in the undo store */
     struct sync_folder *folders; /* owned */
     size_t count, cap;
-    char far_delimiter; /* of the server's root */
+    char
+        far_delimiter; /* of folders of our own there: as NAMESPACE says, or INBOX has it, or the first of the list */
+    bool has_delimiter; /* NAMESPACE said it */
     char *
         far_prefix; /* owned; of our own folders there, which have none of it here: "INBOX."; NULL: none */
     bool made_below; /* a folder in a folder was made there */
@@ -113,8 +123,13 @@ void sync_stop_folder(struct sync_folder *folder, enum sync_stop reason, struct 
 void sync_stop_refused(struct sync_folder *folder);
 /* The folder is told of as if it were left, and goes on; what the server said is not recorded. */
 void sync_tell_short(struct sync_folder *folder);
+/* The server says NO to something of so many messages: the rest of the folder goes on, and the next run tries again. text: its words. */
+void sync_tell_refused(
+    struct sync_folder *folder, enum sync_stop what, struct slice text, uint64_t count);
 /* Messages that were listed did not come; the folder goes on, and the next run asks for them again. */
 void sync_tell_not_given(struct sync_folder *folder, uint64_t count);
+/* A file here cannot be read, so its message does not go there. */
+void sync_tell_unreadable(struct sync_folder *folder, const struct near_file *file);
 /* What is not the connection's or the state's failure stops only the folder. */
 bool sync_is_fatal(const struct sync_run *run, enum err e);
 
@@ -142,6 +157,9 @@ enum err MUST_USE sync_find_new(struct sync_folder *folder);
 bool sync_is_inbox(const struct sync_folder *folder);
 /* Nothing changed there since the last run, as far as STATUS can tell. */
 bool sync_is_clean(const struct sync_folder *folder);
+/* Queues "VERB name behind". */
+void sync_queue_named(const struct sync_folder *folder, struct imapc_task *task, const char *verb,
+    const char *behind);
 /* Takes the name of the folder as a command has it. */
 void sync_add_name(struct buf *out, const struct sync_folder *folder);
 /* The same flags in the bits of another folder. */
@@ -151,7 +169,13 @@ uint32_t sync_far_flags(struct sync_folder *folder, const struct imap_value *lis
 /* "(\\Seen $x)" */
 void sync_write_flags(const struct sync_folder *folder, uint32_t flags, struct buf *out);
 struct sync_row *sync_row_of_uid(struct sync_folder *folder, uint32_t uid);
+/* One more of the news, or flags anew of one that is among them. Afterwards sync_order_news before anybody goes through them. NULL: no memory left. */
 struct sync_new *sync_add_new(struct sync_folder *folder, uint32_t uid, uint32_t flags);
+/* In the order of UIDs, each once; pointers to news are void. */
+void sync_order_news(struct sync_folder *folder);
+void sync_forget_news(struct sync_folder *folder);
+/* NULL: it is not among them. */
+struct sync_new *sync_new_of_uid(struct sync_folder *folder, uint32_t uid);
 
 /* ---- near ---- */
 enum err MUST_USE sync_list_near(struct sync_run *run);
@@ -176,18 +200,23 @@ enum err MUST_USE sync_resume_moves(struct sync_run *run);
 enum err MUST_USE sync_announce_ups(struct sync_run *run);
 
 /* ---- apply ---- */
-/* Moves made here, done there. */
+/* Moves made here, done there; in a dry run counted. */
 enum err MUST_USE sync_move_there(struct sync_run *run);
-/* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. */
+/* \Deleted and EXPUNGE of these and no others; *out_gone false: they are only marked, because the server cannot do that. After an error it says whether some are gone. */
 enum err MUST_USE sync_expunge(
     struct sync_folder *folder, const struct uidset *uids, bool *out_gone);
 /* To the undo store. */
 enum err MUST_USE sync_take_out(struct sync_folder *folder, const struct near_file *file);
 /* Every message of a folder there into the undo store. ERR_BUSY: something came into it since it was listed; ERR_DENIED: not all of it could be had. */
-enum err MUST_USE sync_keep_folder(struct sync_folder *folder);
+enum err MUST_USE sync_keep_folder(struct sync_folder *folder, struct buf *out_names);
+/* Nothing was removed after all: what was kept would be kept anew by every run. names: of the files, each with its NUL. */
+void sync_keep_nothing(const struct sync_folder *folder, const struct buf *names);
 /* Stops the folders that would lose too much, each for itself and all together. Nothing was removed before. */
 void sync_brake(struct sync_run *run);
 enum err MUST_USE sync_download(struct sync_run *run);
+/* How many of these messages of the selected folder are still there. */
+enum err MUST_USE sync_count_there(
+    const struct sync_folder *folder, const struct uidset *uids, uint64_t *out_count);
 enum err MUST_USE sync_apply_folder(struct sync_folder *folder);
 /* Folders: those that are known but gone on one side, and those that are new on one side. Renames there come before anything is read here,
  * everything else after. */

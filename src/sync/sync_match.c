@@ -81,18 +81,6 @@ static enum err bind_altered(struct sync_folder *folder, struct sync_row *row, s
     return bind(folder, row, new);
 }
 
-static enum err bind_by_id(struct sync_folder *folder)
-{
-    for (size_t i = 0; i < folder->up_count; i++) {
-        struct sync_row *row = folder->ups[i];
-        for (size_t n = 0; n < folder->new_count && may_be_altered(folder, row); n++)
-            if (is_free(row, &folder->news[n]) && row->facts.message_id &&
-                row->facts.message_id == folder->news[n].facts.message_id)
-                TRY(bind_altered(folder, row, &folder->news[n]));
-    }
-    return ERR_OK;
-}
-
 static bool in_turn(const struct sync_folder *folder, const struct sync_row *row)
 {
     return row->sent && !row->facts.message_id && may_be_altered(folder, row);
@@ -123,35 +111,62 @@ static enum err bind_by_turn(struct sync_folder *folder)
     return ERR_OK;
 }
 
-static enum err bind_all(struct sync_folder *folder, uint32_t from)
-{
+/* UP rows by Message-ID, and which of a chain of rows comes next. */
+struct ups {
+    struct sync_folder *folder;
     struct map by_id;
-    size_t *next = arena_zalloc(&folder->arena, folder->up_count, sizeof *next);
-    if (!next)
+    size_t *next; /* arena */
+};
+
+static enum err ups_init(struct ups *ups, struct sync_folder *folder)
+{
+    *ups = (struct ups){ .folder = folder,
+        .next = arena_zalloc(&folder->arena, folder->up_count, sizeof(size_t)) };
+    if (!ups->next)
         return ERR_LIMIT;
-    map_init(&by_id);
+    map_init(&ups->by_id);
     for (size_t i = folder->up_count; i-- > 0;) { /* so that the first comes first out of the map */
         struct sync_row *row = folder->ups[i];
         if (row->kind == SYNC_UP && row->file && row->facts.message_id)
-            next[i] =
-                (size_t)(uintptr_t)map_put(&by_id, key_of(&row->facts.message_id), key_value(i));
+            ups->next[i] = (size_t)(uintptr_t)map_put(
+                &ups->by_id, key_of(&row->facts.message_id), key_value(i));
     }
-    enum err e = ERR_OK;
-    for (size_t n = 0; e == ERR_OK && n < folder->new_count; n++) {
+    return ERR_OK;
+}
+
+/* Binds a message to the first row with its Message-ID that it can be. */
+static enum err bind_one(struct ups *ups, struct sync_new *new, bool altered)
+{
+    size_t at = (size_t)(uintptr_t)map_get(&ups->by_id, key_of(&new->facts.message_id));
+    for (; at; at = ups->next[at - 1]) {
+        struct sync_row *row = ups->folder->ups[at - 1];
+        if (row->kind == SYNC_UP && is_free(row, new) &&
+            (altered ? may_be_altered(ups->folder, row) : is_message(ups->folder, row, new)))
+            return bind_altered(ups->folder, row, new);
+    }
+    return ERR_OK;
+}
+
+static enum err bind_by_id(struct ups *ups, uint32_t from, bool altered)
+{
+    struct sync_folder *folder = ups->folder;
+    for (size_t n = 0; n < folder->new_count; n++) {
         struct sync_new *new = &folder->news[n];
-        if (new->settled || !new->has_facts || new->uid < from)
-            continue;
-        size_t at = (size_t)(uintptr_t)map_get(&by_id, key_of(&new->facts.message_id));
-        while (at && e == ERR_OK && !new->settled) {
-            struct sync_row *row = folder->ups[at - 1];
-            if (row->kind == SYNC_UP && row->bound <= new->uid &&is_message(folder, row, new))
-                e = bind_altered(folder, row, new);
-            at = next[at - 1];
-        }
+        if (!new->settled &&new->has_facts &&new->uid >= from)
+            TRY(bind_one(ups, new, altered));
     }
-    map_done(&by_id);
+    return ERR_OK;
+}
+
+/* Equal ones first: only what is left then can be one that was altered. */
+static enum err bind_all(struct sync_folder *folder, uint32_t from)
+{
+    struct ups ups;
+    TRY(ups_init(&ups, folder));
+    enum err e = bind_by_id(&ups, from, false);
     if (e == ERR_OK)
-        e = bind_by_id(folder);
+        e = bind_by_id(&ups, from, true);
+    map_done(&ups.by_id);
     return e == ERR_OK ? bind_by_turn(folder) : e;
 }
 
@@ -188,8 +203,8 @@ struct gone_list {
 
 static bool may_have_moved(const struct sync_folder *folder, const struct sync_row *row)
 {
-    return row->far_gone && !row->settled && row->file && row->facts.message_id &&
-           row->kind == SYNC_PAIR && !folder->stopped;
+    return row->far_gone && !row->settled && row->file && !row->file->odd &&
+           row->facts.message_id && row->kind == SYNC_PAIR && !folder->stopped;
 }
 
 static size_t count_gone(const struct sync_run *run)

@@ -83,7 +83,8 @@ enum err sync_add_up(struct sync_folder *folder, struct near_file *file,
         .facts = *facts,
         .file = file };
     file->row = row;
-    TRY(state_row_add(folder->run->state, folder->row.id, row));
+    if (!folder->run->options->dry_run)
+        TRY(state_row_add(folder->run->state, folder->row.id, row));
     return sync_remember_up(folder, row);
 }
 
@@ -96,6 +97,8 @@ static enum err pair_rows(struct sync_folder *folder)
         row->file = near_find(&folder->near, slice_of(row->base));
         if (row->file)
             row->file->row = row;
+        if (row->file && row->file->twice)
+            row->file->flags = row->flags; /* nobody has changed them, as far as can be known */
         if (row->kind == SYNC_UP && row->file)
             TRY(sync_remember_up(folder, row));
     }
@@ -138,7 +141,7 @@ static struct sync_folder *find_elsewhere(struct sync_run *run, const struct syn
         if (other == folder || !other->near_open)
             continue;
         struct near_file *file = near_find(&other->near, base);
-        if (file && !file->row) {
+        if (file && !file->row && !file->odd) {
             *out_file = file;
             return other;
         }
@@ -202,12 +205,26 @@ static enum err reload(struct sync_folder *folder)
     return sync_load(folder);
 }
 
+/* A folder that is not found and yet not gone is nobody's deletion. Its messages may be moved about, where nobody sees them. */
+static void doubt(struct sync_folder *folder)
+{
+    struct sync_run *run = folder->run;
+    if (run->root_fd < 0 || !near_is_in_doubt(run->root_fd, folder->row.path))
+        return;
+    run->blind |= folder->known;
+    sync_stop_folder(folder, SYNC_STOP_NO_MAILDIR, SLICE_EMPTY);
+}
+
 enum err sync_gather_near(struct sync_run *run)
 {
     for (size_t i = 0; i < run->count; i++) {
         struct sync_folder *folder = &run->folders[i];
-        if (folder->near_exists && !folder->excluded && !folder->stopped)
+        if (folder->excluded || folder->stopped)
+            continue;
+        if (folder->near_exists)
             TRY(sync_load(folder));
+        else if (!folder->noselect)
+            doubt(folder);
     }
     if (run->options->dry_run)
         return ERR_OK;

@@ -367,7 +367,42 @@ static void test_links_are_not_followed(void **state)
     assert_true(near_open(tree.root_fd, "out/x", NEAR_MAKE, &other, &note) != ERR_OK);
     assert_true(near_open(tree.root_fd, "../x", NEAR_COMPLETE, &other, &note) != ERR_OK);
     tree_scan(&tree);
-    assert_int_equal(tree.folder.count, 0);
+    assert_int_equal(tree.folder.count, 1);
+    struct near_file *link = near_find(&tree.folder, SLICE("9.link"));
+    struct sync_facts facts;
+    int64_t received_s;
+    assert_true(link && link->odd);
+    assert_err(ERR_DENIED, near_read_facts(&tree.folder, link, &facts, &received_s));
+    touch(tree.folder.new_fd, "9.link", "A: b\n\n"); /* a file of that name is the message */
+    tree_scan(&tree);
+    assert_int_equal(tree.folder.count, 1);
+    assert_false(near_find(&tree.folder, SLICE("9.link"))->odd);
+    tree_close(&tree);
+}
+
+/* What is no Maildir where one was, and what is nothing at all. */
+static void test_doubt(void **state)
+{
+    struct tree tree;
+    (void)state;
+    tree_open(&tree);
+    int root = tree.root_fd;
+    assert_int_equal(symlinkat("/nowhere", root, "link"), 0);
+    touch(root, "file", "");
+    assert_int_equal(mkdirat(root, "parent", 0700), 0);
+    assert_int_equal(mkdirat(root, "mail", 0700), 0);
+    assert_int_equal(mkdirat(root, "mail/new", 0700), 0);
+    assert_false(near_is_in_doubt(root, "gone"));
+    assert_false(near_is_in_doubt(root, "gone/below"));
+    assert_false(near_is_in_doubt(root, "parent"));
+    assert_false(near_is_in_doubt(root, "mail"));
+    assert_true(near_is_in_doubt(root, "link"));
+    assert_true(near_is_in_doubt(root, "link/below"));
+    assert_true(near_is_in_doubt(root, "file"));
+    assert_int_equal(symlinkat("/nowhere", root, "parent/cur"), 0);
+    assert_true(near_is_in_doubt(root, "parent"));
+    assert_int_equal(mkdirat(root, "mail/new/x", 0700), 0);
+    assert_true(near_is_in_doubt(root, "mail"));
     tree_close(&tree);
 }
 
@@ -416,4 +451,4 @@ TEST_MAIN(cmocka_unit_test(test_names), cmocka_unit_test(test_no_two_names_of_on
     cmocka_unit_test(test_keywords), cmocka_unit_test(test_message_id),
     cmocka_unit_test(test_line_ends), cmocka_unit_test(test_without_tuid),
     cmocka_unit_test(test_letters), cmocka_unit_test(test_nothing_is_replaced),
-    cmocka_unit_test(test_links_are_not_followed))
+    cmocka_unit_test(test_links_are_not_followed), cmocka_unit_test(test_doubt))

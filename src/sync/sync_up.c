@@ -118,30 +118,33 @@ static enum err add_move(struct sync_folder *to, struct lost *lost, struct sync_
     return ERR_OK;
 }
 
+/* One file does not keep the others away; whose it is should know that nobody else has it. */
+void sync_tell_unreadable(struct sync_folder *folder, const struct near_file *file)
+{
+    folder->run->counts->failed++;
+    sync_tell(folder->run, SYNC_MESSAGE_UNREADABLE, folder, file->name, 1);
+}
+
 static enum err announce(struct sync_folder *folder, struct near_file *file, struct lost_list *list)
 {
     struct sync_facts facts;
     int64_t received_s;
     enum err e = near_read_facts(&folder->near, file, &facts, &received_s);
-    if (e == ERR_NOT_FOUND || e == ERR_DENIED)
-        return ERR_OK; /* gone or renamed since it was listed, or not ours to read: next time */
-    TRY(e);
+    if (e == ERR_NOT_FOUND)
+        return ERR_OK; /* gone or renamed since it was listed: next time */
+    if (e != ERR_OK) {
+        sync_tell_unreadable(folder, file);
+        return ERR_OK;
+    }
     struct lost *lost = find_lost(list, folder, file->base, &facts);
     bool first = folder->row.far.uidnext == 0; /* both sides may have it already */
     uint32_t bound = first                    ? 1
                      : folder->status.uidnext ? folder->status.uidnext
                                               : folder->row.far.uidnext;
-    if (folder->run->options->dry_run) {
-        if (lost) {
-            lost->row->settled = true;
-            folder->run->counts->far_moved++;
-            file->row = lost->row;
-        }
-        return ERR_OK;
-    }
     if (!lost)
         return sync_add_up(folder, file, &facts, file->flags, bound);
-    TRY(keep_keywords(lost, folder, file));
+    if (!folder->run->options->dry_run)
+        TRY(keep_keywords(lost, folder, file));
     TRY(sync_add_up(
         folder, file, &facts, sync_translate(lost->folder, folder, lost->row->flags), bound));
     return add_move(folder, lost, folder->ups[folder->up_count - 1]);
@@ -154,7 +157,7 @@ static enum err announce_all(struct sync_run *run, struct lost_list *list)
         if (folder->stopped || !folder->near_open || !folder->far_exists || folder->noselect)
             continue;
         for (size_t k = 0; k < folder->near.count; k++)
-            if (!folder->near.files[k].row)
+            if (!folder->near.files[k].row && !folder->near.files[k].odd)
                 TRY(announce(folder, &folder->near.files[k], list));
     }
     return ERR_OK;
@@ -190,7 +193,6 @@ enum err sync_resume_moves(struct sync_run *run)
                                     : find_lost(&list, folder, slice_of(up->base), &up->facts);
             if (!lost)
                 continue;
-            run->counts->far_moved += run->options->dry_run && up->kind == SYNC_UP;
             e = add_move(folder, lost, up);
         }
     }
@@ -346,6 +348,31 @@ static void collect_moves(
     }
 }
 
+static void count_moves(const struct sync_folder *from, struct sync_folder *to)
+{
+    for (size_t i = 0; i < to->move_count; i++) {
+        struct sync_row *up = to->moves[i].up;
+        if (to->moves[i].from != from || up->kind != SYNC_UP || up->settled)
+            continue;
+        to->run->counts->far_moved++;
+        up->settled = true;
+    }
+}
+
+/* It cannot be known which of both the server refuses: neither is left for it. What was not moved is not sent either. */
+static void put_off(const struct sync_folder *from, struct sync_folder *to)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < to->move_count; i++) {
+        struct sync_row *up = to->moves[i].up;
+        if (to->moves[i].from != from || up->kind != SYNC_UP || up->settled)
+            continue;
+        up->settled = true;
+        count++;
+    }
+    sync_tell_refused(to, SYNC_STOP_MOVES, slice_of(imapc_words(to->run->options->imap)), count);
+}
+
 /* All that goes from one folder to another, in sets that fit a line. */
 static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
 {
@@ -357,12 +384,18 @@ static enum err move_pair(struct sync_folder *from, struct sync_folder *to)
     uidset_init(&uids);
     uidset_init(&part);
     collect_moves(from, to, &uids);
+    if (to->run->options->dry_run) {
+        count_moves(from, to);
+        uidset_clear(&uids);
+    }
     for (size_t at = 0; e == ERR_OK && at < uids.count;) {
         uidset_clear(&part);
         for (size_t bytes = 0; at < uids.count && bytes < IMAPC_SET_BYTES_MAX; at++)
             bytes += RUN_BYTES, uidset_add_run(&part, uids.runs[at].first, uids.runs[at].last);
         e = move_set(from, to, &part);
     }
+    if (e != ERR_OK && !sync_is_fatal(to->run, e))
+        put_off(from, to);
     for (size_t i = 0; i < to->move_count; i++)
         if (to->moves[i].from == from)
             to->moves[i].from = NULL;
@@ -382,8 +415,6 @@ enum err sync_move_there(struct sync_run *run)
             enum err e = move_pair(from, to);
             if (e != ERR_OK && sync_is_fatal(run, e))
                 return e;
-            if (e != ERR_OK)
-                sync_stop_refused(to);
         }
     }
     return ERR_OK;

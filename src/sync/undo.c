@@ -15,7 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DAY_S (24 * 60 * 60)
+#define DAY_S         (24 * 60 * 60)
+#define COMPARE_BYTES 16384u
 
 /* A path as one name: "/", "%" and a first "." are "%XX". */
 static void add_escaped(struct buf *out, const char *path)
@@ -187,13 +188,50 @@ struct putting {
     struct err_note *note;
 };
 
+/* Both are read whole: what is thrown away is surely there. */
+static bool is_copy(int one_fd, int other_fd, const char *name)
+{
+    char one[COMPARE_BYTES], other[COMPARE_BYTES];
+    autoclose int a = openat(one_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    autoclose int b = openat(other_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat of_a, of_b;
+    if (a < 0 || b < 0 || fstat(a, &of_a) < 0 || fstat(b, &of_b) < 0 || !S_ISREG(of_a.st_mode) ||
+        !S_ISREG(of_b.st_mode) || of_a.st_size != of_b.st_size)
+        return false;
+    for (off_t at = 0; at < of_a.st_size;) {
+        ssize_t got = pread(a, one, sizeof one, at);
+        if (got <= 0 || pread(b, other, (size_t)got, at) != got ||
+            memcmp(one, other, (size_t)got) != 0)
+            return false;
+        at += got;
+    }
+    return true;
+}
+
+/* A run that was cut on the way to another file system left a copy there; another message of that name gets company. */
+static enum err put_beside(int from_fd, const char *name, int to_fd)
+{
+    char base[80];
+    autofree char *other = NULL;
+    if (is_copy(from_fd, to_fd, name))
+        return unlinkat(from_fd, name, 0) < 0 ? err_from_errno(errno) : ERR_OK;
+    near_new_base(base);
+    const char *flags = strchr(name, ':');
+    if (asprintf(&other, "%s%s", base, flags ? flags : "") < 0)
+        abort();
+    return near_rename(from_fd, name, to_fd, other);
+}
+
 static enum err put_one(void *arg, int folder_fd, const char *path, const char *name)
 {
     struct putting *p = arg;
     struct near_folder folder;
     TRY(near_open(p->root_fd, path, NEAR_MAKE, &folder, p->note));
     bool in_new = strchr(name, ':') == NULL;
-    enum err e = near_rename(folder_fd, name, in_new ? folder.new_fd : folder.cur_fd, name);
+    int to_fd = in_new ? folder.new_fd : folder.cur_fd;
+    enum err e = near_rename(folder_fd, name, to_fd, name);
+    if (e == ERR_EXISTS)
+        e = put_beside(folder_fd, name, to_fd);
     if (e != ERR_OK)
         e = err_noted(p->note, e, "%s/%s: %s", path, name, err_words(e));
     near_close(&folder);

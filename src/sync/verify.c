@@ -69,7 +69,8 @@ static bool sees(const struct verifying *v, const struct imap_value *items)
     const struct imap_value *modseq = imap_value_item(items, SLICE("MODSEQ"));
     if (modseq && modseq->kind == IMAP_VALUE_LIST)
         modseq = modseq->first;
-    return !last || imap_value_u64(modseq, &now) != ERR_OK || now > last;
+    bool back = v->folder->status.modseq < last; /* then it is asked for everything too */
+    return !last || back || imap_value_u64(modseq, &now) != ERR_OK || now > last;
 }
 
 static uint64_t message_id_in(const struct imap_value *items)
@@ -149,15 +150,8 @@ static enum err ask(struct verifying *v)
     struct imapc *imap = v->options->imap;
     bool modseq = imapc_caps(imap) & IMAPC_CONDSTORE;
     struct imapc_task task = { .data = verify_data, .done = verify_done, .owner = v };
-    struct buf text;
-    buf_init(&text, 0);
-    buf_adds(&text, "EXAMINE ");
-    sync_add_name(&text, folder);
-    if (modseq)
-        buf_adds(&text, " (CONDSTORE)");
     folder->status = (struct sync_far_state){ 0 };
-    imapc_queue(imap, &task, buf_slice(&text));
-    buf_done(&text);
+    sync_queue_named(folder, &task, "EXAMINE", modseq ? " (CONDSTORE)" : "");
     TRY(imapc_run(imap, &task));
     TRY(v->result);
     if (folder->status.messages == 0 || folder->status.uidvalidity != folder->row.far.uidvalidity)
@@ -178,6 +172,10 @@ static enum err compare_content(struct verifying *v, size_t at)
     struct far_message *far = &v->far[at];
     int64_t received_s;
     struct sync_facts pure;
+    if (row->file->odd) {
+        found(v, VERIFY_BYTES, row->uid, name_of(row));
+        return ERR_OK;
+    }
     enum err e = near_read_both_facts(&v->folder->near, row->file, &far->near, &pure, &received_s);
     if (e == ERR_NOT_FOUND) {
         found(v, VERIFY_NEXT, row->uid, name_of(row)); /* renamed at this moment */
@@ -361,7 +359,7 @@ static enum err compare(struct verifying *v)
     for (size_t i = 0; i < folder->count; i++)
         TRY(compare_row(v, i));
     for (size_t i = 0; i < folder->near.count; i++)
-        if (!folder->near.files[i].row)
+        if (!folder->near.files[i].row && !folder->near.files[i].odd)
             found(v, VERIFY_NEXT, 0, folder->near.files[i].name);
     if (v->options->bytes)
         TRY(compare_bytes(v));
