@@ -158,13 +158,13 @@ enum err store_account(
     return ERR_OK;
 }
 
-static void tell_unreadable(const struct account *account, account_finding_fn *tell, void *tell_arg)
+static void tell_unreadable(int version, account_finding_fn *tell, void *tell_arg)
 {
     char text[160];
-    if (account->schema_version > STORE_SCHEMA_VERSION) /* all of it is there, for that one */
+    if (version > STORE_SCHEMA_VERSION) /* all of it is there, for that one */
         (void)snprintf(text, sizeof text,
-            "mail.db was written by a newer Barid (format %d; this one knows %d)",
-            account->schema_version, STORE_SCHEMA_VERSION);
+            "mail.db was written by a newer Barid (format %d; this one knows %d)", version,
+            STORE_SCHEMA_VERSION);
     else
         (void)snprintf(
             text, sizeof text, "mail.db cannot be read; what it held is in a backup only");
@@ -187,9 +187,10 @@ static enum err fsck_damaged(
     enum err e = account_db_open(account, ACCOUNT_MEND);
     if (e == ERR_OK)
         e = account_fsck(account, repair, tell, tell_arg);
+    int version = account->schema_version;
     account_db_close(account, false);
     if (e == ERR_CORRUPT) {
-        tell_unreadable(account, tell, tell_arg);
+        tell_unreadable(version, tell, tell_arg);
         e = ERR_OK;
     }
 
