@@ -1,7 +1,8 @@
-/* The shim between SQLite and the system's VFS. Only the database file goes through it; the log is opened by the system's VFS itself.
+/* The shim between SQLite and the system's VFS: the database file here, the log in vfs_log.c.
  *
  * Always true: what xWrite wrote passes xRead; a page's account and place are part of its checksum, so that one that came from elsewhere is found too. */
 #include "store/vfs.h"
+#include "store/vfs_log.h"
 #include "store/xxh3.h"
 
 #include <pthread.h>
@@ -147,6 +148,8 @@ static int shim_open(
     sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
 {
     (void)vfs;
+    if (flags & SQLITE_OPEN_WAL)
+        return store_vfs_log_open(plain, name, file, flags, out_flags);
     if (!(flags & SQLITE_OPEN_MAIN_DB))
         return plain->xOpen(plain, name, file, flags, out_flags);
     memset(file, 0, (size_t)shim.szOsFile);
@@ -163,7 +166,8 @@ static void make_shim(void)
     shim = *plain;
     shim.zName = "barid";
     shim.pNext = NULL;
-    shim.szOsFile = plain->szOsFile + (int)sizeof(struct checked_file);
+    int more = (int)sizeof(struct checked_file);
+    shim.szOsFile = plain->szOsFile + (more > store_vfs_log_bytes() ? more : store_vfs_log_bytes());
     shim.xOpen = shim_open;
     if (sqlite3_vfs_register(&shim, 0) != SQLITE_OK)
         abort(); /* only without memory, at the start */
