@@ -143,7 +143,8 @@ enum err MUST_USE account_recent(struct account *account, int64_t mailbox, uint6
  * MAILBOX_NAME_BYTES_MAX); ERR_SYNTAX for a name that is not UTF-8, holds controls, or has an empty level. */
 enum err MUST_USE mailbox_create(struct account *account, struct slice name, enum store_special_use use,
         int64_t *out_id);
-/* With children: becomes \Noselect (RFC 3501 §6.3.4). ERR_NOT_FOUND; ERR_DENIED for INBOX and for a \Noselect name. */
+/* With children: becomes \Noselect (RFC 3501 §6.3.4). ERR_NOT_FOUND; ERR_DENIED for INBOX and for a \Noselect name
+ * that has children. */
 enum err MUST_USE mailbox_delete(struct account *account, struct slice name);
 /* Children move along. Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty (RFC 3501 §6.3.5). */
 enum err MUST_USE mailbox_rename(struct account *account, struct slice from, struct slice to);
@@ -306,11 +307,13 @@ struct store_flags_args {
     struct store_flags flags;
     bool has_unchangedsince; /* RFC 7162 §3.1.3 */
     uint64_t unchangedsince;
+    uint64_t known_modseq; /* the caller knows of changes up to it; 0 = does not ask for result.news */
 };
 
 struct store_flags_result {
     struct uidset done;     /* rows there and not refused by UNCHANGEDSINCE, whether or not a bit changed */
     struct uidset modified; /* refused by UNCHANGEDSINCE */
+    struct uidset news;     /* of done: those that others had changed after known_modseq; empty when that is 0 */
     uint64_t modseq;        /* of the change; 0 when no row changed */
     bool keywords_full;     /* some keyword could not be stored: KEYWORDS_MAX reached */
 };
