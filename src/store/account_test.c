@@ -224,6 +224,12 @@ static void names_are_created_renamed_deleted(void **state)
     assert_err(ERR_DENIED, mailbox_delete(account, SLICE("z/y")));
     assert_ok(mailbox_create(account, SLICE("z/y"), STORE_USE_NONE, &id));
     assert_true(box_named("z/y").uidvalidity > old);
+    assert_ok(mailbox_delete(account, SLICE("z/y")));
+    assert_true(box_named("z/y").noselect);
+    assert_ok(mailbox_delete(account, SLICE("z/y/c")));
+    assert_ok(mailbox_delete(account, SLICE("z/y")));
+    assert_err(
+        ERR_NOT_FOUND, account_mailbox(account, SLICE("z/y"), &arena, &(struct mailbox){ 0 }));
     append("INBOX", message(7), 0);
     append("INBOX", message(8), 0);
     assert_ok(mailbox_rename(account, SLICE("INBOX"), SLICE("old")));

@@ -461,10 +461,10 @@ static enum err delete_write(struct store_tx *tx, void *write_arg)
     struct name_write *w = write_arg;
     struct mailbox_row row;
     TRY(row_by_name(tx->account, w->name, &row));
-    if (is_inbox(w->name) || row.noselect)
-        return ERR_DENIED;
     bool children;
     TRY(has_children(tx->account, w->name, &children));
+    if (is_inbox(w->name) || (row.noselect && children)) /* RFC 3501 §6.3.4 */
+        return ERR_DENIED;
     struct uidset gone;
     uidset_init(&gone);
     enum err e = tx_expunge(tx, &(struct tx_expunge){ .mailbox = row.id }, &gone);
