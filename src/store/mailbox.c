@@ -638,7 +638,13 @@ enum err mailbox_rename(struct account *account, struct slice from, struct slice
 static enum err subscribe_write(struct store_tx *tx, void *write_arg)
 {
     const struct name_write *w = write_arg;
+    sqlite3_stmt *statement;
+    int64_t count = 0;
     TRY(subscribe(tx, w->name, w->subscribed));
+    TRY(sql_get(&tx->account->sql, SQL_SUBSCRIPTION_COUNT, &statement));
+    TRY(sql_number(&tx->account->sql, statement, &count, NULL));
+    if (w->subscribed && count > MAILBOXES_MAX)
+        return ERR_LIMIT; /* names need not exist, and a list has all of them */
     (void)tx_modseq(tx);
     struct mailbox_row row;
     if (row_by_name(tx->account, w->name, &row) == ERR_OK)

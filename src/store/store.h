@@ -148,6 +148,7 @@ enum err MUST_USE mailbox_create(struct account *account, struct slice name, enu
 enum err MUST_USE mailbox_delete(struct account *account, struct slice name);
 /* Children move along. Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty (RFC 3501 §6.3.5). */
 enum err MUST_USE mailbox_rename(struct account *account, struct slice from, struct slice to);
+/* The mailbox need not be there. ERR_SYNTAX; ERR_LIMIT: MAILBOXES_MAX names are subscribed to. */
 enum err MUST_USE mailbox_subscribe(struct account *account, struct slice name, bool subscribed);
 
 /* ---- reading messages ---- */
