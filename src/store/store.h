@@ -234,11 +234,16 @@ enum err MUST_USE store_view_open(struct account *account, int64_t mailbox, bool
         struct store_view *out_view);
 void store_view_done(struct store_view *view);
 
+/* Rows that store_view_update hands out itself: 1.2 MiB, and what it holds the account's lock for. */
+#define STORE_CHANGED_MAX 10000u
+
 struct store_view_changes {
     struct uidset vanished;  /* in the view before, gone now; still removed from view->uids when expunges were allowed */
     struct uidset added;     /* now in view->uids */
     struct store_row *changed; /* in the arena: rows whose flags or modseq changed, added ones not included */
     size_t changed_count;
+    bool changed_many; /* they are more than STORE_CHANGED_MAX: changed is empty, account_read tells them in pages */
+    uint64_t changed_above; /* with changed_many: its modseq_above */
     bool mailbox_gone; /* deleted, or renamed away with a new UIDVALIDITY: nothing else is set */
 };
 /* Brings the view up to date. expunges false: vanished stays empty and gone messages stay in view->uids until a call with true
