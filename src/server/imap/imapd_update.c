@@ -61,6 +61,11 @@ void imapd_write_flags_lines(struct imapd_session *s, bool permanent)
     buf_adds(out, s->keyword_count < KEYWORDS_MAX ? " \\*)] Flags\r\n" : ")] Flags\r\n");
 }
 
+uint64_t imapd_known_modseq(const struct imapd_session *s)
+{
+    return s->view.modseq < s->view.gone_modseq ? s->view.modseq : s->view.gone_modseq;
+}
+
 void imapd_close_mailbox(struct imapd_session *s)
 {
     if (s->state != IMAPD_SELECTED)
