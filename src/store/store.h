@@ -52,6 +52,9 @@ enum err MUST_USE store_account_ids(struct store *store, store_id_fn *fn, void *
 /* Bytes and messages that appends may reach; 0 = no limit. Kept in memory: set it after opening. */
 void account_quota_set(struct account *account, uint64_t bytes_max, uint64_t messages_max);
 
+/* Whether so much more would be within the quota now; what files it asks again. */
+bool account_quota_fits(struct account *account, uint64_t bytes, uint64_t messages);
+
 /* After a failed write or sync the account is read-only until it is reopened and checked (S-8). */
 bool account_readonly(struct account *account);
 
