@@ -44,9 +44,10 @@
 #define IMAP_REPLY_DEPTH_MAX       32u               /* client: lists in lists; what we ask for has 4 */
 
 /* ---- mailboxes ---- */
-#define MAILBOX_NAME_BYTES_MAX     1000u             /* modified UTF-7 as sent */
+#define MAILBOX_NAME_BYTES_MAX     1000u             /* UTF-8, as it is kept */
+#define MAILBOX_WIRE_BYTES_MAX     2500u             /* the longest of them in modified UTF-7: 3 bytes become 7 where "&" follows a letter of two */
 #define MAILBOX_LEVELS_MAX         50u
-#define MAILBOXES_MAX              20000u            /* in one account */
+#define MAILBOXES_MAX              20000u            /* in one account; and as many subscriptions */
 #define KEYWORD_BYTES_MAX          100u
 #define KEYWORDS_MAX               55u               /* in one account: bits 8 to 62 of entry.flags */
 

@@ -184,6 +184,7 @@ static inline void result_done(struct store_flags_result *result)
 {
     uidset_done(&result->done);
     uidset_done(&result->modified);
+    uidset_done(&result->news);
 }
 
 /* What may be downloaded is what is there, however it came about. */

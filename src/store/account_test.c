@@ -1,6 +1,8 @@
 /* One account: what goes in comes back, counts hold, nothing is reused. */
 #include "store/account_fixture_test.h"
 
+#include "store/account.h"
+
 #include <pthread.h>
 
 static void a_new_account_has_its_mailboxes(void **state)
@@ -224,6 +226,12 @@ static void names_are_created_renamed_deleted(void **state)
     assert_err(ERR_DENIED, mailbox_delete(account, SLICE("z/y")));
     assert_ok(mailbox_create(account, SLICE("z/y"), STORE_USE_NONE, &id));
     assert_true(box_named("z/y").uidvalidity > old);
+    assert_ok(mailbox_delete(account, SLICE("z/y")));
+    assert_true(box_named("z/y").noselect);
+    assert_ok(mailbox_delete(account, SLICE("z/y/c")));
+    assert_ok(mailbox_delete(account, SLICE("z/y")));
+    assert_err(
+        ERR_NOT_FOUND, account_mailbox(account, SLICE("z/y"), &arena, &(struct mailbox){ 0 }));
     append("INBOX", message(7), 0);
     append("INBOX", message(8), 0);
     assert_ok(mailbox_rename(account, SLICE("INBOX"), SLICE("old")));
@@ -242,6 +250,27 @@ static void names_are_created_renamed_deleted(void **state)
         }
     assert_true(seen);
     assert_ok(account_fsck(account, false, told, NULL));
+}
+
+/* Names that are subscribed to need not be there, and LIST shows them all. */
+static void subscriptions_have_a_limit(void **state)
+{
+    (void)state;
+    static const char fill[] =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i<%u)"
+        " INSERT INTO subscription SELECT printf('%%.*c%%05d', 900, 'x', i) FROM n";
+    char sql[200];
+    (void)snprintf(sql, sizeof sql, fill, MAILBOXES_MAX - 7); /* the first six have theirs */
+    assert_int_equal(sqlite3_exec(account->sql.db, sql, NULL, NULL, NULL), SQLITE_OK);
+    assert_ok(mailbox_subscribe(account, SLICE("the last one"), true));
+    assert_err(ERR_LIMIT, mailbox_subscribe(account, SLICE("one more"), true));
+    assert_ok(mailbox_subscribe(account, SLICE("the last one"), true));
+    struct mailbox *list;
+    size_t count;
+    assert_ok(account_mailboxes(account, &arena, &list, &count));
+    assert_int_equal(count, MAILBOXES_MAX);
+    assert_ok(mailbox_subscribe(account, SLICE("the last one"), false));
+    assert_ok(mailbox_subscribe(account, SLICE("one more"), true));
 }
 
 static void quota_and_repeated_delivery(void **state)
@@ -480,7 +509,8 @@ static void idle_accounts_are_closed(void **state)
 TEST_MAIN(IN_ACCOUNT(a_new_account_has_its_mailboxes), IN_ACCOUNT(bytes_come_back),
     IN_ACCOUNT(expunged_is_gone_and_uids_are_not_used_again),
     IN_ACCOUNT(flags_change_what_they_say), IN_ACCOUNT(copy_and_move),
-    IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(quota_and_repeated_delivery),
+    IN_ACCOUNT(names_are_created_renamed_deleted), IN_ACCOUNT(subscriptions_have_a_limit),
+    IN_ACCOUNT(quota_and_repeated_delivery),
     IN_ACCOUNT(a_file_that_a_crash_left_holds_no_delivery_up), IN_ACCOUNT(a_read_goes_in_pieces),
     IN_ACCOUNT(ids_of_what_is_gone_mean_nothing), IN_ACCOUNT(writers_are_combined),
     IN_ACCOUNT(idle_accounts_are_closed))

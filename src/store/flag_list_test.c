@@ -179,4 +179,41 @@ static void views_follow(void **state)
     store_view_done(&view);
 }
 
-TEST_MAIN(IN_ACCOUNT(whatever_happens), IN_ACCOUNT(writers_together), IN_ACCOUNT(views_follow))
+static void mark_seen(const char *uids, uint64_t known_modseq, struct store_flags_result *result)
+{
+    struct uidset set = set_of(uids);
+    assert_ok(account_flags(account,
+        &(struct store_flags_args){ .mailbox = box_named("INBOX").id,
+            .uids = &set,
+            .how = STORE_FLAGS_ADD,
+            .flags.system = STORE_SEEN,
+            .known_modseq = known_modseq },
+        result));
+    uidset_done(&set);
+}
+
+/* Who changes flags is told which of them somebody else had changed, whether or not the list is kept. */
+static void what_others_changed(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 30; i++)
+        append("INBOX", message(9), 0);
+    for (int kept = 0; kept < 2; kept++) {
+        uint64_t known = box_named("INBOX").modseq_max;
+        struct store_flags_result r =
+            set_flags(kept ? "13:14" : "3:4", STORE_FLAGS_ADD, STORE_FLAGGED, NULL, 0);
+        result_done(&r);
+        mark_seen(kept ? "12:13" : "2:3", known, &r);
+        assert_int_equal(uidset_members(&r.done), 2);
+        assert_int_equal(uidset_members(&r.news), 1);
+        assert_int_equal(uidset_min(&r.news), kept ? 13 : 3);
+        result_done(&r);
+        mark_seen("1:20", 0, &r);
+        assert_true(uidset_empty(&r.news));
+        result_done(&r);
+        assert_same(NULL, 0); /* makes the list */
+    }
+}
+
+TEST_MAIN(IN_ACCOUNT(whatever_happens), IN_ACCOUNT(writers_together), IN_ACCOUNT(views_follow),
+    IN_ACCOUNT(what_others_changed))

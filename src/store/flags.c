@@ -3,7 +3,7 @@
 
 struct flags_run {
     int64_t mailbox;
-    uint64_t clear, set, modseq_max;
+    uint64_t clear, set, modseq_max, known_modseq;
     struct uidset changed;
     struct tx_counts counts;
 };
@@ -17,6 +17,8 @@ static void look_at(struct flags_run *run, uint32_t uid, uint64_t flags, uint64_
         return;
     }
     uidset_add(&result->done, uid);
+    if (modseq > run->known_modseq)
+        uidset_add(&result->news, uid);
     uint64_t now = (flags & ~run->clear) | run->set;
     if (now == flags)
         return;
@@ -105,7 +107,8 @@ enum err tx_flags(
         .set = args->how == STORE_FLAGS_REMOVE ? 0 : bits,
         .modseq_max = args->has_unchangedsince && args->unchangedsince < INT64_MAX
                           ? args->unchangedsince
-                          : INT64_MAX };
+                          : INT64_MAX,
+        .known_modseq = args->known_modseq ? args->known_modseq : UINT64_MAX };
     uidset_init(&run.changed);
     enum err e = work(tx, args->uids, &run, result);
     uidset_done(&run.changed);
@@ -129,11 +132,13 @@ enum err account_flags(struct account *account, const struct store_flags_args *a
     struct store_flags_result result = { 0 };
     uidset_init(&result.done);
     uidset_init(&result.modified);
+    uidset_init(&result.news);
     struct flags_write w = { .args = args, .result = &result };
     enum err e = account_write(account, flags_write, &w);
     if (e != ERR_OK) {
         uidset_done(&result.done);
         uidset_done(&result.modified);
+        uidset_done(&result.news);
         return e;
     }
     *out_result = result;

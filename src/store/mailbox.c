@@ -461,10 +461,10 @@ static enum err delete_write(struct store_tx *tx, void *write_arg)
     struct name_write *w = write_arg;
     struct mailbox_row row;
     TRY(row_by_name(tx->account, w->name, &row));
-    if (is_inbox(w->name) || row.noselect)
-        return ERR_DENIED;
     bool children;
     TRY(has_children(tx->account, w->name, &children));
+    if (is_inbox(w->name) || (row.noselect && children)) /* RFC 3501 §6.3.4 */
+        return ERR_DENIED;
     struct uidset gone;
     uidset_init(&gone);
     enum err e = tx_expunge(tx, &(struct tx_expunge){ .mailbox = row.id }, &gone);
@@ -638,7 +638,13 @@ enum err mailbox_rename(struct account *account, struct slice from, struct slice
 static enum err subscribe_write(struct store_tx *tx, void *write_arg)
 {
     const struct name_write *w = write_arg;
+    sqlite3_stmt *statement;
+    int64_t count = 0;
     TRY(subscribe(tx, w->name, w->subscribed));
+    TRY(sql_get(&tx->account->sql, SQL_SUBSCRIPTION_COUNT, &statement));
+    TRY(sql_number(&tx->account->sql, statement, &count, NULL));
+    if (w->subscribed && count > MAILBOXES_MAX)
+        return ERR_LIMIT; /* names need not exist, and a list has all of them */
     (void)tx_modseq(tx);
     struct mailbox_row row;
     if (row_by_name(tx->account, w->name, &row) == ERR_OK)

@@ -107,6 +107,7 @@ static const char *const text[SQL_COUNT] = {
                              " messages=?4, unseen=?5, deleted=?6, bytes=?7 WHERE id=?1",
     [SQL_MAILBOX_RECENT] = "UPDATE mailbox SET recent=?2 WHERE id=?1",
     [SQL_SUBSCRIPTION_ADD] = "INSERT OR IGNORE INTO subscription VALUES(?1)",
+    [SQL_SUBSCRIPTION_COUNT] = "SELECT count(*) FROM subscription",
     [SQL_SUBSCRIPTION_REMOVE] = "DELETE FROM subscription WHERE name=?1",
     [SQL_SUBSCRIPTION_RENAME] = "UPDATE OR REPLACE subscription SET name=?2 WHERE name=?1",
     [SQL_SUBSCRIPTION_TREE] = "SELECT name FROM subscription WHERE name>?1||'/' AND name<?1||'0'",

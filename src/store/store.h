@@ -52,6 +52,9 @@ enum err MUST_USE store_account_ids(struct store *store, store_id_fn *fn, void *
 /* Bytes and messages that appends may reach; 0 = no limit. Kept in memory: set it after opening. */
 void account_quota_set(struct account *account, uint64_t bytes_max, uint64_t messages_max);
 
+/* Whether so much more would be within the quota now; what files it asks again. */
+bool account_quota_fits(struct account *account, uint64_t bytes, uint64_t messages);
+
 /* After a failed write or sync the account is read-only until it is reopened and checked (S-8). */
 bool account_readonly(struct account *account);
 
@@ -143,10 +146,12 @@ enum err MUST_USE account_recent(struct account *account, int64_t mailbox, uint6
  * MAILBOX_NAME_BYTES_MAX); ERR_SYNTAX for a name that is not UTF-8, holds controls, or has an empty level. */
 enum err MUST_USE mailbox_create(struct account *account, struct slice name, enum store_special_use use,
         int64_t *out_id);
-/* With children: becomes \Noselect (RFC 3501 §6.3.4). ERR_NOT_FOUND; ERR_DENIED for INBOX and for a \Noselect name. */
+/* With children: becomes \Noselect (RFC 3501 §6.3.4). ERR_NOT_FOUND; ERR_DENIED for INBOX and for a \Noselect name
+ * that has children. */
 enum err MUST_USE mailbox_delete(struct account *account, struct slice name);
 /* Children move along. Renaming INBOX moves its messages to a new mailbox and leaves INBOX empty (RFC 3501 §6.3.5). */
 enum err MUST_USE mailbox_rename(struct account *account, struct slice from, struct slice to);
+/* The mailbox need not be there. ERR_SYNTAX; ERR_LIMIT: MAILBOXES_MAX names are subscribed to. */
 enum err MUST_USE mailbox_subscribe(struct account *account, struct slice name, bool subscribed);
 
 /* ---- reading messages ---- */
@@ -232,11 +237,16 @@ enum err MUST_USE store_view_open(struct account *account, int64_t mailbox, bool
         struct store_view *out_view);
 void store_view_done(struct store_view *view);
 
+/* Rows that store_view_update hands out itself: 1.2 MiB, and what it holds the account's lock for. */
+#define STORE_CHANGED_MAX 10000u
+
 struct store_view_changes {
     struct uidset vanished;  /* in the view before, gone now; still removed from view->uids when expunges were allowed */
     struct uidset added;     /* now in view->uids */
     struct store_row *changed; /* in the arena: rows whose flags or modseq changed, added ones not included */
     size_t changed_count;
+    bool changed_many; /* they are more than STORE_CHANGED_MAX: changed is empty, account_read tells them in pages */
+    uint64_t changed_above; /* with changed_many: its modseq_above */
     bool mailbox_gone; /* deleted, or renamed away with a new UIDVALIDITY: nothing else is set */
 };
 /* Brings the view up to date. expunges false: vanished stays empty and gone messages stay in view->uids until a call with true
@@ -306,11 +316,13 @@ struct store_flags_args {
     struct store_flags flags;
     bool has_unchangedsince; /* RFC 7162 §3.1.3 */
     uint64_t unchangedsince;
+    uint64_t known_modseq; /* the caller knows of changes up to it; 0 = does not ask for result.news */
 };
 
 struct store_flags_result {
     struct uidset done;     /* rows there and not refused by UNCHANGEDSINCE, whether or not a bit changed */
     struct uidset modified; /* refused by UNCHANGEDSINCE */
+    struct uidset news;     /* of done: those that others had changed after known_modseq; empty when that is 0 */
     uint64_t modseq;        /* of the change; 0 when no row changed */
     bool keywords_full;     /* some keyword could not be stored: KEYWORDS_MAX reached */
 };

@@ -96,7 +96,7 @@ void store_view_changes_done(struct store_view_changes *changes)
     uidset_done(&changes->added);
 }
 
-/* ---- changed flags ---- */
+/* ---- changed flags: ERR_LIMIT when they are more than STORE_CHANGED_MAX ---- */
 
 struct changed_rows {
     struct arena *arena;
@@ -106,6 +106,8 @@ struct changed_rows {
 
 static enum err keep_row(struct changed_rows *rows, const struct store_row *row)
 {
+    if (rows->count == STORE_CHANGED_MAX)
+        return ERR_LIMIT;
     if (rows->count == rows->cap) {
         void *grown =
             arena_grow(rows->arena, rows->at, &rows->cap, rows->count + 1, sizeof *rows->at);
@@ -215,7 +217,14 @@ static enum err update(struct account *account, struct store_view *view, bool ex
         return ERR_OK;
     struct changed_rows rows = { .arena = arena };
     if (view->modseq != state->modseq) {
-        TRY(find_changed(account, view, &view->uids, &rows));
+        enum err e = find_changed(account, view, &view->uids, &rows);
+        if (e == ERR_LIMIT) {
+            rows.count = 0;
+            out->changed_many = true;
+            out->changed_above = view->modseq;
+            e = ERR_OK;
+        }
+        TRY(e);
         if (view->uidnext < state->uidnext) {
             uidset_add_run(&out->added, view->uidnext, UINT32_MAX);
             uidset_intersect(&out->added, &state->uids);

@@ -65,12 +65,24 @@ void tx_removed(struct store_tx *tx, struct slice name)
     tx->removed[tx->removed_count++] = kept_name(name);
 }
 
-bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages)
+static bool quota_ok(const struct account *account, uint64_t bytes, uint64_t messages)
 {
-    struct account *account = tx->account;
     uint64_t bytes_max = account->quota_bytes, messages_max = account->quota_messages;
     return (bytes_max == 0 || account->usage_bytes + bytes <= bytes_max) &&
            (messages_max == 0 || account->usage_messages + messages <= messages_max);
+}
+
+bool tx_quota_ok(const struct store_tx *tx, uint64_t bytes, uint64_t messages)
+{
+    return quota_ok(tx->account, bytes, messages);
+}
+
+bool account_quota_fits(struct account *account, uint64_t bytes, uint64_t messages)
+{
+    pthread_mutex_lock(&account->lock);
+    bool fits = quota_ok(account, bytes, messages);
+    pthread_mutex_unlock(&account->lock);
+    return fits;
 }
 
 bool tx_room_ok(struct store_tx *tx, const struct blob *blob)

@@ -103,6 +103,22 @@ def test_a_full_mailbox(config, wanted):
         server.deliver(user, message("fits"))
 
 
+def test_many_messages_in_one_command_are_refused_before_they_come(server):
+    user = server.user(quota=QUOTA)
+    c = server.imap(user)
+    c.send(b"z1 APPEND INBOX {60000}\r\n")
+    assert c.readline().startswith(b"+")
+    c.send(b"y" * 60_000 + b" {60000}\r\n")
+    assert c.readline().startswith(b"z1 NO [OVERQUOTA]")
+    # one that does not wait is read to its end, and none of it is filed
+    c.send(b"z2 APPEND INBOX {60000+}\r\n" + b"y" * 60_000 + b" {60000+}\r\n" + b"y" * 60_000 + b"\r\n")
+    assert c.readline().startswith(b"z2 NO [OVERQUOTA]")
+    assert c.select("INBOX")[1] == [b"0"]
+    c.send(b"z3 APPEND INBOX {50000+}\r\n" + b"y" * 50_000 + b" {50000+}\r\n" + b"y" * 50_000 + b"\r\n")
+    assert [c.readline()[:4] for _ in range(3)] == [b"* 2 ", b"* 2 ", b"z3 O"]
+    c.logout()
+
+
 def test_many_at_once_warn_once(server):
     user = server.user(quota=QUOTA)
     c = server.imap(user)

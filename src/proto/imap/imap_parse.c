@@ -154,7 +154,7 @@ enum err p_pattern(struct imap_parse *p, struct slice *out)
 enum err p_mailbox(struct imap_parse *p, struct slice *out)
 {
     TRY(p_astring(p, out));
-    return out->len <= MAILBOX_NAME_BYTES_MAX ? ERR_OK : ERR_LIMIT;
+    return out->len <= MAILBOX_WIRE_BYTES_MAX ? ERR_OK : ERR_LIMIT;
 }
 
 enum err p_number(struct imap_parse *p, uint64_t max, uint64_t *out)

@@ -248,7 +248,7 @@ static enum err p_patterns(struct imap_parse *p, struct imap_list_args *a, bool 
         TRY(p_slices_add(p, &list, 1, pattern));
     }
     for (size_t i = 0; i < list.count; i++)
-        if (list.at[i].len > MAILBOX_NAME_BYTES_MAX)
+        if (list.at[i].len > MAILBOX_WIRE_BYTES_MAX)
             return ERR_LIMIT;
     a->patterns = list.at;
     a->pattern_count = list.count;

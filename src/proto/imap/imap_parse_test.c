@@ -261,7 +261,7 @@ static void test_limits(void **state)
         { "a SEARCH SEEN", " SEEN", IMAP_SEARCH_KEYS_MAX - 2, "" },
         { "a SORT (DATE", " DATE", IMAP_SORT_CRITERIA_MAX - 1, ") UTF-8 ALL" },
         { "a SORT (DATE) UTF-8 ALL", " SEEN", IMAP_SEARCH_KEYS_MAX - 2, "" },
-        { "a SELECT ", "x", MAILBOX_NAME_BYTES_MAX, "" },
+        { "a SELECT ", "x", MAILBOX_WIRE_BYTES_MAX, "" },
         { "", "t", IMAP_TAG_BYTES_MAX, " NOOP" },
     };
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {

@@ -80,7 +80,7 @@ void imapd_condstore_on(struct imapd_session *s)
 {
     if (!s->condstore && s->state == IMAPD_SELECTED) {
         buf_adds(imapd_out(s), "* OK [HIGHESTMODSEQ ");
-        buf_addu(imapd_out(s), s->view.modseq);
+        buf_addu(imapd_out(s), imapd_known_modseq(s));
         buf_adds(imapd_out(s), "] Highest\r\n");
     }
     s->condstore = true;

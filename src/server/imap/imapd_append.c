@@ -19,7 +19,7 @@ struct imapd_append {
     uint64_t left;    /* bytes of the last message still to come */
     const char *code; /* why it is refused; NULL while all is well */
     const char *reason;
-    bool syntax; /* BAD, not NO */
+    bool syntax;   /* BAD, not NO */
     bool literal8; /* the last message may hold NUL as far as syntax goes */
 };
 
@@ -57,6 +57,16 @@ static void refuse_err(struct imapd_append *a, enum err e)
         refuse(a, "[UNAVAILABLE]", "The server's storage fails, try again later");
 }
 
+/* Of several messages: else a command could put some hundred times message_bytes_max on the disk before it is refused. One alone may be the copy of a sent
+ * message that is there already and costs nothing; that is known when it has come. */
+static bool over_quota(struct imapd_session *s, const struct imap_append_args *args)
+{
+    uint64_t bytes = 0; /* each was at most message_bytes_max */
+    for (size_t i = 0; i < args->count; i++)
+        bytes += args->items[i].literal;
+    return args->count > 1 && !account_quota_fits(s->account, bytes, args->count);
+}
+
 /* What can be known before the bytes come. */
 static void check_header(
     struct imapd_session *s, struct imapd_append *a, struct imapd_cmd *cmd, uint64_t bytes)
@@ -80,6 +90,8 @@ static void check_header(
         refuse_err(a, e);
     else if (bytes > s->message_bytes_max)
         refuse(a, "[TOOBIG]", "The message is larger than this server takes");
+    else if (over_quota(s, &args))
+        refuse(a, "[OVERQUOTA]", "The quota is used up");
     else if (bytes == 0) /* also how a client cancels (RFC 3502 §6.3.11) */
         refuse(a, "", "An empty message; nothing is appended");
 }

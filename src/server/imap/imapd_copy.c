@@ -95,8 +95,7 @@ static enum err expunge(
     if (e != ERR_OK) /* they are gone all the same */
         return imapd_is_over(e) ? e : imapd_ok(s, cmd, "", "Expunged");
     char code[48]; /* RFC 7162 §3.2.7 */
-    uint64_t known = s->view.modseq < s->view.gone_modseq ? s->view.modseq : s->view.gone_modseq;
-    snprintf(code, sizeof code, "[HIGHESTMODSEQ %llu]", (unsigned long long)known);
+    snprintf(code, sizeof code, "[HIGHESTMODSEQ %llu]", (unsigned long long)imapd_known_modseq(s));
     return imapd_ok(s, cmd, code, "Expunged");
 }
 

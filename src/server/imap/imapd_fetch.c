@@ -148,12 +148,16 @@ static enum err write_row(struct imapd_fetch *f, const struct store_row *row)
     return e;
 }
 
-/* BODY[...] sets \Seen (RFC 3501 §6.4.5): for all messages in one change, before they are read. */
-static enum err set_seen(struct imapd_fetch *f, const struct uidset *uids)
+/* BODY[...] sets \Seen (RFC 3501 §6.4.5): for all messages in one change, before they are read; not for those that CHANGEDSINCE leaves out. */
+static enum err set_seen(
+    struct imapd_fetch *f, const struct imap_fetch_args *args, const struct uidset *uids)
 {
     struct imapd_session *s = f->s;
     struct store_read_args read = {
-        .mailbox = s->view.mailbox, .uids = uids, .flags_none = STORE_SEEN
+        .mailbox = s->view.mailbox,
+        .uids = uids,
+        .flags_none = STORE_SEEN,
+        .modseq_above = args->changedsince,
     };
     struct store_rows rows = { 0 };
     do {
@@ -165,14 +169,14 @@ static enum err set_seen(struct imapd_fetch *f, const struct uidset *uids)
     } while (rows.next_uid);
     if (uidset_empty(&f->seen))
         return ERR_OK;
-    struct store_flags_args args = {
+    struct store_flags_args change = {
         .mailbox = s->view.mailbox,
         .uids = &f->seen,
         .how = STORE_FLAGS_ADD,
         .flags = { .system = STORE_SEEN },
     };
     struct store_flags_result result;
-    enum err e = account_flags(s->account, &args, &result);
+    enum err e = account_flags(s->account, &change, &result);
     if (e != ERR_OK) { /* a full disk must not keep anybody from reading */
         uidset_clear(&f->seen);
         return ERR_OK;
@@ -275,7 +279,7 @@ static enum err fetch(struct imapd_fetch *f, struct imapd_cmd *cmd, struct uidse
     if (args.vanished)
         TRY(vanished_earlier(f, &args));
     if (f->sets_seen)
-        TRY(set_seen(f, uids));
+        TRY(set_seen(f, &args, uids));
     enum err rows_err = uidset_empty(uids) ? ERR_OK : fetch_rows(f, &args, uids);
     if (rows_err != ERR_OK && rows_err != ERR_DENIED)
         return rows_err;

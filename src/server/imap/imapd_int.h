@@ -148,6 +148,8 @@ enum err MUST_USE imapd_keywords(struct imapd_session *s, uint64_t flags);
 uint64_t imapd_keyword_bit(struct imapd_session *s, struct slice name);
 /* A command that uses CONDSTORE switches it on (RFC 7162 §3.1); the first one is told HIGHESTMODSEQ. */
 void imapd_condstore_on(struct imapd_session *s);
+/* Up to here the client has been told of everything, expunges too: what it may come back with. */
+uint64_t imapd_known_modseq(const struct imapd_session *s);
 void imapd_close_mailbox(struct imapd_session *s);
 
 /* ---- imapd_names.c ---- */

@@ -39,6 +39,7 @@ struct imapd_search {
     struct slice charset;
     bool bad_charset;
     struct search_set *sets; /* in the arena; their uids are released at the end */
+    size_t set_bytes;        /* of the uids of the sets that are made */
     struct search_key *root;
     struct uidset candidates; /* messages that the rows are read of */
     uint64_t flags_all, flags_none, modseq_above;
@@ -61,6 +62,8 @@ enum err MUST_USE imapd_search_ask_table(struct imapd_search *q);
 void imapd_search_choose(struct imapd_search *q);
 /* A set that lives as long as the search. */
 enum err MUST_USE imapd_search_set(struct imapd_search *q, struct uidset **out_set);
+/* Such a set is made. ERR_LIMIT: all of them together are more than COMMAND_ARENA_BYTES_MAX. */
+enum err MUST_USE imapd_search_set_made(struct imapd_search *q, const struct uidset *set);
 /* Whether the row matches. */
 enum err MUST_USE imapd_search_matches(
     struct imapd_search *q, const struct search_key *key, bool *out_matches);

@@ -66,11 +66,19 @@ enum err imapd_search_set(struct imapd_search *q, struct uidset **out_set)
     return ERR_OK;
 }
 
+/* "1:*" is short, and where every second message is gone it has a run for each of the others. */
+enum err imapd_search_set_made(struct imapd_search *q, const struct uidset *set)
+{
+    q->set_bytes += set->count * sizeof *set->runs;
+    return q->set_bytes <= COMMAND_ARENA_BYTES_MAX ? ERR_OK : ERR_LIMIT;
+}
+
 static enum err make_set(
     struct imapd_search *q, const struct imap_search_key *from, struct search_key *key)
 {
     TRY(imapd_search_set(q, &key->uids));
-    return imapd_resolve(q->s, &from->set, from->kind == IMAP_SEARCH_UID, key->uids);
+    TRY(imapd_resolve(q->s, &from->set, from->kind == IMAP_SEARCH_UID, key->uids));
+    return imapd_search_set_made(q, key->uids);
 }
 
 /* To UTF-8, then folded. Without CHARSET the text is US-ASCII; what is 8-bit all the same is taken for UTF-8. */

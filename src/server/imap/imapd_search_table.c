@@ -25,6 +25,8 @@ static enum err ask(struct imapd_search *q, const struct sort_table *table, stru
         TRY(imapd_search_set(q, &key->uids));
         TRY(imapd_search_set(q, &key->unsure));
         sort_table_find(table, field, key->text, &q->candidates, key->uids, key->unsure);
+        TRY(imapd_search_set_made(q, key->uids));
+        TRY(imapd_search_set_made(q, key->unsure));
         if (uidset_empty(key->unsure)) {
             key->unsure = NULL;
             key->cost = COST_UID;

@@ -66,10 +66,14 @@ static enum err answer_modified(
 static enum err tell(struct imapd_session *s, struct imapd_cmd *cmd, bool silent,
     const struct store_flags_result *result)
 {
-    struct uidset left, told;
+    struct uidset left, told, quiet;
     uidset_init(&told);
+    uidset_init(&quiet);
+    uidset_copy(&quiet, &result->done);
+    /* What others did and this client has not heard of is no secret (RFC 3501 §6.4.6): MODSEQ alone would say that it has. */
+    uidset_subtract(&quiet, &result->news);
     struct imapd_own own = {
-        .silent = silent ? &result->done : NULL,
+        .silent = silent ? &quiet : NULL,
         .modseq = result->modseq,
         .told = silent ? NULL : &told,
     };
@@ -83,6 +87,7 @@ static enum err tell(struct imapd_session *s, struct imapd_cmd *cmd, bool silent
     }
     uidset_done(&left);
     uidset_done(&told);
+    uidset_done(&quiet);
     return e;
 }
 
@@ -90,7 +95,8 @@ static enum err answer(struct imapd_session *s, struct imapd_cmd *cmd,
     const struct imap_store_args *args, uint64_t named, const struct store_flags_result *result)
 {
     enum err e = tell(s, cmd, args->silent, result);
-    if (imapd_is_over(e)) /* any other trouble does not undo what is done; the next command tells what this one could not */
+    if (imapd_is_over(
+            e)) /* any other trouble does not undo what is done; the next command tells what this one could not */
         return e;
     if (!uidset_empty(&result->modified))
         return answer_modified(s, cmd, &result->modified);
@@ -125,6 +131,7 @@ enum err imapd_cmd_store(struct imapd_session *s, struct imapd_cmd *cmd)
             .flags = imapd_store_flags(&args.flags),
             .has_unchangedsince = args.has_unchangedsince,
             .unchangedsince = args.unchangedsince,
+            .known_modseq = s->view.modseq,
         };
         e = account_flags(s->account, &change, &result);
     }
@@ -134,5 +141,6 @@ enum err imapd_cmd_store(struct imapd_session *s, struct imapd_cmd *cmd)
     e = answer(s, cmd, &args, named, &result);
     uidset_done(&result.done);
     uidset_done(&result.modified);
+    uidset_done(&result.news);
     return e;
 }

@@ -61,6 +61,11 @@ void imapd_write_flags_lines(struct imapd_session *s, bool permanent)
     buf_adds(out, s->keyword_count < KEYWORDS_MAX ? " \\*)] Flags\r\n" : ")] Flags\r\n");
 }
 
+uint64_t imapd_known_modseq(const struct imapd_session *s)
+{
+    return s->view.modseq < s->view.gone_modseq ? s->view.modseq : s->view.gone_modseq;
+}
+
 void imapd_close_mailbox(struct imapd_session *s)
 {
     if (s->state != IMAPD_SELECTED)
@@ -95,45 +100,81 @@ static void tell_gone(struct imapd_session *s, const struct uidset *vanished)
     uidset_done(&before);
 }
 
-static enum err tell_flags(struct imapd_session *s, const struct store_view_changes *changes,
-    bool with_uid, const struct imapd_own *own)
+/* "* n FETCH (...)" of a row that changed, unless the command's own change makes it quiet. */
+static enum err tell_row(struct imapd_session *s, const struct store_row *row, bool with_uid,
+    const struct imapd_own *own)
 {
     struct buf *out = imapd_out(s);
+    bool quiet =
+        own && own->silent && row->modseq == own->modseq && uidset_has(own->silent, row->uid);
+    uint32_t number = uidset_rank(&s->view.uids, row->uid);
+    if (!number || (quiet && !s->condstore))
+        return ERR_OK;
+    if (own && own->told)
+        uidset_add(own->told, row->uid);
+    buf_add(out, SLICE("* "));
+    buf_addu(out, number);
+    buf_add(out, SLICE(" FETCH ("));
+    if (with_uid || s->qresync) {
+        buf_add(out, SLICE("UID "));
+        buf_addu(out, row->uid);
+        buf_addc(out, ' ');
+    }
+    if (!quiet)
+        imapd_write_flags(s, row->uid, row->flags);
+    if (s->condstore) {
+        buf_adds(out, quiet ? "MODSEQ (" : " MODSEQ (");
+        buf_addu(out, row->modseq);
+        buf_addc(out, ')');
+    }
+    buf_add(out, SLICE(")\r\n"));
+    return conn_flush_full(s->conn);
+}
+
+static enum err tell_rows(struct imapd_session *s, const struct store_row *rows, size_t count,
+    bool with_uid, const struct imapd_own *own)
+{
     uint64_t all = 0;
-    for (size_t i = 0; i < changes->changed_count; i++)
-        all |= changes->changed[i].flags;
+    for (size_t i = 0; i < count; i++)
+        all |= rows[i].flags;
     size_t known = s->keyword_count;
     TRY(imapd_keywords(s, all));
     if (known != s->keyword_count)
         imapd_write_flags_lines(s, true);
-    for (size_t i = 0; i < changes->changed_count; i++) {
-        const struct store_row *row = &changes->changed[i];
-        bool quiet =
-            own && own->silent && row->modseq == own->modseq && uidset_has(own->silent, row->uid);
-        uint32_t number = uidset_rank(&s->view.uids, row->uid);
-        if (!number || (quiet && !s->condstore))
-            continue;
-        if (own && own->told)
-            uidset_add(own->told, row->uid);
-        buf_add(out, SLICE("* "));
-        buf_addu(out, number);
-        buf_add(out, SLICE(" FETCH ("));
-        if (with_uid || s->qresync) {
-            buf_add(out, SLICE("UID "));
-            buf_addu(out, row->uid);
-            buf_addc(out, ' ');
-        }
-        if (!quiet)
-            imapd_write_flags(s, row->uid, row->flags);
-        if (s->condstore) {
-            buf_adds(out, quiet ? "MODSEQ (" : " MODSEQ (");
-            buf_addu(out, row->modseq);
-            buf_addc(out, ')');
-        }
-        buf_add(out, SLICE(")\r\n"));
-        TRY(conn_flush_full(s->conn));
-    }
+    for (size_t i = 0; i < count; i++)
+        TRY(tell_row(s, &rows[i], with_uid, own));
     return ERR_OK;
+}
+
+/* The view is past them, so that all are told now; one that changes once more meanwhile is told twice. */
+static enum err tell_many(struct imapd_session *s, const struct store_view_changes *changes,
+    const struct uidset *uids, bool with_uid, const struct imapd_own *own)
+{
+    struct store_read_args read = {
+        .mailbox = s->view.mailbox, .uids = uids, .modseq_above = changes->changed_above
+    };
+    struct store_rows rows = { 0 };
+    do {
+        arena_reset(&s->rows);
+        TRY(account_read(s->account, &read, &s->rows, &rows));
+        TRY(tell_rows(s, rows.at, rows.count, with_uid, own));
+        read.from_uid = rows.next_uid;
+    } while (rows.next_uid);
+    return ERR_OK;
+}
+
+static enum err tell_flags(struct imapd_session *s, const struct store_view_changes *changes,
+    bool with_uid, const struct imapd_own *own)
+{
+    if (!changes->changed_many)
+        return tell_rows(s, changes->changed, changes->changed_count, with_uid, own);
+    struct uidset uids;
+    uidset_init(&uids);
+    uidset_copy(&uids, &s->view.uids);
+    uidset_subtract(&uids, &changes->added); /* the client asks for those itself */
+    enum err e = tell_many(s, changes, &uids, with_uid, own);
+    uidset_done(&uids);
+    return e;
 }
 
 static enum err mailbox_gone(struct imapd_session *s)
@@ -157,7 +198,8 @@ static enum err tell(struct imapd_session *s, const struct store_view_changes *c
         buf_addu(out, uidset_members(&s->view.recent));
         buf_adds(out, " RECENT\r\n");
     }
-    return changes->changed_count ? tell_flags(s, changes, with_uid, own) : ERR_OK;
+    bool changed = changes->changed_count || changes->changed_many;
+    return changed ? tell_flags(s, changes, with_uid, own) : ERR_OK;
 }
 
 enum err imapd_update(
