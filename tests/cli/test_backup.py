@@ -217,6 +217,17 @@ def test_a_removed_user_comes_back(server, folder, running):
     assert everything(server, user) == before
 
 
+def test_a_backup_named_by_a_wrong_clock_is_told(server, folder):
+    filled(server)
+    server.run("backup", folder)
+    os.rename(os.path.join(folder, *backups(folder)), os.path.join(folder, "2099-01-01T00-00-00Z"))
+    result = server.run("backup", folder, check=False)
+    assert result.returncode == 0 and b"2099-01-01T00-00-00Z" in result.stderr
+    os.rename(os.path.join(folder, "2099-01-01T00-00-00Z"), os.path.join(folder, "2026-01-01T00-00-00Z"))
+    time.sleep(1.1)
+    assert server.run("backup", folder, check=False).stderr == b""
+
+
 def aliases(server):
     return {(a["alias"], a["target"]) for a in json.loads(server.run("alias", "list", "--json"))}
 
