@@ -206,6 +206,10 @@ def test_a_reload_says_what_waits_for_the_next_start(server, key, value, waits):
     path = os.path.join(server.data, "control.sock")
     server.extra[key] = value
     server._write_config()
+    deadline = time.monotonic() + 20
+    while server.run("status", check=False).returncode != 0:  # it listens for mail a moment before
+        assert time.monotonic() < deadline, "no control socket"
+        time.sleep(0.02)
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(20)
         s.connect(path)
