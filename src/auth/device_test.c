@@ -381,7 +381,7 @@ static void make_format_1(const char *path)
     sqlite3_close(db);
 }
 
-static void check_format_1(struct directory *d, bool aliases)
+static void check_format_1(struct directory *d)
 {
     struct user old, imported;
     struct password_record record, again;
@@ -402,7 +402,7 @@ static void check_format_1(struct directory *d, bool aliases)
     struct alias *list;
     size_t count;
     assert_ok(directory_aliases(d, &arena, &list, &count));
-    assert_int_equal(count, aliases ? 1 : 0);
+    assert_int_equal(count, 1);
 }
 
 static void test_migration(void **state)
@@ -413,9 +413,9 @@ static void test_migration(void **state)
     struct directory *d, *other;
     assert_ok(directory_open(file, false, &d, NULL));
     *state = d;
-    check_format_1(d, true);
+    check_format_1(d);
     assert_ok(directory_open(file, false, &other, NULL)); /* once, not each time */
-    check_format_1(other, true);
+    check_format_1(other);
     directory_close(other);
     struct user imported;
     int64_t device;
@@ -484,10 +484,10 @@ static void test_restore(void **state)
     struct stat before, after;
     assert_int_equal(stat(path, &before), 0);
     copy = open_copy(sub, &fd);
-    check_format_1(copy, true);
+    check_format_1(copy);
     assert_ok(directory_restore_user(d, copy, SLICE("old@barid.test"), &back));
     assert_ok(directory_restore_user(d, copy, SLICE("imported@barid.test"), &back));
-    check_format_1(d, false);
+    check_format_1(d);
     assert_ok(add(d, &back, "phone", &phone));
     directory_close(copy);
     close(fd);

@@ -2,7 +2,7 @@
  *
  *     D-1  Every address and domain in the file is canonical (address.c), so that equality is equality of bytes.
  *     D-2  A user's id is 128 random bits and stays with one user for ever; `num` gives the order of creation.
- *     D-3  A name is a user or an alias, never both; a target of an alias is one of them at any commit.
+ *     D-3  A name is a user or an alias, never both; at any commit each target of an alias is a user, or an alias that leads to one in the end.
  *     D-4  An acknowledged change is on the disk: synchronous=FULL.
  *     D-5  The salt and the number of iterations for SCRAM are a user's: there from the beginning, the same for all its passwords, and never
  *          changed, so that one challenge serves them all and a new main password leaves the app passwords right.
@@ -122,8 +122,9 @@ static const char *const sql_texts[SQL_COUNT] = {
     [SQL_ALIAS_INSERT] = "INSERT INTO aliases(alias, target, domain) VALUES(?1, ?2, ?3)",
     [SQL_ALIAS_DELETE] = "DELETE FROM aliases WHERE alias = ?1 AND (?2 = '' OR target = ?2)",
     [SQL_ALIAS_DELETE_DANGLING] =
-        "DELETE FROM aliases WHERE NOT EXISTS(SELECT 1 FROM users WHERE address = target)"
-        " AND NOT EXISTS(SELECT 1 FROM aliases AS other WHERE other.alias = aliases.target)",
+        "DELETE FROM aliases WHERE target NOT IN (WITH RECURSIVE leads(name) AS (SELECT address"
+        " FROM users UNION SELECT alias FROM aliases JOIN leads ON target = name)"
+        " SELECT name FROM leads)",
     [SQL_APP_PASSWORDS] = "SELECT id, services, expires_s, networks, hash, scram_keys"
                           " FROM app_passwords WHERE user = ?1",
     [SQL_APP_PASSWORD_COUNT] = "SELECT count(*) FROM app_passwords WHERE user = ?1",

@@ -76,8 +76,8 @@ enum err MUST_USE directory_copy(struct directory *directory, const char *path);
 /* Opens such a copy, folder_fd's directory.db, for reading where it lies; nothing is written (one of an earlier format is read into memory and brought up to
  * date there). For directory_user, directory_users and this: */
 enum err MUST_USE directory_open_copy(int folder_fd, struct directory **out_copy);
-/* A user as the copy has it, password and id included, with its app passwords (an id that another has here becomes a new one) and what its
- * devices did. ERR_NOT_FOUND: it has none; ERR_EXISTS: there is one here. */
+/* A user as the copy has it, password and id included, with its app passwords (an id that another has here becomes a new one), what its
+ * devices did, and the aliases that led to it there and lead nowhere here. ERR_NOT_FOUND: it has none; ERR_EXISTS: there is one here. */
 enum err MUST_USE directory_restore_user(struct directory *directory, struct directory *copy, struct slice address,
         struct user *out_user);
 

@@ -1,6 +1,8 @@
 /* A copy of the directory for a backup, and a user brought back from one. */
 #include "auth/directory_int.h"
 
+#include "base/map.h"
+
 static enum err copy_into(struct sql_db *sql, const char *path)
 {
     sqlite3_stmt *statement;
@@ -122,6 +124,87 @@ static enum err insert_devices(struct sql_db *from, struct slice user, struct sq
     return e ? e : copy_rows(from, POP_SELECT, user, 0, to, POP_INSERT, 0);
 }
 
+/* ---- aliases ---- */
+
+/* What leads to the user in the copy, from the user outwards: `names` are its address and the aliases that came back. */
+struct alias_walk {
+    struct directory_link *to;
+    struct arena arena;
+    struct map came_back;
+    struct slice *names;
+    size_t count, cap;
+};
+
+static enum err alias_name_add(struct alias_walk *walk, struct slice name)
+{
+    struct slice copy = slice_dup(&walk->arena, name);
+    walk->names =
+        arena_grow(&walk->arena, walk->names, &walk->cap, walk->count + 1, sizeof *walk->names);
+    if (!walk->names || !copy.ptr)
+        return ERR_LIMIT;
+    walk->names[walk->count++] = copy;
+    (void)map_put(&walk->came_back, copy, walk);
+    return ERR_OK;
+}
+
+/* Whether the name is free here. One that is somebody's, or leads anywhere, stays as it is; so does a domain that is not ours any more. */
+static enum err alias_is_free(struct directory_link *link, sqlite3_stmt *row, bool *out_free)
+{
+    struct user user;
+    struct slice alias = sql_text(row, 0);
+    *out_free = false;
+    enum err e = directory_find_domain(link, sql_text(row, 2));
+    if (e != ERR_OK)
+        return e == ERR_NOT_FOUND ? ERR_OK : e;
+    e = directory_find(link, SQL_USER, alias, &user, NULL);
+    if (e == ERR_NOT_FOUND)
+        e = directory_find_alias(link, alias);
+    *out_free = e == ERR_NOT_FOUND;
+    return e == ERR_NOT_FOUND ? ERR_OK : e;
+}
+
+static enum err alias_come_back(struct alias_walk *walk, sqlite3_stmt *row)
+{
+    struct slice alias = sql_text(row, 0);
+    if (!map_get(&walk->came_back, alias)) {
+        bool is_free;
+        TRY(alias_is_free(walk->to, row, &is_free));
+        if (!is_free)
+            return ERR_OK;
+        TRY(alias_name_add(walk, alias));
+    }
+    return insert_like(
+        &walk->to->sql, "INSERT INTO aliases(alias, target, domain) VALUES(?, ?, ?)", row, -1, 0);
+}
+
+static enum err aliases_of(struct alias_walk *walk, struct sql_db *from, struct slice name)
+{
+    sqlite3_stmt *rows;
+    bool row;
+    TRY(sql_prepare(
+        from, "SELECT alias, target, domain FROM aliases WHERE target = ?1 ORDER BY alias", &rows));
+    sql_bind_text(rows, 1, name);
+    enum err e = ERR_OK;
+    while (!e && !(e = sql_step(from, rows, &row)) && row)
+        e = alias_come_back(walk, rows);
+    (void)sqlite3_finalize(rows);
+    return e;
+}
+
+/* They went with the user (D-3). */
+static enum err insert_aliases(struct sql_db *from, struct slice address, struct directory_link *to)
+{
+    struct alias_walk walk = { .to = to };
+    arena_init(&walk.arena, SIZE_MAX); /* our own data */
+    map_init(&walk.came_back);
+    enum err e = alias_name_add(&walk, address);
+    for (size_t i = 0; i < walk.count && !e; i++)
+        e = aliases_of(&walk, from, walk.names[i]);
+    map_done(&walk.came_back);
+    arena_done(&walk.arena);
+    return e;
+}
+
 /* row: its columns, as a statement on `from` has them. */
 static enum err insert_all(struct sql_db *from, sqlite3_stmt *row, struct directory_link *link)
 {
@@ -132,7 +215,8 @@ static enum err insert_all(struct sql_db *from, sqlite3_stmt *row, struct direct
         &unused));
     TRY(insert_like(&link->sql,
         "INSERT INTO users(" USER_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row, -1, 0));
-    return insert_devices(from, sql_text(row, 0), &link->sql);
+    TRY(insert_devices(from, sql_text(row, 0), &link->sql));
+    return insert_aliases(from, sql_text(row, 1), link);
 }
 
 static enum err restore_user(

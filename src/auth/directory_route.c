@@ -81,10 +81,7 @@ static enum err alias_delete(struct directory_link *link, struct slice alias, st
     TRY(sql_done(&link->sql, statement));
     if (sqlite3_changes(link->sql.db) == 0)
         return ERR_NOT_FOUND;
-    do { /* D-3 */
-        TRY(sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING));
-    } while (sqlite3_changes(link->sql.db) > 0);
-    return ERR_OK;
+    return sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING); /* D-3 */
 }
 
 enum err directory_alias_remove(

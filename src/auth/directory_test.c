@@ -290,6 +290,23 @@ static void test_aliases(void **state)
     assert_ok(directory_alias_remove(d, SLICE("a@barid.test"), SLICE("omar@barid.test")));
     assert_ok(directory_aliases(d, &arena, &list, &count));
     assert_int_equal(count, 0); /* b led nowhere else */
+    alias(d, "a@barid.test", "omar@barid.test");
+    alias(d, "b@barid.test", "a@barid.test");
+    alias(d, "a@barid.test", "b@barid.test");
+    alias(d, "c@barid.test", "b@barid.test");
+    add(d, "salma@barid.test");
+    alias(d, "c@barid.test", "salma@barid.test");
+    assert_ok(directory_alias_remove(d, SLICE("a@barid.test"), SLICE("omar@barid.test")));
+    assert_ok(directory_aliases(d, &arena, &list, &count));
+    assert_int_equal(count, 1); /* a loop leads nowhere */
+    assert_slice("alias", list[0].alias, SLICE("c@barid.test"));
+    assert_slice("target", list[0].target, SLICE("salma@barid.test"));
+    alias(d, "b@barid.test", "c@barid.test");
+    alias(d, "c@barid.test", "b@barid.test");
+    struct user salma;
+    assert_ok(directory_user_remove(d, SLICE("salma@barid.test"), &salma));
+    assert_ok(directory_aliases(d, &arena, &list, &count));
+    assert_int_equal(count, 0);
     arena_done(&arena);
 }
 

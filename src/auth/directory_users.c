@@ -417,10 +417,7 @@ static enum err remove_row(struct directory_link *link, struct slice address, st
     TRY(sql_get(&link->sql, SQL_USER_DELETE, &statement));
     sql_bind_text(statement, 1, slice_of(out_user->id));
     TRY(sql_done(&link->sql, statement));
-    do { /* an alias of an alias may dangle now (D-3) */
-        TRY(sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING));
-    } while (sqlite3_changes(link->sql.db) > 0);
-    return ERR_OK;
+    return sql_run(&link->sql, SQL_ALIAS_DELETE_DANGLING); /* D-3 */
 }
 
 enum err directory_user_remove(

@@ -351,6 +351,9 @@ static enum err write_backup(struct backup *b, const char *root, struct director
     TRY(fill(b, root, root_fd, directory));
     TRY(give_name(root_fd, name));
     cli_say(MSG_BACKUP_DONE, root, name, b->copied, b->unchanged, (double)b->bytes / 1e6);
+    char latest[BACKUP_NAME_BYTES];
+    if (backup_newest(root, latest) && strcmp(latest, name) > 0) /* a clock was wrong */
+        cli_error(MSG_BACKUP_NOT_LATEST, root, latest);
     return ERR_OK;
 }
 

@@ -187,16 +187,20 @@ static enum err add_uidls(
     }
 }
 
+static void leave_newest(const struct store_download_view *view, struct downloads *all)
+{
+    if (!view->newest || all->count <= view->newest)
+        return;
+    memmove(all->at, all->at + (all->count - view->newest), view->newest * sizeof *all->at);
+    all->count = view->newest;
+}
+
 static enum err downloads(struct account *account, const struct store_download_view *view,
     struct downloads *all, bool *out_damaged)
 {
     TRY(read_all(account, view, all, out_damaged));
+    leave_newest(view, all); /* before: what was taken would make room for ever older ones */
     TRY(take_hidden_out(account, view, all));
-    if (view->newest && all->count > view->newest) {
-        size_t older = all->count - view->newest;
-        memmove(all->at, all->at + older, view->newest * sizeof *all->at);
-        all->count = view->newest;
-    }
     TRY(mark_utf8(account, all));
     return add_uidls(account, view, all);
 }

@@ -154,6 +154,27 @@ static void what_is_shown(void **state)
     assert_view(&view, "abcdef");
 }
 
+/* What a device has taken or removed does not bring older mail into its list. */
+static void the_newest_are_the_newest(void **state)
+{
+    (void)state;
+    for (char name = 'a'; name <= 'f'; name++)
+        file("INBOX", name, 0, 1000);
+    struct store_download_view view = view_of(3, "INBOX", NULL);
+    struct store_download_end args = { .removal = STORE_REMOVE_HIDE, .hide_from = 3 };
+    view.newest = 3;
+    view.without_taken = true;
+    assert_view(&view, "def");
+    (void)end(&view, args, "de", "", "");
+    assert_view(&view, "f");
+    (void)end(&view, args, "", "f", "");
+    assert_view(&view, "");
+    file("INBOX", 'g', 0, 1000);
+    assert_view(&view, "g");
+    view.device = 4;
+    assert_view(&view, "efg");
+}
+
 static void what_was_removed_is_not_shown_again(void **state)
 {
     (void)state;
@@ -471,5 +492,6 @@ static void downloads_follow(void **state)
 #define PROVED(test) cmocka_unit_test_setup_teardown(test, set_up, prove_and_tear_down)
 TEST_MAIN(PROVED(downloads_follow), PROVED(what_is_shown),
     PROVED(what_was_removed_is_not_shown_again), PROVED(each_device_has_its_list),
-    PROVED(what_was_taken_may_go), PROVED(what_is_due), PROVED(what_is_here_of_what_was_taken),
-    PROVED(gone_meanwhile), PROVED(headers_in_utf8), PROVED(moved_and_its_mailbox_deleted))
+    PROVED(the_newest_are_the_newest), PROVED(what_was_taken_may_go), PROVED(what_is_due),
+    PROVED(what_is_here_of_what_was_taken), PROVED(gone_meanwhile), PROVED(headers_in_utf8),
+    PROVED(moved_and_its_mailbox_deleted))

@@ -155,11 +155,14 @@ static enum err has_any(struct restoring *r, int schema_version, enum sql sql, b
     return e == ERR_CORRUPT ? ERR_OK : e; /* the mail matters more */
 }
 
+/* What had been taken counts as taken today: who brings a message back wants to have it, and the days of a policy that began before the backup would
+ * let it go again at once. */
 static enum err read_marks(struct restoring *r, int64_t email, struct store_append *item)
 {
     sqlite3_stmt *rows;
     struct store_mark *marks = NULL;
     size_t cap = 0;
+    int64_t now_s = clock_wall_s();
     TRY(sql_get(&r->copy->sql, SQL_DOWNLOADS_OF, &rows));
     (void)sqlite3_bind_int64(rows, 1, email);
     for (;;) {
@@ -176,7 +179,7 @@ static enum err read_marks(struct restoring *r, int64_t email, struct store_appe
             item->marks = marks;
         }
         marks[item->mark_count++] = (struct store_mark){ .device = sqlite3_column_int64(rows, 0),
-            .taken_s = sqlite3_column_int64(rows, 1),
+            .taken_s = sqlite3_column_int64(rows, 1) ? now_s : 0,
             .hidden = sqlite3_column_int64(rows, 2) != 0 };
     }
 }

@@ -365,7 +365,7 @@ struct store_download_view {
     bool without_taken;       /* not what this device has taken before */
     int64_t filed_from_ms;    /* filed here then or later; 0 = whenever */
     int64_t received_from_s;  /* arrived then or later; 0 = whenever */
-    size_t newest;            /* of these only so many; 0 = all */
+    size_t newest;            /* of what the mailboxes hold of that only so many, whether or not the device is shown them; 0 = all */
     struct buf *uidls;        /* gets the names that other servers gave (store_download.uidl_at); initialised by the caller; NULL: nobody asks */
 };
 struct store_download {

@@ -217,6 +217,41 @@ def test_a_removed_user_comes_back(server, folder, running):
     assert everything(server, user) == before
 
 
+def test_a_backup_named_by_a_wrong_clock_is_told(server, folder):
+    filled(server)
+    server.run("backup", folder)
+    os.rename(os.path.join(folder, *backups(folder)), os.path.join(folder, "2099-01-01T00-00-00Z"))
+    result = server.run("backup", folder, check=False)
+    assert result.returncode == 0 and b"2099-01-01T00-00-00Z" in result.stderr
+    os.rename(os.path.join(folder, "2099-01-01T00-00-00Z"), os.path.join(folder, "2026-01-01T00-00-00Z"))
+    time.sleep(1.1)
+    assert server.run("backup", folder, check=False).stderr == b""
+
+
+def aliases(server):
+    return {(a["alias"], a["target"]) for a in json.loads(server.run("alias", "list", "--json"))}
+
+
+def test_a_removed_user_comes_back_with_its_aliases(server, folder):
+    user, other = filled(server), server.user()
+    domain = user.address.split("@")[1]
+    server.run("domain", "add", "gone.example")
+    for alias, *targets in (("sales", user.address), ("shop", "sales"), ("office", "shop", "sales"), ("shop", "office"), ("all", user.address, other.address),
+                            ("taken", user.address), ("after", "taken"), ("x@gone.example", user.address)):
+        address = lambda name: name if "@" in name else f"{name}@{domain}"  # noqa: E731
+        server.run("alias", "add", address(alias), *map(address, targets))
+    before = aliases(server)
+    server.run("backup", folder)
+    server.run("alias", "remove", f"office@{domain}", f"shop@{domain}")  # a loop would stay
+    server.run("user", "remove", user.address, "--yes")
+    assert aliases(server) == {(f"all@{domain}", other.address)}
+    server.run("alias", "add", f"taken@{domain}", other.address)  # leads elsewhere now, and what led to it may not follow
+    server.run("domain", "remove", "gone.example")
+    server.run("restore", folder, user.address)
+    lost = {(f"all@{domain}", user.address), (f"taken@{domain}", user.address), (f"after@{domain}", f"taken@{domain}"), ("x@gone.example", user.address)}
+    assert aliases(server) == before - lost | {(f"taken@{domain}", other.address)}
+
+
 def test_a_damaged_mailbox_gets_its_backup(server, folder):
     user = filled(server)
     before = everything(server, user)

@@ -198,6 +198,28 @@ def test_switches_and_passwords_count_at_once(server):
     server.imap(user._replace(password="another one 8")).logout()
 
 
+@pytest.mark.parametrize("key, value, waits", [
+    ("limits.threads", "32", True), ("limits.connections", "500", True), ("limits.connections_per_address", "30", True),
+    ("limits.accounts_open", "500", True), ("server.hostname", "other.barid.test", True),
+    ("limits.message_bytes", "1M", False), ("quota.full", "refuse", False)])
+def test_a_reload_says_what_waits_for_the_next_start(server, key, value, waits):
+    path = os.path.join(server.data, "control.sock")
+    server.extra[key] = value
+    server._write_config()
+    deadline = time.monotonic() + 20
+    while server.run("status", check=False).returncode != 0:  # it listens for mail a moment before
+        assert time.monotonic() < deadline, "no control socket"
+        time.sleep(0.02)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(path)
+        s.sendall(b"reload\n")
+        answer = b""
+        while data := s.recv(65536):
+            answer += data
+    assert answer.endswith(b"ok\n") and (b"at the next start" in answer) == waits, answer
+
+
 def test_sigterm_says_bye_and_sighup_takes_a_new_certificate(server):
     def fingerprint():
         with socket.create_connection(("127.0.0.1", server.port("imaps"))) as s:

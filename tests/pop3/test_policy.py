@@ -353,6 +353,50 @@ def test_what_is_due_goes_although_its_device_never_comes_again(server):
     assert "removed 0" in control(server, "expire")
 
 
+@pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
+def test_what_a_backup_brings_back_has_its_days_again(server, tmp_path, running):
+    user, backups = server.user(), str(tmp_path / "backups")
+    server.run("pop", user.address, "after=3", "dele=expunge", "list=device")
+    server.deliver(user, message("m0"))
+    server.deliver(user, message("m1"))
+    take(server, user, 1)
+    server.stop()
+    lib.alter(database(server, user), "UPDATE download SET taken=taken-?", 3 * DAY_S)
+    server.run("backup", backups)
+    server.start()
+    assert "removed 1" in control(server, "expire")
+    if not running:
+        server.stop()
+    server.run("restore", backups, user.address)
+    if not running:
+        server.start()
+    assert "removed 0" in control(server, "expire")
+    c = server.pop3(user)
+    assert c.stat()[0] == 1  # the device has it, and is shown only the other
+    c.quit()
+    with contextlib.closing(Imap(server, user)) as imap:
+        assert sorted(imap.names("INBOX")) == ["m0", "m1"]
+    server.stop()
+    lib.alter(database(server, user), "UPDATE download SET taken=taken-?", 3 * DAY_S)
+    server.start()
+    assert "removed 1" in control(server, "expire")
+
+
+def test_the_newest_of_a_device_do_not_move_into_the_past(server):
+    user = server.user()
+    server.run("pop", user.address, "list=device", "newest=2", "dele=hide")
+    for n in range(5):
+        server.deliver(user, message(f"m{n}"))
+    take(server, user, 1, dele=(2,))
+    c = server.pop3(user)
+    assert c.stat()[0] == 0
+    c.quit()
+    server.deliver(user, message("m5"))
+    c = server.pop3(user)
+    assert c.stat()[0] == 1 and name_of(c.retr(1)[1]) == "m5"
+    c.quit()
+
+
 def test_window(server):
     user = server.user(pop=False)
     server.deliver(user, message("old"))

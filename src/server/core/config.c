@@ -382,7 +382,14 @@ struct reading {
     struct config *config;
     struct err_note problem; /* of the first bad line */
     bool bad;
+    int line, long_line; /* long_line: the first that is too long; 0: none */
 };
+
+struct lines {
+    struct reading *reading; /* borrowed */
+    FILE *file;
+};
+_Static_assert(INI_MAX_LINE == 200, "read_file tells how long a line may be");
 
 /* inih calls this for each key; 0 marks the line as bad. */
 static int on_value(void *reading_arg, const char *section, const char *name, const char *value)
@@ -428,11 +435,65 @@ static enum err set_defaults(struct config *config, struct err_note *note)
     for (size_t i = 0; i < KEY_COUNT; i++)
         if (key_set(config, &keys[i], slice_of(keys[i].value)) != ERR_OK)
             return err_noted(note, ERR_CORRUPT, "the built-in value of %s is bad", keys[i].name);
+    config->slow_ms = 5000;
+    return ERR_OK;
+}
+
+/* For a file that says none, or an empty one. */
+static void name_host(struct config *config)
+{
+    if (config->hostname[0])
+        return;
     if (gethostname(config->hostname, sizeof config->hostname) != 0 || config->hostname[0] == 0 ||
         memchr(config->hostname, 0, sizeof config->hostname) == NULL ||
         !host_ok(slice_of(config->hostname)))
         (void)snprintf(config->hostname, sizeof config->hostname, "localhost");
-    config->slow_ms = 5000;
+}
+
+/* As fgets, of whole lines: inih would take what does not fit into its buffer for a line of its own. The rest of a comment goes; anything else that
+ * long is told, and an empty line stands for it. */
+static char *read_line(char *out, int out_bytes, void *lines_arg)
+{
+    struct lines *lines = lines_arg;
+    if (!fgets(out, out_bytes, lines->file))
+        return NULL;
+    lines->reading->line++;
+    size_t len = strlen(out);
+    if (len + 1 < (size_t)out_bytes || out[len - 1] == '\n')
+        return out;
+    struct slice text = slice_trim(slice_of(out));
+    bool comment = text.len && (text.ptr[0] == ';' || text.ptr[0] == '#');
+    int c;
+    size_t more = 0;
+    while ((c = getc(lines->file)) != EOF && c != '\n')
+        more++;
+    if (!comment && more && !lines->reading->long_line)
+        lines->reading->long_line = lines->reading->line;
+    if (comment || more)
+        (void)snprintf(out, (size_t)out_bytes, "\n");
+    return out;
+}
+
+static enum err read_file(struct config *config, const char *file, struct err_note *note)
+{
+    struct reading reading = { .config = config };
+    struct lines lines = { .reading = &reading, .file = fopen(file, "rce") };
+    if (!lines.file)
+        return err_noted(
+            note, err_from_errno(errno), "%s cannot be read: %s", file, strerror(errno));
+    int line = ini_parse_stream(read_line, &lines, on_value, &reading);
+    int problem = ferror(lines.file) ? errno : 0; /* such as EISDIR */
+    (void)fclose(lines.file);
+    if (problem || line < 0)
+        return err_noted(note, problem ? err_from_errno(problem) : ERR_IO, "%s cannot be read: %s",
+            file, problem ? strerror(problem) : err_in("it is too large"));
+    if (reading.long_line && (line == 0 || reading.long_line < line))
+        return err_noted(note, ERR_LIMIT, "%s, line %d: %.300s", file, reading.long_line,
+            err_in("the line is too long; it may have 199 bytes"));
+    if (line > 0)
+        return err_noted(note, ERR_SYNTAX, "%s, line %d: %.300s", file, line,
+            reading.bad ? reading.problem.text
+                        : err_in("this is neither [section] nor key = value"));
     return ERR_OK;
 }
 
@@ -444,17 +505,12 @@ enum err config_load(const char *file, struct config **out_config, struct err_no
     enum err e = set_defaults(config, note);
     if (e == ERR_OK && file) {
         (void)snprintf(config->file, sizeof config->file, "%s", file);
-        struct reading reading = { .config = config };
-        errno = 0;
-        int line = ini_parse(file, on_value, &reading);
-        if (line < 0)
-            e = err_noted(note, errno ? err_from_errno(errno) : ERR_IO, "%s cannot be read: %s",
-                file, errno ? strerror(errno) : err_in("it is too large"));
-        else if (line > 0)
-            e = err_noted(note, ERR_SYNTAX, "%s, line %d: %.300s", file, line,
-                reading.bad ? reading.problem.text
-                            : err_in("this is neither [section] nor key = value"));
+        e = read_file(config, file, note);
     }
+    name_host(config);
+    if (e == ERR_OK && config->data_dir[0] == 0)
+        e = err_noted(
+            note, ERR_SYNTAX, "server.data is empty; it takes a path, or leave the line out");
     if (e == ERR_OK)
         e = config_parse_listeners(config, note);
     if (e == ERR_OK && (config->cert_file[0] == 0) != (config->key_file[0] == 0))

@@ -19,6 +19,31 @@ static enum err load_text(const char *text, struct config **out, struct err_note
     return e;
 }
 
+#define TEN     "0123456789"
+#define HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN TEN TEN
+
+static void long_comments_and_empty_values(void **state)
+{
+    (void)state;
+    struct config *config;
+    struct err_note note;
+    char system_name[256] = "";
+    (void)gethostname(system_name, sizeof system_name - 1);
+    assert_ok(load_text(
+        "[server]\n  ; " HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN "0123456789user = x\n"
+        "# " HUNDRED HUNDRED HUNDRED "\nhostname =\nuser =\n"
+        "; the last line has no end, and as many bytes as the buffer of a line: " HUNDRED TEN TEN
+        "01234567",
+        &config, &note));
+    assert_string_equal(config->hostname, system_name);
+    assert_string_equal(config->run_user, "");
+    config_unref(config);
+    assert_ok(load_text(
+        "[server]\ndata = /" HUNDRED TEN TEN TEN TEN TEN TEN TEN TEN "012345678", &config, &note));
+    assert_int_equal(strlen(config->data_dir), 190);
+    config_unref(config);
+}
+
 static void defaults_are_accepted(void **state)
 {
     (void)state;
@@ -82,6 +107,12 @@ static void bad_lines_are_named(void **state)
         { "twice", "[server]\ndata = /a\ndata = /b\n", "a second time" },
         { "half of tls", "[tls]\nkey = /a\n", "belong together" },
         { "no key", "[imap]\nlisten\n", "line 2" },
+        { "no data folder", "[server]\ndata =\n", "server.data is empty" },
+        { "long value", "; c\n[server]\ndata = /" HUNDRED HUNDRED "\nbad\n",
+            "line 3: the line is too long" },
+        { "long value, a key in its rest", "[server]\ndata = /" HUNDRED "/" HUNDRED "user = x\n",
+            "line 2: the line is too long" },
+        { "bad before long", "[server]\nbad\ndata = /" HUNDRED HUNDRED "\n", "line 2: this is" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct config *config = NULL;
@@ -110,4 +141,5 @@ static void explain(void **state)
 }
 
 TEST_MAIN(cmocka_unit_test(defaults_are_accepted), cmocka_unit_test(good_values),
-    cmocka_unit_test(bad_lines_are_named), cmocka_unit_test(explain))
+    cmocka_unit_test(long_comments_and_empty_values), cmocka_unit_test(bad_lines_are_named),
+    cmocka_unit_test(explain))

@@ -27,7 +27,7 @@
 
 struct next {
     unsigned days; /* of the policy it was reckoned with */
-    int64_t at_s;
+    int64_t looked_s, at_s;
 };
 
 struct expire {
@@ -136,7 +136,8 @@ static void visit(struct expire *expire, const struct user *user, bool all, size
         policy.after != POP_AFTER_DAYS)
         return;
     struct next *next = next_of(expire, user);
-    if (!all && next->days == policy.after_days && now_s < next->at_s)
+    /* a clock that was set back since has made at_s a day that is too far away */
+    if (!all && next->days == policy.after_days && now_s >= next->looked_s && now_s < next->at_s)
         return;
     enum err e = look(expire, user, &policy, &removed, &first_s);
     if (removed)
@@ -151,12 +152,13 @@ static void visit(struct expire *expire, const struct user *user, bool all, size
     int64_t later_s = now_s + (int64_t)policy.after_days * DAY_S; /* what is taken from now on */
     int64_t due_s = first_s == INT64_MAX ? later_s : first_s + (int64_t)policy.after_days * DAY_S;
     *next = (struct next){ .days = policy.after_days,
+        .looked_s = now_s,
         .at_s = due_s > now_s ? (due_s < later_s ? due_s : later_s) : now_s + RETRY_S };
 }
 
 /* ---- all of them ---- */
 
-/* The main password, and the app passwords: one that was revoked has no policy any more. */
+/* The main password, and the app passwords: one that was revoked has no policy any more, and with one that has expired nobody logs in. */
 static void visit_devices(
     struct expire *expire, struct user *user, bool all, struct arena *arena, size_t *removed)
 {
@@ -167,7 +169,8 @@ static void visit_devices(
         return;
     for (size_t i = 0; i < count; i++) {
         user->device = list[i].id;
-        if (services & list[i].services & USER_POP3)
+        bool expired = list[i].expires_s && list[i].expires_s <= clock_wall_s();
+        if (!expired && (services & list[i].services & USER_POP3))
             visit(expire, user, all, removed);
     }
 }

@@ -8,7 +8,21 @@
 
 #include <poll.h>
 
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
 #define DAY_S 86400
+
+/* Instead of the library's: the wall clock goes wrong by so much. */
+static int64_t clock_wrong_s;
+int clock_gettime(clockid_t id, struct timespec *out)
+{
+    long result = syscall(SYS_clock_gettime, id, out);
+    if (result == 0 && id == CLOCK_REALTIME)
+        out->tv_sec += clock_wrong_s;
+    return (int)result;
+}
 
 static struct directory *directory;
 static char directory_path[96];
@@ -159,6 +173,39 @@ static void unread_stays_until_it_is_read(void **state)
     expire_free(expire);
 }
 
+/* explain does not call it due either. */
+static void an_expired_device_lets_nothing_go(void **state)
+{
+    (void)state;
+    char password[APP_PASSWORD_TEXT_BYTES + 1];
+    int64_t laptop;
+    struct expire *expire = expire_of(0);
+    struct app_password_new wanted = {
+        .name = SLICE("laptop"), .services = USER_SERVICES_ALL, .expires_s = clock_wall_s() + DAY_S
+    };
+    assert_ok(directory_app_password_add(directory, &salma, &wanted, password, &laptop));
+    set_policy(laptop, 9, false);
+    file_taken('a', laptop, 10, 0);
+    clock_wrong_s = 2 * DAY_S;
+    assert_int_equal(passed(expire, true), 0);
+    clock_wrong_s = 0;
+    assert_int_equal(passed(expire, true), 1);
+    expire_free(expire);
+}
+
+static void a_clock_that_is_set_back_delays_nothing(void **state)
+{
+    (void)state;
+    struct expire *expire = expire_of(0);
+    set_policy(0, 7, false);
+    clock_wrong_s = 400 * DAY_S;
+    assert_int_equal(passed(expire, false), 0); /* nothing is here, and nothing will be due soon */
+    clock_wrong_s = 0;
+    file_taken('a', 0, 8, 0);
+    assert_int_equal(passed(expire, false), 1);
+    expire_free(expire);
+}
+
 static bool always_busy(void *unused, const char *user_id)
 {
     (void)unused;
@@ -229,4 +276,6 @@ static void the_thread_does_it(void **state)
 #define WITH_USER(test) cmocka_unit_test_setup_teardown(test, set_up_directory, tear_down_directory)
 TEST_MAIN(WITH_USER(what_is_due_goes), WITH_USER(each_device_as_its_policy_says),
     WITH_USER(unread_stays_until_it_is_read), WITH_USER(an_open_session_keeps_its_list),
-    WITH_USER(accounts_are_left_alone), WITH_USER(the_thread_does_it))
+    WITH_USER(an_expired_device_lets_nothing_go),
+    WITH_USER(a_clock_that_is_set_back_delays_nothing), WITH_USER(accounts_are_left_alone),
+    WITH_USER(the_thread_does_it))

@@ -35,7 +35,6 @@ static enum err find_target(
 }
 
 /* Where it goes; hidden where it lies when there is no such place and none can be made (too many mailboxes, a name in the way). */
-/* Where it goes; hidden where it lies when there is no such place and none can be made (too many mailboxes, a name in the way). */
 static enum err choose_target(struct account *account, const struct user *user,
     const struct pop_policy *policy, struct store_download_end *args)
 {

@@ -403,20 +403,29 @@ enum err server_start(struct server *server, struct err_note *note)
     return ERR_OK;
 }
 
+/* What was taken when the server was made, and is not asked again. */
+static bool waits_for_start(const struct config *fresh, const struct config *old)
+{
+    return strcmp(fresh->cert_file, old->cert_file) != 0 ||
+           strcmp(fresh->key_file, old->key_file) != 0 ||
+           strcmp(fresh->data_dir, old->data_dir) != 0 ||
+           strcmp(fresh->run_user, old->run_user) != 0 ||
+           strcmp(fresh->hostname, old->hostname) != 0 || /* the outbox has it */
+           memcmp(fresh->listen_text, old->listen_text, sizeof old->listen_text) != 0 ||
+           fresh->connections_max != old->connections_max ||
+           fresh->connections_per_address_max != old->connections_per_address_max ||
+           fresh->threads != old->threads || fresh->accounts_open_max != old->accounts_open_max;
+}
+
 enum err server_reload(struct server *server, struct err_note *note)
 {
     struct server_private *p = server->private;
     struct config *old = server_config(server), *fresh = NULL;
     enum err e = config_load(old->file[0] ? old->file : NULL, &fresh, note);
-    if (e == ERR_OK &&
-        (strcmp(fresh->cert_file, old->cert_file) != 0 ||
-            strcmp(fresh->key_file, old->key_file) != 0 ||
-            strcmp(fresh->data_dir, old->data_dir) != 0 ||
-            strcmp(fresh->run_user, old->run_user) != 0 ||
-            memcmp(fresh->listen_text, old->listen_text, sizeof old->listen_text) != 0))
+    if (e == ERR_OK && waits_for_start(fresh, old))
         (void)err_noted(note, ERR_OK,
-            "listeners, data folder, user or the paths of the certificate differ: they change at "
-            "the next start");
+            "listeners, data folder, user, host name, the paths of the certificate, or limits of "
+            "connections, threads and open accounts differ: they change at the next start");
     if (e == ERR_OK)
         e = load_certificate(server, note);
     if (e == ERR_OK) {
