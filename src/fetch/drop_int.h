@@ -74,10 +74,12 @@ struct fetch_drop {
 extern const struct fetch_drop_ops fetch_drop_maildir, fetch_drop_mbox, fetch_drop_command,
     fetch_drop_lmtp;
 
-/* What an earlier run recorded as arriving is put in place; the state is changed by the caller. */
+/* What an earlier run recorded as arriving is put in place; the state is changed by the caller. *out_lost: it is not there, nor the place that it was in. */
 bool fetch_maildir_owns(const struct fetch_state *state, const char *path);
-enum err MUST_USE fetch_maildir_recover(const char *path, struct client_failure *failure);
-enum err MUST_USE fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *failure);
+enum err MUST_USE fetch_maildir_recover(
+    const char *path, bool *out_lost, struct client_failure *failure);
+enum err MUST_USE fetch_mbox_recover(
+    struct fetch_drop *drop, bool *out_lost, struct client_failure *failure);
 
 enum err fetch_disk_failed(struct client_failure *failure, const char *what, int errno_value);
 enum err MUST_USE fetch_sync_folder(const char *path, struct client_failure *failure);
