@@ -14,6 +14,7 @@
 #include "bin/user_input.h"
 #include "client/core/oauth_login.h"
 #include "client/core/remember.h"
+#include "client/core/secret.h"
 #include "client/core/word.h"
 #include "client/pop3/popc.h"
 #include "net/dns.h"
@@ -243,12 +244,29 @@ static int keep_password(const char *conf, const char *name, struct slice passwo
     return EX_OK;
 }
 
+/* A file that the account will name: as it will be read each time. */
+static bool names_file(const struct words *words)
+{
+    return words->password_file && strcmp(words->password_file, "-") != 0;
+}
+
+static int read_password_file(const char *path, struct buf *out)
+{
+    struct err_note note = { "" };
+    if (client_secret_of_file(path, out, &note) == ERR_OK)
+        return EX_OK;
+    cli_error_text(note.text);
+    return EX_NOINPUT;
+}
+
 /* EX_OK, or the exit code after saying why. A person is asked once: the login will tell whether it was right. */
 static int read_password(const struct words *words, struct client_use *use)
 {
     struct password_source source;
     if (!words->password_file && has_person())
         return client_use_secret(use);
+    if (names_file(words))
+        return read_password_file(words->password_file, &use->secret);
     if (password_source_open(&source, words->password_file) != ERR_OK)
         return EX_NOINPUT;
     enum err e = password_source_next(&source, words->address, &use->secret);
@@ -442,7 +460,7 @@ static int add_checked(const struct words *words, const char *conf, struct clien
     int code = words->no_login && !words->password_file ? EX_OK : read_password(words, &use);
     if (!code && !words->no_login)
         code = try_login(&use);
-    bool by_file = words->password_file && strcmp(words->password_file, "-") != 0;
+    bool by_file = names_file(words);
     if (!code && by_file)
         account->password_file = realpath(words->password_file, NULL);
     else if (!code && buf_len(&use.secret))

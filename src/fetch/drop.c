@@ -53,6 +53,12 @@ void fetch_drop_forget_items(struct fetch_drop *drop)
     drop->batch_bytes = 0;
 }
 
+/* One message that makes a filter fail each time would keep all behind it away for ever. */
+bool fetch_drop_goes_on(struct fetch_drop *drop)
+{
+    return ++drop->later < FETCH_LATER_MAX;
+}
+
 static void drop_last(struct fetch_drop *drop)
 {
     drop->ops->drop_last(drop);
@@ -228,6 +234,7 @@ enum err fetch_drop_end(
         drop_last(drop);
         return ERR_OK;
     }
+    drop->later = 0;
     drop->batch_bytes += drop->writer.bytes;
     if (drop->count == FETCH_BATCH_COUNT || drop->batch_bytes >= FETCH_BATCH_BYTES)
         return fetch_drop_flush(drop, failure);

@@ -63,6 +63,7 @@ struct fetch_drop {
     size_t count;
     bool open; /* the last item is being written */
     uint64_t batch_bytes;
+    unsigned later;      /* messages in a row that were put off */
     unsigned serial;     /* of names */
     char host[128];      /* of names */
     int batch_fd;        /* mbox: the batch; program, LMTP: the message. -1 */
@@ -88,6 +89,8 @@ enum err MUST_USE fetch_drop_record(
     struct fetch_drop *drop, const char *file, struct client_failure *failure);
 /* It has arrived; durable with the next commit. */
 enum err MUST_USE fetch_drop_arrived(struct fetch_drop *drop, struct client_failure *failure);
+/* The last message is put off. True: the next may be taken all the same; false: it is the place that takes none now, and the run ends. */
+bool fetch_drop_goes_on(struct fetch_drop *drop);
 void fetch_drop_forget_items(struct fetch_drop *drop);
 
 #endif

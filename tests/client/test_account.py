@@ -146,3 +146,12 @@ def test_addresses_of_servers(home, word, host, port):
 def test_an_address_from_a_sentence(home):
     assert run(home, "add", "a@b.test.", "--imap", "imap.b.test", "--receive", "imap", "--no-login").returncode == 0
     assert json.loads(run(home, "list", "--json").stdout)[0]["address"] == "a@b.test"
+
+
+@pytest.mark.parametrize("mode, text", [(0o644, None), (0o600, b"\nsecond\n")])
+def test_a_password_file_that_would_be_refused(barid, home, user, mode, text):
+    """Else the account is there, and every command after it says what was wrong."""
+    own = home.file("own", text or user.password + "\n", mode)
+    done = run(home, "add", *named(barid, user), "--receive", "imap", "--password-file", own)
+    assert done.returncode == 66 and own in done.stderr, done
+    assert not os.path.exists(home.conf)

@@ -1010,3 +1010,37 @@ def test_password_file_of_another_system(home):
     with FakePop(small(1)) as pop:
         home.account(pop3=plain(pop.port))
         assert home.json("fetch")["fetched"] == 1
+
+
+def test_a_header_without_end_keeps_nobody_away(home):
+    """Anybody can send one."""
+    big = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900) for n in range(6000)) + b"Subject: [ads]\r\n\r\nbody\r\n"
+    with FakePop([["big", big], ["s", MESSAGES[0]]]) as pop:
+        home.account(pop3=plain(pop.port), skip_header='Subject "[ads]"', message_size_max="1M")
+        result = home.json("fetch")
+        assert (result["fetched"], result["notes"]) == (1, 1)
+        assert home.json("fetch", "--large")["fetched"] == 1
+
+
+def test_one_that_is_always_later_keeps_nobody_away(home):
+    """75 and 4xx are of a message, until it is three in a row."""
+    script = home.file("take", '#!/bin/sh\ncase "$(cat)" in *"Subject: 0"*) exit 75;; esac\nexit 0\n', 0o700)
+    with FakePop(small(4)) as pop:
+        home.account(pop3=plain(pop.port), deliver_command=script, maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "later" in done.stderr and "not given" not in done.stderr
+        result = home.json("fetch", code=75)
+        assert (result["known"], result["refused"], result["fetched"], result["failure"]) == (3, 1, 0, None)
+
+    def later(_, data):
+        return b"451 4.3.0 not now\r\n" if b"Subject: 0" in data else None
+    with FakePop(small(4)) as pop, client.FakeSmtp(hooks={".": later}) as lmtp:
+        home.account("b", pop3=plain(pop.port), deliver_lmtp=f"127.0.0.1:{lmtp.port}", maildir=None)
+        result = home.json("fetch", code=75)
+        assert (result["refused"], result["fetched"], len(lmtp.taken)) == (1, 3, 3)
+    tried = home.file("tried", "")
+    script = home.file("never", f"#!/bin/sh\necho x >>{tried}\nexit 75\n", 0o700)
+    with FakePop(small(9)) as pop:
+        home.account("c", pop3=plain(pop.port), deliver_command=script, maildir=None)
+        assert home.barid("fetch").returncode == 75
+        assert os.path.getsize(tried) == 2 * 3
