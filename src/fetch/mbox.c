@@ -185,6 +185,24 @@ static enum err copy_all(int from, int to, uint64_t offset, uint64_t bytes)
     return ERR_OK;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash > path ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup("/");
+}
+
+/* What stands from offset on; of a new mbox the name too. A folder that may not be read is left to the system. */
+static enum err sync_mbox(const struct mbox *mbox, uint64_t offset)
+{
+    if (fsync(mbox->fd) < 0)
+        return err_from_errno(errno);
+    if (offset > 0)
+        return ERR_OK;
+    autofree char *folder = folder_of(mbox->path);
+    autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) == 0 ? ERR_OK : err_from_errno(errno);
+}
+
 /* Appends the batch at offset; on failure the mbox is as long as it was. */
 static enum err append(
     struct mbox *mbox, int batch, uint64_t offset, struct client_failure *failure)
@@ -193,8 +211,8 @@ static enum err append(
     if (fstat(batch, &st) < 0)
         return fetch_disk_failed(failure, mbox->path, errno);
     enum err e = copy_all(batch, mbox->fd, offset, (uint64_t)st.st_size);
-    if (!e && fsync(mbox->fd) < 0)
-        e = err_from_errno(errno);
+    if (!e)
+        e = sync_mbox(mbox, offset);
     if (!e)
         return ERR_OK;
     int failed = errno;
@@ -256,7 +274,7 @@ static enum err finish_append(
         same_bytes(mbox->fd, batch, offset, &same))
         return fetch_disk_failed(failure, mbox->path, errno);
     if (same == (uint64_t)whole.st_size && same > 0)
-        return fsync(mbox->fd) < 0 ? fetch_disk_failed(failure, mbox->path, errno) : ERR_OK;
+        return sync_mbox(mbox, offset) ? fetch_disk_failed(failure, mbox->path, errno) : ERR_OK;
     if (offset + same == (uint64_t)st.st_size)
         return append(mbox, batch, offset, failure);
     /* somebody else wrote behind, or rewrote it: our part may be there, and may be not. Twice is better than never */
@@ -294,9 +312,11 @@ enum err fetch_mbox_recover(struct fetch_drop *drop, bool *out_lost, struct clie
 
 static enum err mbox_drop_open(struct fetch_drop *drop, struct client_failure *failure)
 {
-    autofree char *path = batch_path(drop);
+    autofree char *path = batch_path(drop), *folder = folder_of(drop->account->deliver_mbox);
     if (!path)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
+    if (access(folder, F_OK) < 0) /* said before everything has come for nothing */
+        return fetch_disk_failed(failure, folder, errno);
     drop->batch_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (drop->batch_fd < 0)
         return fetch_disk_failed(failure, path, errno);

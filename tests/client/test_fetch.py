@@ -1044,3 +1044,24 @@ def test_one_that_is_always_later_keeps_nobody_away(home):
         home.account("c", pop3=plain(pop.port), deliver_command=script, maildir=None)
         assert home.barid("fetch").returncode == 75
         assert os.path.getsize(tried) == 2 * 3
+
+
+def test_a_new_mbox_is_synced(home, shim):
+    """Its name too: what is deleted on the server would go with it when the power goes."""
+    with FakePop([]) as pop:
+        syncs = []
+        for n, name in enumerate(("first", "box", "box")):
+            pop.messages = small(n + 1)
+            home.account(pop3=plain(pop.port), deliver_mbox=os.path.join(home.folder, name), maildir=None)
+            assert home.barid("fetch", env=shim.arm(home)).returncode == 0
+            syncs.append(shim.counts()["sync"])
+        assert syncs[1] - syncs[2] == 1, syncs
+
+
+def test_an_mbox_in_no_folder(home):
+    """It is said before everything has come for nothing."""
+    with FakePop(small(2)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=os.path.join(home.folder, "none", "box"), maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 74 and "/none" in done.stderr, done
+        assert pop.sessions == []
