@@ -1,6 +1,7 @@
 #include "base/dir.h"
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,6 +58,22 @@ enum err dir_remove(int parent_fd, const char *name)
     return e == ERR_NOT_FOUND ? ERR_OK : e;
 }
 
+enum err dir_make(const char *path)
+{
+    if (mkdir(path, 0700) < 0)
+        return errno == EEXIST ? ERR_OK : err_from_errno(errno);
+    const char *slash = strrchr(path, '/');
+    autofree char *above =
+        slash ? mem_strndup(path, slash > path ? (size_t)(slash - path) : 1) : mem_strdup(".");
+    autoclose int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) == 0)
+        return ERR_OK;
+    int failed = errno;
+    (void)rmdir(path); /* who comes next makes it and syncs */
+    errno = failed;
+    return err_from_errno(failed);
+}
+
 enum err dir_make_path(const char *path)
 {
     char *part = mem_strdup(path);
@@ -64,12 +81,13 @@ enum err dir_make_path(const char *path)
     for (char *slash = strchr(part + 1, '/'); e == ERR_OK && slash;
          slash = strchr(slash + 1, '/')) {
         *slash = '\0';
-        if (mkdir(part, 0700) < 0 && errno != EEXIST)
-            e = err_from_errno(errno);
+        e = dir_make(part);
         *slash = '/';
     }
-    if (e == ERR_OK && mkdir(part, 0700) < 0 && errno != EEXIST)
-        e = err_from_errno(errno);
+    if (e == ERR_OK)
+        e = dir_make(part);
+    int failed = errno;
     free(part);
+    errno = failed;
     return e;
 }

@@ -15,7 +15,10 @@ enum err MUST_USE dir_empty(int parent_fd, const char *name);
 /* Deletes a folder and all that is in it; ERR_OK when there is none. */
 enum err MUST_USE dir_remove(int parent_fd, const char *name);
 
-/* Makes a folder, and those above it that are missing, each 0700. ERR_OK when it is there; ERR_DENIED, ERR_IO, ... */
+/* mkdir, 0700, durable: a new folder is there after a power cut only when the one it is in is synced. One that may not be read is left to the system. ERR_OK when it is there;
+ * ERR_DENIED, ERR_IO, ... with errno. */
+enum err MUST_USE dir_make(const char *path);
+/* The same for a folder and those above it that are missing. */
 enum err MUST_USE dir_make_path(const char *path);
 
 #endif

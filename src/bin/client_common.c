@@ -67,8 +67,7 @@ static void write_prompt(char *out, size_t bytes, const char *user)
 }
 #pragma GCC diagnostic pop
 
-/* Words that may be a stranger's. */
-static void say_safe(enum message_id id, const char *words)
+void client_say_safe(enum message_id id, const char *words)
 {
     struct buf text;
     buf_init(&text, 0);
@@ -90,7 +89,7 @@ static int say_no_secret(const struct client_use *use, enum err e, const struct 
         cli_error(
             oauth && later ? MSG_CLIENT_TOKEN_LATER : MSG_CLIENT_NO_SECRET, use->account->name);
     if (note->text[0])
-        say_safe(MSG_CLIENT_DETAIL, note->text);
+        client_say_safe(MSG_CLIENT_DETAIL, note->text);
     return later ? EX_TEMPFAIL : EX_NOPERM;
 }
 
@@ -223,9 +222,9 @@ int client_say_failure(const struct client_use *use, const struct client_server 
         cli_error(whys[failure->why].text, here ? use->account->address : server->host,
             use->state_folder);
     if (failure->note.text[0])
-        say_safe(MSG_CLIENT_DETAIL, failure->note.text);
+        client_say_safe(MSG_CLIENT_DETAIL, failure->note.text);
     if (failure->said[0])
-        say_safe(MSG_CLIENT_SAID, failure->said);
+        client_say_safe(MSG_CLIENT_SAID, failure->said);
     return client_exit_code(failure);
 }
 

@@ -31,6 +31,8 @@ void client_use_done(struct client_use *use);
 /* Says why a session failed, with the next step; returns the exit code. */
 int client_say_failure(const struct client_use *use, const struct client_server *server,
     const struct client_failure *failure);
+/* Says words that may be a stranger's, below what was said. */
+void client_say_safe(enum message_id id, const char *words);
 int client_exit_code(const struct client_failure *failure);
 /* One lower-case word, for --json. */
 const char *client_why_name(enum client_why why);

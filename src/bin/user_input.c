@@ -156,6 +156,8 @@ static enum err read_line(FILE *file, struct buf *out)
         return ERR_NOT_FOUND;
     if (len > 0 && room[len - 1] == '\r')
         len--;
+    if (len >= 3 && memcmp(room, "\xef\xbb\xbf", 3) == 0) /* some editors begin UTF-8 with it */
+        memmove(room, room + 3, len -= 3);
     buf_wrote(out, len);
     return too_long || len > PASSWORD_BYTES_MAX ? ERR_LIMIT : ERR_OK;
 }

@@ -14,6 +14,7 @@
 #include "bin/user_input.h"
 #include "client/core/oauth_login.h"
 #include "client/core/remember.h"
+#include "client/core/secret.h"
 #include "client/core/word.h"
 #include "client/pop3/popc.h"
 #include "net/dns.h"
@@ -73,6 +74,15 @@ static int read_option(struct words *words, int argc, char **argv, int *at)
     return EX_USAGE;
 }
 
+/* A dot behind it is of DNS, or ends the sentence that it was copied from (as discover() takes it). */
+static const char *address_of(char *word)
+{
+    size_t len = strlen(word);
+    if (len > 0 && word[len - 1] == '.')
+        word[len - 1] = '\0';
+    return word;
+}
+
 static int read_words(struct words *words, int argc, char **argv)
 {
     for (int at = 2; at < argc; at++) {
@@ -86,7 +96,7 @@ static int read_words(struct words *words, int argc, char **argv)
         else if (strcmp(argv[at], "--browser") == 0)
             words->browser = true;
         else if (argv[at][0] != '-' && !words->address)
-            words->address = argv[at];
+            words->address = address_of(argv[at]);
         else
             code = read_option(words, argc, argv, &at);
         if (code)
@@ -133,10 +143,15 @@ static bool says_yes(const char *answer)
 
 /* ---- servers ---- */
 
-/* HOST[:PORT[:SECURITY]] becomes a line of accounts.conf, whose parser knows the rest. */
+/* HOST[:PORT[:SECURITY]] becomes a line of accounts.conf, whose parser knows the rest. An IPv6 address stands in [...] (RFC 3986 §3.2.2). */
 static void add_server(struct buf *text, const char *keyword, const char *value)
 {
+    const char *end = value[0] == '[' ? strchr(value, ']') : NULL;
     buf_addf(text, "  %s ", keyword);
+    if (end) {
+        buf_add(text, slice_from(value + 1, (size_t)(end - value) - 1));
+        value = end + 1;
+    }
     for (const char *c = value; *c; c++)
         buf_addc(text, *c == ':' ? ' ' : *c);
     buf_addc(text, '\n');
@@ -196,21 +211,28 @@ static int choose_receive(
 
 /* ---- the password ---- */
 
-/* In a file of its own that only its owner can read, beside accounts.conf. *out_path is the caller's. */
-static int keep_password(const char *conf, const char *name, struct slice password, char **out_path)
+/* Where the password of an account is kept that was typed; the caller's. */
+static char *secret_path(const char *conf, const char *name)
 {
     const char *slash = strrchr(conf, '/');
-    int folder_len = slash ? (int)(slash - conf) : 0;
-    autofree char *folder = NULL;
     char *path = NULL;
-    if (asprintf(&folder, "%.*s/secrets", folder_len, conf) < 0 ||
-        asprintf(&path, "%s/%s", folder, name) < 0)
+    if (asprintf(&path, "%.*s/secrets/%s", slash ? (int)(slash - conf) : 0, conf, name) < 0)
         abort();
-    autoclose int fd = -1;
+    return path;
+}
+
+/* In a file of its own that only its owner can read, beside accounts.conf: on the disk before that names it. *out_path is the caller's. */
+static int keep_password(const char *conf, const char *name, struct slice password, char **out_path)
+{
+    char *path = secret_path(conf, name);
+    autofree char *folder = mem_strndup(path, (size_t)(strrchr(path, '/') - path));
+    autoclose int fd = -1, folder_fd = -1;
     if (dir_make_path(folder) == ERR_OK)
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool ok = fd >= 0 && write(fd, password.ptr, password.len) == (ssize_t)password.len &&
-              write(fd, "\n", 1) == 1 && fsync(fd) == 0;
+    if (fd >= 0)
+        folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = folder_fd >= 0 && write(fd, password.ptr, password.len) == (ssize_t)password.len &&
+              write(fd, "\n", 1) == 1 && fsync(fd) == 0 && fsync(folder_fd) == 0;
     if (!ok) {
         cli_error(MSG_ACCOUNT_SECRET_FAILED, path, strerror(errno));
         if (fd >= 0)
@@ -222,12 +244,29 @@ static int keep_password(const char *conf, const char *name, struct slice passwo
     return EX_OK;
 }
 
+/* A file that the account will name: as it will be read each time. */
+static bool names_file(const struct words *words)
+{
+    return words->password_file && strcmp(words->password_file, "-") != 0;
+}
+
+static int read_password_file(const char *path, struct buf *out)
+{
+    struct err_note note = { "" };
+    if (client_secret_of_file(path, out, &note) == ERR_OK)
+        return EX_OK;
+    cli_error_text(note.text);
+    return EX_NOINPUT;
+}
+
 /* EX_OK, or the exit code after saying why. A person is asked once: the login will tell whether it was right. */
 static int read_password(const struct words *words, struct client_use *use)
 {
     struct password_source source;
     if (!words->password_file && has_person())
         return client_use_secret(use);
+    if (names_file(words))
+        return read_password_file(words->password_file, &use->secret);
     if (password_source_open(&source, words->password_file) != ERR_OK)
         return EX_NOINPUT;
     enum err e = password_source_next(&source, words->address, &use->secret);
@@ -421,7 +460,7 @@ static int add_checked(const struct words *words, const char *conf, struct clien
     int code = words->no_login && !words->password_file ? EX_OK : read_password(words, &use);
     if (!code && !words->no_login)
         code = try_login(&use);
-    bool by_file = words->password_file && strcmp(words->password_file, "-") != 0;
+    bool by_file = names_file(words);
     if (!code && by_file)
         account->password_file = realpath(words->password_file, NULL);
     else if (!code && buf_len(&use.secret))
@@ -439,22 +478,28 @@ static int add_checked(const struct words *words, const char *conf, struct clien
     return code;
 }
 
-/* A name of the account that is none yet: the local part, else the address. */
+/* A name of the account that is none yet: the local part, or "mail" where that is no plain word; else the address, else "mail-2" and so on. What is kept under a name that
+ * another account has would be that account's. */
 static const char *name_of(
     const struct words *words, const struct client_accounts *there, char out[64])
 {
     size_t len = strcspn(words->address, "@");
-    bool plain = len > 0 && len < 64;
+    bool plain = len > 0 && len < 64 && words->address[0] != '.';
     for (size_t i = 0; plain && i < len; i++) {
         char c = ascii_lower(words->address[i]);
         plain =
             (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
     }
-    if (words->name || !plain || words->address[0] == '.')
-        return words->name ? words->name : "mail";
-    memcpy(out, words->address, len);
-    out[len] = '\0';
-    return client_accounts_find(there, out) ? words->address : out;
+    if (words->name)
+        return words->name;
+    (void)snprintf(out, 64, "%.*s", plain ? (int)len : 63, plain ? words->address : "mail");
+    if (!client_accounts_find(there, out))
+        return out;
+    if (client_account_name_ok(slice_of(words->address)))
+        return words->address;
+    for (unsigned number = 2; client_accounts_find(there, out); number++)
+        (void)snprintf(out, 64, "mail-%u", number);
+    return out;
 }
 
 static int add_found_servers(const struct words *words, const struct discover_result *result,
@@ -640,6 +685,9 @@ static int remove_one(const struct client_accounts *there, const char *conf, con
     }
     if (client_uses_oauth(account))
         client_oauth_forget(account);
+    autofree char *secret = secret_path(conf, account->name);
+    if (account->password_file && strcmp(account->password_file, secret) == 0)
+        (void)unlink(secret); /* we made it; a file of the person's own stays */
     cli_say(MSG_ACCOUNT_REMOVED, account->name, account->maildir ? account->maildir : "-");
     return EX_OK;
 }

@@ -113,6 +113,8 @@ static void say_result(const struct client_use *use, const struct fetch_result *
         cli_say(MSG_FETCH_MISSING, r->missing);
     if (r->refused > 0)
         cli_say(MSG_FETCH_TARGET_REFUSED, r->refused);
+    if (r->refusal.text[0])
+        client_say_safe(MSG_CLIENT_DETAIL, r->refusal.text);
     if (r->delete_unsure)
         cli_say(MSG_FETCH_UNSURE, r->to_delete);
 }

@@ -55,6 +55,8 @@ static void addresses(void **state)
         { "sal\nma@example.org", ERR_SYNTAX, "", "", "" },
         { "sal\xff@example.org", ERR_SYNTAX, "", "", "" },
         { "\xe2\x80\xaesalma@example.org", ERR_SYNTAX, "", "", "" }, /* U+202E turns what follows */
+        { "\xd8\x9csalma@example.org", ERR_SYNTAX, "", "", "" }, /* U+061C, Arabic letter mark */
+        { "x@example.org..", ERR_SYNTAX, "", "", "" },
         { "1234567890123456789012345678901234567890123456789012345678901234@example.org", ERR_OK,
             "1234567890123456789012345678901234567890123456789012345678901234", "example.org",
             "example.org" },
@@ -72,6 +74,7 @@ static void addresses(void **state)
         assert_slice(rows[i].address, name.local, slice_of(rows[i].local));
         assert_slice(rows[i].address, name.domain, slice_of(rows[i].domain));
         assert_slice(rows[i].address, name.base, slice_of(rows[i].base));
+        assert_true(name.address.ptr[name.address.len - 1] != '.');
     }
 }
 

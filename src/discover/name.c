@@ -27,7 +27,7 @@ static bool is_seen(uint32_t c)
     if (c < 0x80)
         return c > ' ' && c != 0x7f;
     return c > 0xa0 && !(c >= 0x2000 && c <= 0x200f) && !(c >= 0x2028 && c <= 0x202f) &&
-           !(c >= 0x2060 && c <= 0x206f) && c != 0x3000 && c != 0xfeff;
+           !(c >= 0x2060 && c <= 0x206f) && c != 0x3000 && c != 0xfeff && c != 0x61c;
 }
 
 static bool all_seen(struct slice text, bool ascii_only_atext)
@@ -150,6 +150,9 @@ enum err name_read(struct slice address, struct arena *arena, struct name *out_n
         !all_seen(name.domain_typed, false))
         return ERR_SYNTAX;
     TRY(name_host(name.domain_typed, arena, &name.domain));
+    if (name.address.ptr[name.address.len - 1] ==
+        '.') /* of DNS, or the end of a sentence: no part of an address (RFC 5321 §4.1.2) */
+        name.address.len--, name.domain_typed.len--;
     name.base = name_base(name.domain);
     *out_name = name;
     return ERR_OK;

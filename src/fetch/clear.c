@@ -6,8 +6,8 @@
 
 #define DAY_S 86400
 
-/* Whole and here. What was deleted before and is listed again is asked for again. */
-static bool is_here(const struct fetch_plan *plan)
+/* What was deleted before and is listed again is asked for again. */
+bool fetch_is_here(const struct fetch_plan *plan)
 {
     return plan->key && (plan->known == FETCH_FETCHED || plan->known == FETCH_DELETING ||
                             plan->known == FETCH_DELETED);
@@ -35,7 +35,7 @@ static size_t choose(const struct fetching *run, size_t *out_chosen)
         const struct fetch_plan *plan = &run->plans[i];
         newer_bytes += plan->message->bytes;
         bool too_old = bytes_max > 0 && newer_bytes > bytes_max;
-        if (is_here(plan) && (too_old || rule_says(run, plan)))
+        if (fetch_is_here(plan) && (too_old || rule_says(run, plan)))
             out_chosen[count++] = i;
     }
     for (size_t i = 0; i < count / 2; i++) { /* oldest first */

@@ -1,4 +1,4 @@
-/* Each message is the standard input of a program of the user's choice (as procmail, maildrop, or a script). 0: it has it; 75 (EX_TEMPFAIL): later; else
+/* Each message is the standard input of a program of the user's choice (as procmail, maildrop, or a script). 0: it has it; 75 (EX_TEMPFAIL), or no end: later; else
  * it does not want this one. */
 #include "client/core/command.h"
 #include "base/arena.h"
@@ -57,12 +57,14 @@ static enum err command_end(struct fetch_drop *drop, struct fetch_item *item, bo
         return fetch_disk_failed(failure, "message", errno);
     enum err e = client_command_feed(drop->account->deliver_command, "deliver-command",
         COMMAND_TIMEOUT_MS, drop->batch_fd, &code, &failure->note);
-    if (e)
+    if (e && e != ERR_TIMEOUT)
         return client_failed(failure, CLIENT_WHY_DISK, e);
-    if (code == EX_TEMPFAIL) {
-        (void)err_noted(
+    if (!e && code == EX_TEMPFAIL)
+        e = err_noted(
             &failure->note, ERR_BUSY, "deliver-command: %s asks to try again later", item->path);
-        return client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
+    if (e) {
+        *out_refused = fetch_drop_goes_on(drop);
+        return *out_refused ? ERR_OK : client_failed(failure, CLIENT_WHY_DISK, e);
     }
     if (code != 0) {
         *out_refused = true;

@@ -53,6 +53,12 @@ void fetch_drop_forget_items(struct fetch_drop *drop)
     drop->batch_bytes = 0;
 }
 
+/* One message that makes a filter fail each time would keep all behind it away for ever. */
+bool fetch_drop_goes_on(struct fetch_drop *drop)
+{
+    return ++drop->later < FETCH_LATER_MAX;
+}
+
 static void drop_last(struct fetch_drop *drop)
 {
     drop->ops->drop_last(drop);
@@ -86,33 +92,64 @@ enum err fetch_drop_arrived(struct fetch_drop *drop, struct client_failure *fail
 struct recovery {
     struct fetch_drop *drop;
     struct client_failure *failure;
-    bool any, mbox;
+    bool any;
+    char *mbox;      /* the name that its messages arrive under; owned; or NULL */
+    struct buf lost; /* names, each with its NUL */
 };
+
+static void add_lost(struct recovery *recovery, const char *path)
+{
+    buf_add(&recovery->lost, slice_from(path, strlen(path) + 1));
+}
 
 /* By its name, for the account may have got another place since. */
 static enum err recover_one(void *arg, const char *path)
 {
     struct recovery *recovery = arg;
     recovery->any = true;
-    if (fetch_maildir_owns(recovery->drop->state, path))
-        return fetch_maildir_recover(path, recovery->failure);
-    recovery->mbox = true;
+    if (fetch_maildir_owns(recovery->drop->state, path)) {
+        bool lost = false;
+        TRY(fetch_maildir_recover(path, &lost, recovery->failure));
+        if (lost)
+            add_lost(recovery, path);
+        return ERR_OK;
+    }
+    if (!recovery->mbox)
+        recovery->mbox = mem_strdup(path); /* one batch at a time: the others have the same */
     return ERR_OK;
+}
+
+static enum err put_in_place(struct recovery *recovery)
+{
+    TRY(fetch_state_arriving(recovery->drop->state, recover_one, recovery));
+    bool lost = false;
+    if (recovery->mbox)
+        TRY(fetch_mbox_recover(recovery->drop, &lost, recovery->failure));
+    if (lost)
+        add_lost(recovery, recovery->mbox);
+    return ERR_OK;
+}
+
+static enum err settle(struct recovery *recovery)
+{
+    struct fetch_state *state = recovery->drop->state;
+    struct slice rest = buf_slice(&recovery->lost);
+    for (; rest.len > 0; rest = slice_from_index(rest, strlen(rest.ptr) + 1))
+        TRY(fetch_state_lost(state, rest.ptr));
+    TRY(fetch_state_arrived(state));
+    return fetch_state_commit(state);
 }
 
 static enum err recover(struct fetch_drop *drop, struct client_failure *failure)
 {
     struct recovery recovery = { .drop = drop, .failure = failure };
-    enum err e = fetch_state_arriving(drop->state, recover_one, &recovery);
-    if (e)
-        return failure->why ? e : fetch_state_failed(failure, drop->state, e);
-    if (recovery.mbox)
-        TRY(fetch_mbox_recover(drop, failure));
-    if (!recovery.any)
-        return ERR_OK;
-    TRY(fetch_drop_arrived(drop, failure));
-    e = fetch_state_commit(drop->state);
-    return e ? fetch_state_failed(failure, drop->state, e) : ERR_OK;
+    buf_init(&recovery.lost, 0);
+    enum err e = put_in_place(&recovery);
+    if (!e && recovery.any)
+        e = settle(&recovery);
+    buf_done(&recovery.lost);
+    free(recovery.mbox);
+    return e && !failure->why ? fetch_state_failed(failure, drop->state, e) : e;
 }
 
 /* ---- what the caller sees ---- */
@@ -197,6 +234,7 @@ enum err fetch_drop_end(
         drop_last(drop);
         return ERR_OK;
     }
+    drop->later = 0;
     drop->batch_bytes += drop->writer.bytes;
     if (drop->count == FETCH_BATCH_COUNT || drop->batch_bytes >= FETCH_BATCH_BYTES)
         return fetch_drop_flush(drop, failure);

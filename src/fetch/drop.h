@@ -9,6 +9,8 @@
 #include "client/core/connect.h"
 #include "fetch/state.h"
 
+#define FETCH_LATER_MAX                                                                            \
+    3u /* messages in a row that their place puts off: then it is the place, and not the message */
 #define FETCH_BATCH_COUNT 400u /* each has an open file */
 #define FETCH_BATCH_BYTES                                                                          \
     (16u << 20) /* then they are put in place: what a crash makes us fetch again */
@@ -31,7 +33,7 @@ enum err MUST_USE fetch_drop_begin(
     struct fetch_drop *drop, enum fetch_known becomes, struct client_failure *failure);
 enum err MUST_USE fetch_drop_put(
     struct fetch_drop *drop, struct slice piece, struct client_failure *failure);
-/* It is whole; key names it (state.h). *out_refused: the program or server does not want this one; it counts as not fetched. Puts the batch in place when it is large. */
+/* It is whole; key names it (state.h). *out_refused: the program or server does not want this one, or not now; it counts as not fetched, and the note of the failure says why. Puts the batch in place when it is large. */
 enum err MUST_USE fetch_drop_end(
     struct fetch_drop *drop, struct slice key, bool *out_refused, struct client_failure *failure);
 /* How many of what was fetched whole wait for that: after a failure they have not come. */

@@ -63,6 +63,7 @@ struct fetch_drop {
     size_t count;
     bool open; /* the last item is being written */
     uint64_t batch_bytes;
+    unsigned later;      /* messages in a row that were put off */
     unsigned serial;     /* of names */
     char host[128];      /* of names */
     int batch_fd;        /* mbox: the batch; program, LMTP: the message. -1 */
@@ -74,10 +75,12 @@ struct fetch_drop {
 extern const struct fetch_drop_ops fetch_drop_maildir, fetch_drop_mbox, fetch_drop_command,
     fetch_drop_lmtp;
 
-/* What an earlier run recorded as arriving is put in place; the state is changed by the caller. */
+/* What an earlier run recorded as arriving is put in place; the state is changed by the caller. *out_lost: it is not there, nor the place that it was in. */
 bool fetch_maildir_owns(const struct fetch_state *state, const char *path);
-enum err MUST_USE fetch_maildir_recover(const char *path, struct client_failure *failure);
-enum err MUST_USE fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *failure);
+enum err MUST_USE fetch_maildir_recover(
+    const char *path, bool *out_lost, struct client_failure *failure);
+enum err MUST_USE fetch_mbox_recover(
+    struct fetch_drop *drop, bool *out_lost, struct client_failure *failure);
 
 enum err fetch_disk_failed(struct client_failure *failure, const char *what, int errno_value);
 enum err MUST_USE fetch_sync_folder(const char *path, struct client_failure *failure);
@@ -86,6 +89,8 @@ enum err MUST_USE fetch_drop_record(
     struct fetch_drop *drop, const char *file, struct client_failure *failure);
 /* It has arrived; durable with the next commit. */
 enum err MUST_USE fetch_drop_arrived(struct fetch_drop *drop, struct client_failure *failure);
+/* The last message is put off. True: the next may be taken all the same; false: it is the place that takes none now, and the run ends. */
+bool fetch_drop_goes_on(struct fetch_drop *drop);
 void fetch_drop_forget_items(struct fetch_drop *drop);
 
 #endif

@@ -89,6 +89,13 @@ static enum err message_put(void *arg, struct slice piece)
     return fetch_drop_put(run->drop, piece, run->failure);
 }
 
+void fetch_refused(struct fetching *run)
+{
+    if (run->result->refused++ == 0)
+        run->result->refusal = run->failure->note;
+    run->failure->note.text[0] = '\0';
+}
+
 static enum err message_ended(void *arg, const struct client_message *message, bool ok)
 {
     struct fetching *run = arg;
@@ -101,7 +108,7 @@ static enum err message_ended(void *arg, const struct client_message *message, b
     }
     TRY(fetch_drop_end(run->drop, fetch_key(plan), &refused, run->failure));
     if (refused) {
-        run->result->refused++;
+        fetch_refused(run);
     } else {
         plan->known = FETCH_FETCHED;
         plan->at_s = run->now_s;

@@ -39,9 +39,10 @@ struct fetch_result {
     uint64_t wanted_bytes;
     size_t fetched; /* here now */
     uint64_t fetched_bytes;
-    size_t notes;     /* large ones, for which a note was left */
-    size_t skipped;   /* by skip-header */
-    size_t refused;   /* by the program or server they are for: tried again next time */
+    size_t notes;   /* large ones, for which a note was left */
+    size_t skipped; /* by skip-header */
+    size_t refused; /* by the program or server they are for, notes too: tried again next time */
+    struct err_note refusal; /* why, of the first of these; "" when there is none */
     size_t missing;   /* the server has them and did not list or give them: tried again next time */
     size_t to_delete; /* on the server, by the rule */
     size_t deleted;

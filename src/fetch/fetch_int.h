@@ -56,6 +56,11 @@ void fetch_header_key(const char *secret, struct slice header, uint64_t bytes, s
 void fetch_note_write(struct slice header, uint64_t bytes, int64_t now_s, fetch_note_fn *note_text,
     void *note_arg, struct buf *out);
 
+/* Whole and here, as far as is recorded. */
+bool fetch_is_here(const struct fetch_plan *plan);
+/* Counts a message that whoever it is for does not want; what the failure's note says of it becomes part of the result, and no later failure's. */
+void fetch_refused(struct fetching *run);
+
 struct fetch_plan *fetch_plan_of(struct fetching *run, const struct client_message *message);
 struct slice fetch_key(const struct fetch_plan *plan);
 

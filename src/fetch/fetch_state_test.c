@@ -77,6 +77,12 @@ static void test_mailboxes_are_apart(void **test_state)
     state = open_state("h", "other");
     assert_int_equal(known(state, "u1"), FETCH_UNKNOWN);
     fetch_state_close(state);
+    state = open_state("H", "u"); /* the same host */
+    assert_int_equal(known(state, "u1"), FETCH_FETCHED);
+    fetch_state_close(state);
+    state = open_state("H", "U");
+    assert_int_equal(known(state, "u1"), FETCH_UNKNOWN);
+    fetch_state_close(state);
     state = open_state("elsewhere", "u");
     assert_int_equal(known(state, "u1"), FETCH_UNKNOWN);
     fetch_state_close(state);
@@ -113,6 +119,21 @@ static void test_arriving(void **test_state)
     count = 0;
     assert_ok(fetch_state_arriving(state, count_file, &count));
     assert_int_equal(count, 0);
+    fetch_state_close(state);
+}
+
+/* What is gone with its place comes again; the rest is what it was to become. */
+static void test_lost(void **test_state)
+{
+    (void)test_state;
+    struct fetch_state *state = open_state("h", "u");
+    assert_ok(fetch_state_set(state, SLICE("ua"), FETCH_ARRIVING, 1, "/mail/tmp/a", FETCH_FETCHED));
+    assert_ok(fetch_state_set(state, SLICE("ub"), FETCH_ARRIVING, 1, "/mail/tmp/b", FETCH_FETCHED));
+    assert_ok(fetch_state_lost(state, "/mail/tmp/a"));
+    assert_ok(fetch_state_arrived(state));
+    assert_ok(fetch_state_commit(state));
+    assert_int_equal(known(state, "ua"), FETCH_UNKNOWN);
+    assert_int_equal(known(state, "ub"), FETCH_FETCHED);
     fetch_state_close(state);
 }
 
@@ -195,5 +216,5 @@ static void test_newer(void **test_state)
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
 
 TEST_MAIN(IN_A_FOLDER(test_remembers_what_was_committed), IN_A_FOLDER(test_mailboxes_are_apart),
-    IN_A_FOLDER(test_arriving), IN_A_FOLDER(test_forgets_what_is_long_gone),
+    IN_A_FOLDER(test_arriving), IN_A_FOLDER(test_lost), IN_A_FOLDER(test_forgets_what_is_long_gone),
     IN_A_FOLDER(test_keys_are_bytes), IN_A_FOLDER(test_damaged), IN_A_FOLDER(test_newer))

@@ -185,7 +185,7 @@ struct transfer {
     const struct client_sink *sink;
     bool top, sink_failed;
     bool open; /* a body has begun */
-    uint64_t bytes_ahead, body_bytes;
+    uint64_t bytes_ahead;
     bool *arrived; /* owned; of the messages of the list */
     struct imapc_task window[WINDOW_COUNT];
 };
@@ -209,16 +209,12 @@ static enum err body_begin(struct imapc_task *task, uint64_t bytes)
     if (t->open)
         return ERR_SYNTAX; /* two messages in one answer */
     t->open = true;
-    t->body_bytes = 0;
     return sunk(t, t->sink->begin(t->sink->arg));
 }
 
 static enum err body(struct imapc_task *task, struct slice piece)
 {
     struct transfer *t = task->owner;
-    t->body_bytes += piece.len;
-    if (t->top && t->body_bytes > FETCH_HEADER_BYTES_MAX)
-        return ERR_LIMIT;
     return piece.len ? sunk(t, t->sink->put(t->sink->arg, piece)) : ERR_OK;
 }
 

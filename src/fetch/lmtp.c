@@ -1,5 +1,5 @@
-/* Each message goes to an LMTP server of this machine (RFC 2033), for the address of the account. A 4xx of the server, or no server, ends the run: later. A
- * 5xx: it does not want this one. */
+/* Each message goes to an LMTP server of this machine (RFC 2033), for the address of the account. No server, or three 4xx in a row, end the run: later. A 5xx: it does
+ * not want this one. */
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -132,7 +132,7 @@ static enum err lmtp_end(struct fetch_drop *drop, struct fetch_item *item, bool 
     }
     (void)err_noted(&failure->note, ERR_BUSY, "deliver-lmtp %s: %d %.200s", item->path,
         outcome.code, e ? failure->said : outcome.text);
-    *out_refused = !e && outcome.fate == SMTPC_REFUSED;
+    *out_refused = !e && (outcome.fate == SMTPC_REFUSED || fetch_drop_goes_on(drop));
     return *out_refused ? ERR_OK : client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
 }
 

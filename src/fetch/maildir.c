@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/dir.h"
 #include "fetch/drop_int.h"
 
 #include <dirent.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- names ---- */
@@ -66,13 +66,20 @@ bool fetch_maildir_owns(const struct fetch_state *state, const char *path)
     return slash && slash - path >= 4 && strncmp(slash - 4, "/tmp", 4) == 0 && strstr(slash, tag);
 }
 
-/* F-1: it is whole. Its name is in tmp yet; or it was renamed, and a mail program may have moved it on. */
-enum err fetch_maildir_recover(const char *path, struct client_failure *failure)
+/* F-1: it is whole. Its name is in tmp yet; or it was renamed, and a mail program may have moved it on. With no tmp at all the place is gone: its disk is not mounted, or
+ * somebody has moved it. */
+enum err fetch_maildir_recover(const char *path, bool *out_lost, struct client_failure *failure)
 {
-    autofree char *to = final_name(path), *folder = mem_strdup(to);
+    autofree char *to = final_name(path), *folder = mem_strdup(to), *tmp = mem_strdup(path);
+    *strrchr(folder, '/') = '\0';
+    *strrchr(tmp, '/') = '\0';
+    *out_lost = access(tmp, F_OK) < 0 && errno == ENOENT;
+    if (*out_lost)
+        return ERR_OK;
+    if (access(path, F_OK) == 0 && dir_make_path(folder))
+        return fetch_disk_failed(failure, folder, errno);
     if (rename(path, to) < 0 && (errno != ENOENT || access(path, F_OK) == 0))
         return fetch_disk_failed(failure, to, errno);
-    *strrchr(folder, '/') = '\0';
     return access(folder, F_OK) == 0 ? fetch_sync_folder(folder, failure) : ERR_OK;
 }
 
@@ -92,22 +99,6 @@ static void sweep_tmp(struct fetch_drop *drop)
         closedir(dir);
 }
 
-static enum err make_folder(const char *path, struct client_failure *failure)
-{
-    autofree char *copy = mem_strdup(path);
-    for (char *at = copy + 1;; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char kept = *at;
-        *at = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return fetch_disk_failed(failure, copy, errno);
-        *at = kept;
-        if (kept == '\0')
-            return ERR_OK;
-    }
-}
-
 static enum err maildir_open(struct fetch_drop *drop, struct client_failure *failure)
 {
     static const char *const names[] = { "tmp", "new", "cur" };
@@ -115,7 +106,8 @@ static enum err maildir_open(struct fetch_drop *drop, struct client_failure *fai
         autofree char *path = NULL;
         if (asprintf(&path, "%s/%s", drop->account->maildir, names[i]) < 0)
             return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
-        TRY(make_folder(path, failure));
+        if (dir_make_path(path))
+            return fetch_disk_failed(failure, path, errno);
     }
     choose_host(drop);
     drop->writer.format = FETCH_FORMAT_LF;

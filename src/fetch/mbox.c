@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "fetch/drop_int.h"
 
 #include <errno.h>
@@ -30,6 +31,8 @@ static char *batch_path(const struct fetch_drop *drop)
 }
 
 /* ---- locks ---- */
+
+static const struct timespec lock_pause = { .tv_nsec = 50 * 1000 * 1000 };
 
 /* Both that are in use: a file beside it (NAME.lock), and fcntl. */
 struct mbox {
@@ -59,28 +62,85 @@ static bool is_left_over(const char *lock, const char *tag)
     return strstr(text, tag) || clock_wall_s() - st.st_mtime > LOCK_STALE_S;
 }
 
-/* Written beside it and linked to its name, so that a lock always says whose it is. */
-static bool take_dot_lock(const char *lock, const char *tag)
+/* Where a file system knows no links (FAT, some on a network): the name alone, which two cannot make. */
+static enum err make_dot_lock(const char *lock, struct slice text, bool *out_taken)
+{
+    autoclose int fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return errno == EEXIST ? ERR_OK : err_from_errno(errno);
+    enum err e = file_write(fd, text);
+    if (e)
+        (void)unlink(lock);
+    *out_taken = e == ERR_OK;
+    return e;
+}
+
+static enum err link_dot_lock(
+    const char *fresh, const char *lock, struct slice text, bool *out_taken)
+{
+    autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0) { /* where none can be made, as in /var/mail, fcntl has to do */
+        *out_taken = errno == EACCES || errno == EROFS || errno == EPERM;
+        return *out_taken ? ERR_OK : err_from_errno(errno);
+    }
+    TRY(file_write(fd, text));
+    if (linkat(AT_FDCWD, fresh, AT_FDCWD, lock, 0) == 0) {
+        *out_taken = true;
+        return ERR_OK;
+    }
+    if (errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS)
+        return make_dot_lock(lock, text, out_taken);
+    return errno == EEXIST ? ERR_OK : err_from_errno(errno);
+}
+
+/* Written beside it and linked to its name, so that a lock always says whose it is. An error is one of the disk, with errno; *out_taken false: somebody else has it. */
+static enum err take_dot_lock(const char *lock, const char *tag, bool *out_taken)
 {
     autofree char *fresh = NULL;
     char text[64];
     int len = snprintf(text, sizeof text, "%d\nbarid %s\n", (int)getpid(), tag);
+    *out_taken = false;
     if (asprintf(&fresh, "%s.%s", lock, tag) < 0)
-        return false;
-    autoclose int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0) /* where none can be made, as in /var/mail, fcntl has to do */
-        return errno == EACCES || errno == EROFS || errno == EPERM;
-    bool taken = write(fd, text, (size_t)len) == len && link(fresh, lock) == 0;
+        return ERR_IO;
+    enum err e = link_dot_lock(fresh, lock, slice_from(text, (size_t)len), out_taken);
+    int failed = errno;
     (void)unlink(fresh);
-    if (!taken && is_left_over(lock, tag))
+    if (!e && !*out_taken && is_left_over(lock, tag))
         (void)unlink(lock);
-    return taken;
+    errno = failed;
+    return e;
 }
 
 static bool take_fcntl_lock(int fd)
 {
     struct flock all = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
     return fcntl(fd, F_SETLK, &all) == 0;
+}
+
+static enum err is_locked(const char *path, struct client_failure *failure)
+{
+    (void)err_noted(&failure->note, ERR_BUSY, "%s is locked by another program", path);
+    return client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
+}
+
+static enum err wait_for_dot_lock(
+    struct mbox *mbox, const char *tag, struct client_failure *failure)
+{
+    autofree char *lock = NULL;
+    int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS;
+    if (asprintf(&lock, "%s.lock", mbox->path) < 0)
+        return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
+    for (bool taken = false;;) {
+        if (take_dot_lock(lock, tag, &taken))
+            return fetch_disk_failed(failure, lock, errno);
+        if (taken)
+            break;
+        if (clock_mono_ms() > until_ms)
+            return is_locked(mbox->path, failure);
+        nanosleep(&lock_pause, NULL);
+    }
+    mbox->lock = mem_strdup(lock); /* from here on it is ours */
+    return ERR_OK;
 }
 
 static enum err mbox_open(
@@ -93,24 +153,11 @@ static enum err mbox_open(
         return fetch_disk_failed(failure, path, errno);
     if (!S_ISREG(st.st_mode))
         return fetch_disk_failed(failure, path, EISDIR);
-    if (asprintf(&mbox->lock, "%s.lock", path) < 0)
-        return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
-    struct timespec pause = { .tv_nsec = 50 * 1000 * 1000 };
-    for (int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS; !take_dot_lock(mbox->lock, tag);) {
-        if (clock_mono_ms() > until_ms) {
-            free(mbox->lock);
-            mbox->lock = NULL; /* it is somebody else's */
-            (void)err_noted(&failure->note, ERR_BUSY, "%s is locked by another program", path);
-            return client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
-        }
-        nanosleep(&pause, NULL);
-    }
+    TRY(wait_for_dot_lock(mbox, tag, failure));
     for (int64_t until_ms = clock_mono_ms() + LOCK_WAIT_MS; !take_fcntl_lock(mbox->fd);) {
-        if (clock_mono_ms() > until_ms) {
-            (void)err_noted(&failure->note, ERR_BUSY, "%s is locked by another program", path);
-            return client_failed(failure, CLIENT_WHY_DISK, ERR_BUSY);
-        }
-        nanosleep(&pause, NULL);
+        if (clock_mono_ms() > until_ms)
+            return is_locked(path, failure);
+        nanosleep(&lock_pause, NULL);
     }
     return ERR_OK;
 }
@@ -138,6 +185,24 @@ static enum err copy_all(int from, int to, uint64_t offset, uint64_t bytes)
     return ERR_OK;
 }
 
+static char *folder_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash > path ? mem_strndup(path, (size_t)(slash - path)) : mem_strdup("/");
+}
+
+/* What stands from offset on; of a new mbox the name too. A folder that may not be read is left to the system. */
+static enum err sync_mbox(const struct mbox *mbox, uint64_t offset)
+{
+    if (fsync(mbox->fd) < 0)
+        return err_from_errno(errno);
+    if (offset > 0)
+        return ERR_OK;
+    autofree char *folder = folder_of(mbox->path);
+    autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) == 0 ? ERR_OK : err_from_errno(errno);
+}
+
 /* Appends the batch at offset; on failure the mbox is as long as it was. */
 static enum err append(
     struct mbox *mbox, int batch, uint64_t offset, struct client_failure *failure)
@@ -146,13 +211,34 @@ static enum err append(
     if (fstat(batch, &st) < 0)
         return fetch_disk_failed(failure, mbox->path, errno);
     enum err e = copy_all(batch, mbox->fd, offset, (uint64_t)st.st_size);
-    if (!e && fsync(mbox->fd) < 0)
-        e = err_from_errno(errno);
+    if (!e)
+        e = sync_mbox(mbox, offset);
     if (!e)
         return ERR_OK;
     int failed = errno;
     if (ftruncate(mbox->fd, (off_t)offset) == 0)
         (void)fsync(mbox->fd);
+    return fetch_disk_failed(failure, mbox->path, failed);
+}
+
+/* Where the next message goes: behind a line end and an empty line, which a program that was cut off may have left out. What has no "From " at a line start would be part of
+ * the message before. */
+static enum err find_end(struct mbox *mbox, uint64_t *out_offset, struct client_failure *failure)
+{
+    struct stat st;
+    char last[2] = "\n\n";
+    if (fstat(mbox->fd, &st) < 0)
+        return fetch_disk_failed(failure, mbox->path, errno);
+    off_t from = st.st_size > 2 ? st.st_size - 2 : 0;
+    size_t len = (size_t)(st.st_size - from);
+    if (len > 0 && pread(mbox->fd, last + 2 - len, len, from) != (ssize_t)len)
+        return fetch_disk_failed(failure, mbox->path, errno);
+    size_t missing = last[1] != '\n' ? 2 : last[0] != '\n';
+    *out_offset = (uint64_t)st.st_size + missing;
+    if (missing == 0 || pwrite(mbox->fd, "\n\n", missing, st.st_size) == (ssize_t)missing)
+        return ERR_OK;
+    int failed = errno;
+    (void)!ftruncate(mbox->fd, st.st_size);
     return fetch_disk_failed(failure, mbox->path, failed);
 }
 
@@ -188,14 +274,15 @@ static enum err finish_append(
         same_bytes(mbox->fd, batch, offset, &same))
         return fetch_disk_failed(failure, mbox->path, errno);
     if (same == (uint64_t)whole.st_size && same > 0)
-        return fsync(mbox->fd) < 0 ? fetch_disk_failed(failure, mbox->path, errno) : ERR_OK;
+        return sync_mbox(mbox, offset) ? fetch_disk_failed(failure, mbox->path, errno) : ERR_OK;
     if (offset + same == (uint64_t)st.st_size)
         return append(mbox, batch, offset, failure);
     /* somebody else wrote behind, or rewrote it: our part may be there, and may be not. Twice is better than never */
-    return append(mbox, batch, (uint64_t)st.st_size, failure);
+    TRY(find_end(mbox, &offset, failure));
+    return append(mbox, batch, offset, failure);
 }
 
-enum err fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *failure)
+enum err fetch_mbox_recover(struct fetch_drop *drop, bool *out_lost, struct client_failure *failure)
 {
     char path[4096], offset_text[32];
     uint64_t offset = 0;
@@ -206,6 +293,9 @@ enum err fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *fail
         return fetch_state_failed(failure, drop->state, e);
     autofree char *batch_name = batch_path(drop);
     autoclose int batch = batch_name ? open(batch_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    *out_lost = batch_name && batch < 0 && errno == ENOENT;
+    if (*out_lost)
+        return ERR_OK;
     if (batch < 0)
         return fetch_disk_failed(failure, batch_name ? batch_name : "mbox.batch", errno);
     if (!path[0] || slice_to_u64(slice_of(offset_text), INT64_MAX, &offset))
@@ -222,9 +312,11 @@ enum err fetch_mbox_recover(struct fetch_drop *drop, struct client_failure *fail
 
 static enum err mbox_drop_open(struct fetch_drop *drop, struct client_failure *failure)
 {
-    autofree char *path = batch_path(drop);
+    autofree char *path = batch_path(drop), *folder = folder_of(drop->account->deliver_mbox);
     if (!path)
         return client_failed(failure, CLIENT_WHY_DISK, ERR_IO);
+    if (access(folder, F_OK) < 0) /* said before everything has come for nothing */
+        return fetch_disk_failed(failure, folder, errno);
     drop->batch_fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (drop->batch_fd < 0)
         return fetch_disk_failed(failure, path, errno);
@@ -265,17 +357,16 @@ static enum err record_and_append(
     struct fetch_drop *drop, struct mbox *mbox, struct client_failure *failure)
 {
     char offset_text[32];
-    struct stat st;
-    if (fstat(mbox->fd, &st) < 0)
-        return fetch_disk_failed(failure, mbox->path, errno);
-    (void)snprintf(offset_text, sizeof offset_text, "%" PRIu64, (uint64_t)st.st_size);
+    uint64_t offset = 0;
+    TRY(find_end(mbox, &offset, failure));
+    (void)snprintf(offset_text, sizeof offset_text, "%" PRIu64, offset);
     enum err e = fetch_state_text_set(drop->state, OFFSET_NAME, offset_text);
     if (!e)
         e = fetch_state_text_set(drop->state, PATH_NAME, mbox->path);
     if (e)
         return fetch_state_failed(failure, drop->state, e);
     TRY(fetch_drop_record(drop, mbox->path, failure));
-    TRY(append(mbox, drop->batch_fd, (uint64_t)st.st_size, failure));
+    TRY(append(mbox, drop->batch_fd, offset, failure));
     TRY(fetch_drop_arrived(drop, failure));
     /* the next batch overwrites the file that a crash would need */
     if ((e = fetch_state_commit(drop->state)) != ERR_OK)

@@ -40,7 +40,8 @@ static bool is_settled(const struct fetching *run, const struct fetch_plan *plan
 static void decide(struct fetching *run, struct fetch_plan *plan)
 {
     plan->action = FETCH_LEAVE;
-    if (is_settled(run, plan))
+    /* --all brings once more what is here, and leaves no note for it */
+    if (is_settled(run, plan) || (is_large(run, plan) && fetch_is_here(plan)))
         run->result->known++;
     else
         plan->action = is_large(run, plan) || has_filter(run) ? FETCH_LOOK : FETCH_TAKE;
@@ -114,9 +115,10 @@ static enum err leave_note(struct fetching *run, struct fetch_plan *plan, struct
     plan->action = FETCH_LEAVE;
     if (plan->known == FETCH_NOTED) /* there is one */
         return ERR_OK;
-    run->result->notes++;
-    if (run->options->dry_run)
+    if (run->options->dry_run) {
+        run->result->notes++;
         return ERR_OK;
+    }
     buf_init(&note, 0);
     fetch_note_write(header, plan->message->bytes, run->now_s, run->options->note_text,
         run->options->note_arg, &note);
@@ -126,8 +128,12 @@ static enum err leave_note(struct fetching *run, struct fetch_plan *plan, struct
     if (!e)
         e = fetch_drop_end(run->drop, fetch_key(plan), &refused, run->failure);
     buf_done(&note);
-    if (!e)
+    if (!e && refused)
+        fetch_refused(run);
+    if (!e && !refused) {
         plan->known = FETCH_NOTED;
+        run->result->notes++;
+    }
     return e;
 }
 
@@ -183,6 +189,8 @@ static enum err look_at_headers(struct fetching *run)
 static enum err plan_without_ids(struct fetching *run, struct fetch_plan *plan, size_t i)
 {
     char key[64];
+    plan->key = NULL;
+    plan->known = FETCH_UNKNOWN;
     if (run->options->keep != CLIENT_DELETE)
         return client_failed(run->failure, CLIENT_WHY_NO_IDS, ERR_NOT_FOUND);
     (void)snprintf(key, sizeof key, "x%lld-%zu", (long long)run->now_s, i);
@@ -210,7 +218,8 @@ static enum err plan_shared(struct fetching *run, struct fetch_plan *plan)
 static enum err plan_one(struct fetching *run, size_t i)
 {
     struct fetch_plan *plan = &run->plans[i];
-    if ((!plan->message->id || plan->message->shared) && !run->source->has_top(run->session))
+    bool has_top = run->source->has_top(run->session);
+    if ((!plan->message->id || plan->message->shared) && !has_top)
         return plan_without_ids(run, plan, i);
     if (!plan->message->id) {
         plan->action = FETCH_LOOK;
@@ -219,6 +228,10 @@ static enum err plan_one(struct fetching *run, size_t i)
     if (asprintf(&plan->key, "u%s", plan->message->id) < 0)
         return client_failed(run->failure, CLIENT_WHY_STATE, ERR_IO);
     TRY(recall(run, plan));
+    if (plan->known == FETCH_SHARED && !has_top) {
+        free(plan->key);
+        return plan_without_ids(run, plan, i);
+    }
     if (plan->message->shared || plan->known == FETCH_SHARED)
         return plan_shared(run, plan);
     decide(run, plan);

@@ -30,6 +30,7 @@ enum statement {
     FORGET,
     ARRIVING,
     ARRIVED,
+    LOST,
     TEXT,
     TEXT_SET,
     MAILBOX,
@@ -45,9 +46,11 @@ static const char *const texts[STATEMENTS] = {
     [FORGET] = "DELETE FROM message WHERE mailbox=?1 AND seen<?2 AND known<>1",
     [ARRIVING] = "SELECT file FROM message WHERE known=1",
     [ARRIVED] = "UPDATE message SET known=becomes, file=NULL, becomes=NULL WHERE known=1",
+    [LOST] = "DELETE FROM message WHERE known=1 AND file=?1",
     [TEXT] = "SELECT value FROM setting WHERE name=?1",
     [TEXT_SET] = "INSERT INTO setting VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value=?2",
-    [MAILBOX] = "SELECT id FROM mailbox WHERE host=?1 AND user=?2",
+    [MAILBOX] = "SELECT id FROM mailbox WHERE host=?1 COLLATE NOCASE AND user=?2"
+                " ORDER BY host<>?1, id LIMIT 1",
     [MAILBOX_ADD] = "INSERT OR IGNORE INTO mailbox(host, user) VALUES(?1, ?2)",
 };
 _Static_assert(FETCH_ARRIVING == 1, "the statements and the index say 1");
@@ -159,6 +162,14 @@ enum err fetch_state_arrived(struct fetch_state *state)
 {
     TRY(sql_batch(&state->sql));
     return sql_run(&state->sql, ARRIVED);
+}
+
+enum err fetch_state_lost(struct fetch_state *state, const char *file)
+{
+    sqlite3_stmt *s;
+    TRY(get_change(state, LOST, &s));
+    sql_bind_text(s, 1, slice_of(file));
+    return sql_done(&state->sql, s);
 }
 
 /* ---- settings ---- */

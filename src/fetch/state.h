@@ -4,7 +4,7 @@
  *         └──────────────────► skipped, noted ─► arriving ...
  *
  * F-1: `arriving` is committed after the bytes of the message are synced under their temporary name, and before they get their final one. So after a
- *      crash an arriving message is whole, here once, and only its name is to be seen to.
+ *      crash an arriving message is whole, here once, and only its name is to be seen to. When its folder or batch is gone too, it is unknown again.
  * F-2: `fetched` is committed after the final name is synced. Nothing but what is fetched is ever deleted on a server.
  * F-3: `deleting` is committed before DELE is sent. A QUIT whose answer was lost is repeated only for these.
  * F-4: A message is forgotten only when the server has not listed it for FETCH_FORGET_DAYS: a server that shows an empty mailbox for a day does not
@@ -37,7 +37,7 @@ struct fetch_record {
 
 struct fetch_state;
 
-/* user on host: another server or user is another mailbox, whose ids mean other messages. ERR_CORRUPT: note names the file and what to do.
+/* user on host: another server or user is another mailbox, whose ids mean other messages; capitals in the host do not count. ERR_CORRUPT: note names the file and what to do.
  * ERR_DENIED: a newer Barid wrote it, says note; it may not be opened. */
 enum err MUST_USE fetch_state_open(const char *folder, const char *host, const char *user,
     struct fetch_state **out_state, struct err_note *note);
@@ -61,6 +61,8 @@ enum err MUST_USE fetch_state_arriving(
     struct fetch_state *state, fetch_arriving_fn *visit, void *arg);
 /* All of it is what it was to become. */
 enum err MUST_USE fetch_state_arrived(struct fetch_state *state);
+/* What is arriving under this name is not there: it is forgotten, and so fetched again. */
+enum err MUST_USE fetch_state_lost(struct fetch_state *state, const char *file);
 
 /* Small texts of the account, by name; "" when there is none. out has room for bytes. */
 enum err MUST_USE fetch_state_text(

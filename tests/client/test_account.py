@@ -111,3 +111,47 @@ def test_a_person_chooses(barid, home, user, answer, verb):
     terminal.expect(f"barid {verb} mine")
     assert terminal.end() == 0
     assert user.password not in terminal.seen, "it is not shown"
+
+
+def test_removed_and_added_again(barid, home, user):
+    """The password that was kept goes with the account; a file of the person's own stays."""
+    secrets = os.path.join(os.path.dirname(home.conf), "secrets")
+    for _ in range(2):
+        done = run(home, "add", *named(barid, user), "--receive", "imap", stdin=user.password.encode() + b"\n")
+        assert done.returncode == 0 and os.listdir(secrets) == ["mine"], done.stderr
+        assert run(home, "remove", "mine").returncode == 0 and os.listdir(secrets) == []
+    own = home.file("own", user.password + "\n")
+    assert run(home, "add", *named(barid, user), "--receive", "imap", "--password-file", own).returncode == 0
+    assert run(home, "remove", "mine").returncode == 0 and os.path.exists(own)
+
+
+def test_names_of_a_family(home):
+    """Local parts that are no plain word, two of them at one name: each account has a name of its own before anything is kept under it."""
+    names = []
+    for address in ("سلمى@a.test", "ليلى@a.test", "omar+lists@a.test", "a/b@a.test", "c/d@a.test", "omar@a.test", "omar@b.test"):
+        done = run(home, "add", address, "--imap", "imap.a.test", "--receive", "imap", "--no-login")
+        assert done.returncode == 0, done.stderr
+    names = [a["name"] for a in json.loads(run(home, "list", "--json").stdout)]
+    assert names == ["mail", "ليلى@a.test", "omar+lists@a.test", "mail-2", "mail-3", "omar", "omar@b.test"]
+
+
+@pytest.mark.parametrize("word, host, port", [("[::1]:1143:none", "::1", 1143), ("[::1]", "::1", 993), ("192.0.2.1:143", "192.0.2.1", 143)])
+def test_addresses_of_servers(home, word, host, port):
+    done = run(home, "add", "a@b.test", "--imap", word, "--receive", "imap", "--no-login")
+    assert done.returncode == 0, done.stderr
+    imap = json.loads(run(home, "list", "--json").stdout)[0]["imap"]
+    assert (imap["host"], imap["port"]) == (host, port)
+
+
+def test_an_address_from_a_sentence(home):
+    assert run(home, "add", "a@b.test.", "--imap", "imap.b.test", "--receive", "imap", "--no-login").returncode == 0
+    assert json.loads(run(home, "list", "--json").stdout)[0]["address"] == "a@b.test"
+
+
+@pytest.mark.parametrize("mode, text", [(0o644, None), (0o600, b"\nsecond\n")])
+def test_a_password_file_that_would_be_refused(barid, home, user, mode, text):
+    """Else the account is there, and every command after it says what was wrong."""
+    own = home.file("own", text or user.password + "\n", mode)
+    done = run(home, "add", *named(barid, user), "--receive", "imap", "--password-file", own)
+    assert done.returncode == 66 and own in done.stderr, done
+    assert not os.path.exists(home.conf)

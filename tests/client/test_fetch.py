@@ -856,3 +856,212 @@ def test_state_that_is_damaged_is_said(home):
         done = home.barid("fetch")
         assert done.returncode == 70 and "Move it away" in done.stderr
         assert len(home.mail()) == 1
+
+
+# ---- what a server, a disk or a person does once ----
+
+def test_uidl_refused_for_a_moment(home):
+    """A server that names its messages, and cannot just now: nothing comes a second time."""
+    empty = b"+OK\r\n.\r\n"
+    with FakePop(small(3), hooks={"UIDL": [None, b"-ERR locked, try later\r\n", empty, None]}) as pop:
+        home.account(pop3=plain(pop.port))
+        assert home.json("fetch")["fetched"] == 3
+        for _ in range(2):
+            done = home.barid("fetch")
+            assert done.returncode == 75 and len(home.mail()) == 3, done
+        assert "UIDL" in done.stderr
+        assert home.json("fetch")["known"] == 3
+    with FakePop([], hooks={"UIDL": empty}) as pop:
+        home.account("b", pop3=plain(pop.port))
+        assert home.json("fetch")["listed"] == 0
+
+
+def test_capitals_in_the_host(home):
+    with FakePop(small(2)) as pop:
+        home.account(pop3=f"localhost {pop.port} none")
+        assert home.json("fetch")["fetched"] == 2
+        home.account(pop3=f"LocalHost {pop.port} none")
+        assert home.json("fetch")["known"] == 2
+
+
+def test_shared_ids_and_no_top_any_more(home):
+    with FakePop([["same", MESSAGES[0]], ["same", MESSAGES[1]], ["other", MESSAGES[2]]]) as pop:
+        home.account(pop3=plain(pop.port))
+        assert home.json("fetch")["fetched"] == 3
+        del pop.messages[0]
+        pop.capa = ("UIDL", "USER")
+        done = home.barid("fetch")
+        assert done.returncode == 69 and "--delete" in done.stderr
+        assert len(home.mail()) == 3
+
+
+def test_all_and_large(home):
+    """What came with --large is here: --all leaves no note for it, and it can be deleted."""
+    with FakePop([["big", b"Subject: big\r\n\r\n" + b"y" * 70 + b"\r\n" * 3000]]) as pop:
+        home.account(pop3=plain(pop.port), message_size_max="2K")
+        assert home.json("fetch", "--large")["fetched"] == 1
+        assert home.json("fetch", "--all")["notes"] == 0
+        assert home.json("fetch", "--all", "--large")["fetched"] == 1
+        assert home.json("fetch", "--delete")["deleted"] == 1
+
+
+@pytest.mark.parametrize("text, between", [(b"", b""), (b"From old\n\ncut he", b"\n\n"), (b"From old\n\nold\n", b"\n"), (b"From old\n\nold\n\n", b""),
+                                           (b"\n", b""), (b"x", b"\n\n")])
+def test_mbox_that_was_cut(home, text, between):
+    """Somebody else's last line has no end: what comes begins a line of its own."""
+    mbox = home.file("box", text)
+    with FakePop(small(1)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=mbox, maildir=None)
+        assert home.json("fetch")["fetched"] == 1
+    with open(mbox, "rb") as f:
+        assert f.read().startswith(text + between + b"From MAILER-DAEMON ")
+
+
+def test_mbox_where_links_cannot_be_made(home, shim):
+    """FAT and some network file systems."""
+    mbox = home.file("box", b"")
+    with FakePop(small(1)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=mbox, maildir=None)
+        done = home.barid("fetch", env=shim.arm(home, "link", client.ERRNO, errno.EPERM, 1, 1))
+        assert done.returncode == 0 and shim.hits(), done.stderr
+    assert sorted(n for n in os.listdir(home.folder) if n.startswith("box")) == ["box"]
+
+
+def test_mbox_lock_on_a_full_disk(home, shim):
+    """The disk is to blame, not another program."""
+    mbox = home.file("box", b"")
+    with FakePop(small(1)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=mbox, maildir=None)
+        done = home.barid("fetch", env=shim.arm(home, "link", client.ERRNO, errno.ENOSPC, 1, 1))
+        assert done.returncode == 74 and "No space" in done.stderr and "locked" not in done.stderr, done
+        assert home.json("fetch")["fetched"] == 1
+
+
+@pytest.mark.parametrize("place", ["maildir", "mbox"])
+def test_killed_and_the_place_is_gone(shim, place):
+    """Its disk is not mounted, or somebody has moved it: what was not in place yet comes again."""
+    count = 2
+    with client.Home() as home, FakePop(small(count)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=os.path.join(home.folder, "box") if place == "mbox" else None)
+        assert home.barid("fetch", env=shim.arm(home)).returncode == 0
+        counts = shim.counts()
+    for call, n in [("rename", n) for n in range(1, counts["rename"] + 1)] + [("write", n) for n in range(1, counts["write"] + 1)]:
+        with client.Home() as home, FakePop(small(count)) as pop:
+            box = os.path.join(home.folder, "box")
+            home.account(pop3=plain(pop.port), after_fetch="delete", deliver_mbox=box if place == "mbox" else None)
+            home.barid("fetch", env=shim.arm(home, call, client.KILL, n=n))
+            if place == "maildir" and os.path.isdir(home.maildir):
+                os.rename(home.maildir, home.maildir + ".away")
+            batch = os.path.join(home.state, "a", "mbox.batch")
+            if place == "mbox" and os.path.exists(batch):
+                os.unlink(batch)
+            assert home.barid("fetch").returncode == 0, (call, n)
+            if place == "maildir":
+                here = {*home.mail().values(), *home.mail(home.maildir + ".away").values()}
+                assert here == {local(m) for _, m in small(count)}, (call, n)
+            else:
+                with open(box, "rb") as f:
+                    text = f.read()
+                assert all(b"Subject: %d\n" % i in text for i in range(count)), (call, n)
+            assert pop.messages == [], (call, n)
+
+
+def test_folders_of_a_new_maildir_are_synced(home, shim):
+    """Else what is deleted on the server goes with them when the power goes."""
+    with FakePop([]) as pop:
+        syncs = []
+        for n, maildir in enumerate((home.maildir, *[os.path.join(home.folder, "x", "y", "z")] * 2)):
+            pop.messages = small(n + 1)
+            home.account(pop3=plain(pop.port), maildir=maildir)
+            assert home.barid("fetch", env=shim.arm(home)).returncode == 0
+            syncs.append(shim.counts()["sync"])
+        assert syncs[1] - syncs[2] >= 6, syncs  # x, y, z, tmp, new, cur
+
+
+def test_why_it_was_refused(home):
+    """Each refusal is told in its own words, and no later failure in them."""
+    script = home.file("take", "#!/bin/sh\nexit 9\n", 0o700)
+    with FakePop(small(2)) as pop:
+        home.account(pop3=plain(pop.port), deliver_command=script, maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "exit code 9" in done.stdout + done.stderr, done
+    with FakePop(small(2), capa=("TOP", "UIDL", "USER"), hooks={"RETR": [None, False]}) as pop:
+        home.account(pop3=plain(pop.port), deliver_command=script, maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "exit code 9" not in done.stderr, done
+    said = b"550-5.7.1 not this one\r\n550 5.7.1 see https://x.test\r\n"
+    with FakePop(small(2)) as pop, client.FakeSmtp(hooks={".": [said]}) as lmtp:
+        home.account(pop3=plain(pop.port), deliver_lmtp=f"127.0.0.1:{lmtp.port}", maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "not this one" in done.stdout + done.stderr, done
+
+
+def test_a_note_that_is_refused(home):
+    script = home.file("take", "#!/bin/sh\nexit 9\n", 0o700)
+    with FakePop([["big", b"Subject: big\r\n\r\n" + b"\r\n" * 3000]]) as pop:
+        home.account(pop3=plain(pop.port), deliver_command=script, maildir=None, message_size_max="2K")
+        result = home.json("fetch", code=75)
+        assert (result["notes"], result["refused"]) == (0, 1)
+
+
+def test_password_file_of_another_system(home):
+    """A byte order mark and CRLF, as some editors write them, are no part of the password."""
+    home.file("secret", b"\xef\xbb\xbf" + client.PASSWORD.encode() + b"\r\nnotes\r\n")
+    with FakePop(small(1)) as pop:
+        home.account(pop3=plain(pop.port))
+        assert home.json("fetch")["fetched"] == 1
+
+
+def test_a_header_without_end_keeps_nobody_away(home):
+    """Anybody can send one."""
+    big = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900) for n in range(6000)) + b"Subject: [ads]\r\n\r\nbody\r\n"
+    with FakePop([["big", big], ["s", MESSAGES[0]]]) as pop:
+        home.account(pop3=plain(pop.port), skip_header='Subject "[ads]"', message_size_max="1M")
+        result = home.json("fetch")
+        assert (result["fetched"], result["notes"]) == (1, 1)
+        assert home.json("fetch", "--large")["fetched"] == 1
+
+
+def test_one_that_is_always_later_keeps_nobody_away(home):
+    """75 and 4xx are of a message, until it is three in a row."""
+    script = home.file("take", '#!/bin/sh\ncase "$(cat)" in *"Subject: 0"*) exit 75;; esac\nexit 0\n', 0o700)
+    with FakePop(small(4)) as pop:
+        home.account(pop3=plain(pop.port), deliver_command=script, maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 75 and "later" in done.stderr and "not given" not in done.stderr
+        result = home.json("fetch", code=75)
+        assert (result["known"], result["refused"], result["fetched"], result["failure"]) == (3, 1, 0, None)
+
+    def later(_, data):
+        return b"451 4.3.0 not now\r\n" if b"Subject: 0" in data else None
+    with FakePop(small(4)) as pop, client.FakeSmtp(hooks={".": later}) as lmtp:
+        home.account("b", pop3=plain(pop.port), deliver_lmtp=f"127.0.0.1:{lmtp.port}", maildir=None)
+        result = home.json("fetch", code=75)
+        assert (result["refused"], result["fetched"], len(lmtp.taken)) == (1, 3, 3)
+    tried = home.file("tried", "")
+    script = home.file("never", f"#!/bin/sh\necho x >>{tried}\nexit 75\n", 0o700)
+    with FakePop(small(9)) as pop:
+        home.account("c", pop3=plain(pop.port), deliver_command=script, maildir=None)
+        assert home.barid("fetch").returncode == 75
+        assert os.path.getsize(tried) == 2 * 3
+
+
+def test_a_new_mbox_is_synced(home, shim):
+    """Its name too: what is deleted on the server would go with it when the power goes."""
+    with FakePop([]) as pop:
+        syncs = []
+        for n, name in enumerate(("first", "box", "box")):
+            pop.messages = small(n + 1)
+            home.account(pop3=plain(pop.port), deliver_mbox=os.path.join(home.folder, name), maildir=None)
+            assert home.barid("fetch", env=shim.arm(home)).returncode == 0
+            syncs.append(shim.counts()["sync"])
+        assert syncs[1] - syncs[2] == 1, syncs
+
+
+def test_an_mbox_in_no_folder(home):
+    """It is said before everything has come for nothing."""
+    with FakePop(small(2)) as pop:
+        home.account(pop3=plain(pop.port), deliver_mbox=os.path.join(home.folder, "none", "box"), maildir=None)
+        done = home.barid("fetch")
+        assert done.returncode == 74 and "/none" in done.stderr, done
+        assert pop.sessions == []

@@ -385,3 +385,13 @@ def test_memory_with_a_large_message(home, box):
     _, nothing_new = client.memory_kib(home, "fetch")
     if not client.asan():
         assert most - nothing_new < 2 << 10, (nothing_new, most)
+
+
+def test_a_header_without_end_keeps_nobody_away(home, box):
+    """Anybody can send one."""
+    big = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 900) for n in range(3000)) + b"Subject: big\r\n\r\nbody\r\n"
+    box.fill([big, MESSAGES[0]])
+    box.account(home, message_size_max="1M", skip_header='Subject "[ads]"')
+    result = home.json("fetch")
+    assert (result["fetched"], result["notes"]) == (1, 1)
+    assert home.json("fetch", "--large")["fetched"] == 1

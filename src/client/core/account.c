@@ -1,12 +1,10 @@
 /* Accounts in memory, and where their files are. */
 #include "client/core/account.h"
 
-#include "base/arena.h"
-#include "base/cleanup.h"
+#include "base/dir.h"
 #include "client/core/account_int.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,22 +91,7 @@ char *client_accounts_path(void)
     return base_folder("XDG_CONFIG_HOME", ".config", "barid/accounts.conf");
 }
 
-/* mkdir, durable: a new folder is there after a power cut only when the one it is in is synced. One that may not be read is left to the system. 0 or errno. */
-static int make_folder(const char *path)
-{
-    if (mkdir(path, 0700) < 0)
-        return errno == EEXIST ? 0 : errno;
-    size_t len = (size_t)(strrchr(path, '/') - path);
-    autofree char *above = mem_strndup(path, len > 0 ? len : 1);
-    autoclose int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) == 0)
-        return 0;
-    int failed = errno;
-    (void)rmdir(path); /* who comes next makes it and syncs */
-    return failed;
-}
-
-/* mkdir -p, 0700. */
+/* mkdir -p, naming the one that cannot be made. */
 static enum err make_folders(char *path, struct err_note *note)
 {
     for (char *at = path + 1;; at++) {
@@ -116,10 +99,9 @@ static enum err make_folders(char *path, struct err_note *note)
             continue;
         char kept = *at;
         *at = '\0';
-        int failed = make_folder(path);
-        if (failed)
-            return err_noted(note, err_from_errno(failed), "cannot make the folder %s: %s", path,
-                strerror(failed));
+        enum err e = dir_make(path);
+        if (e)
+            return err_noted(note, e, "cannot make the folder %s: %s", path, strerror(errno));
         *at = kept;
         if (kept == '\0')
             return ERR_OK;

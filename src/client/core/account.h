@@ -121,6 +121,8 @@ struct client_accounts {
     size_t count;
 };
 
+/* Whether the text may name an account: a folder of this name is made. */
+bool client_account_name_ok(struct slice name);
 /* Path of accounts.conf, made from XDG_CONFIG_HOME or HOME; owned by the caller. NULL when neither is set. */
 char *client_accounts_path(void);
 /* Where state of the account is kept (journal, queue, UIDL lists, undo): $XDG_STATE_HOME/barid/NAME or ~/.local/state/barid/NAME;

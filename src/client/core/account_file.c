@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "client/core/account_int.h"
 
+#include "base/dir.h"
 #include "base/file.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -85,12 +86,7 @@ static enum err open_folder(struct change *change, struct err_note *note)
     char *copy = mem_strdup(change->path);
     const char *folder = dirname(copy);
     enum err e = ERR_OK;
-    if (mkdir(folder, 0700) < 0 && errno == ENOENT) { /* ~/.config itself is missing */
-        char *above = mem_strdup(folder);
-        (void)mkdir(dirname(above), 0700);
-        free(above);
-        (void)mkdir(folder, 0700);
-    }
+    (void)!dir_make_path(folder); /* whether it is there now, the next line tells */
     change->folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (change->folder < 0)
         e = err_noted(note, err_from_errno(errno), "%s: %s", folder, strerror(errno));
@@ -156,6 +152,8 @@ static enum err add_block(struct change *change, const struct client_accounts *t
             slice_eq_nocase(slice_of(there->all[i].address), slice_of(account->address)))
             return err_noted(note, ERR_EXISTS, "%s:%d: there is an account %s for %s already",
                 change->path, there->all[i].line, there->all[i].name, there->all[i].address);
+    if (there->count == CLIENT_ACCOUNTS_MAX)
+        return err_noted(note, ERR_LIMIT, "more than %u accounts", CLIENT_ACCOUNTS_MAX);
     struct slice before = buf_slice(&change->before);
     buf_add(&change->after, before);
     if (before.len > 0 && before.ptr[before.len - 1] != '\n')
@@ -163,7 +161,11 @@ static enum err add_block(struct change *change, const struct client_accounts *t
     if (there->count > 0)
         buf_addc(&change->after, '\n');
     TRY(client_account_write(account, &change->after, note));
-    return buf_err(&change->after);
+    TRY(buf_err(&change->after));
+    if (buf_len(&change->after) > CLIENT_ACCOUNTS_BYTES_MAX) /* nothing could read it again */
+        return err_noted(
+            note, ERR_LIMIT, "%s is over %u bytes", change->path, CLIENT_ACCOUNTS_BYTES_MAX);
+    return ERR_OK;
 }
 
 enum err client_accounts_add(

@@ -5,8 +5,6 @@
 #include "client/core/account.h"
 #include "client/core/word.h"
 
-/* Whether the text may name an account: a folder of this name is made. */
-bool client_account_name_ok(struct slice name);
 bool client_address_ok(struct slice address);
 /* A host name in A-labels, an IP address, or the path of a socket. ERR_SYNTAX when it is none. Owned by the caller. */
 enum err MUST_USE client_host_canonical(struct slice text, char **out_host);

@@ -409,6 +409,35 @@ static void test_add_and_remove(void **state)
     assert_file(place->path, "nonsense\n");
 }
 
+/* What could not be read again would take all accounts with it. */
+static void test_add_the_last(void **state)
+{
+    struct place *place = *state;
+    static char name[] = "last", address[] = "last@x.test";
+    struct client_account last = account_named(name, address);
+    struct client_accounts there;
+    struct err_note note = { "" };
+    struct buf text;
+    buf_init(&text, 0);
+    for (unsigned i = 0; i < CLIENT_ACCOUNTS_MAX; i++)
+        buf_addf(&text, "account a%u\n  address a%u@x.test\n", i, i);
+    buf_addc(&text, '\0');
+    assert_ok(client_accounts_add(place->path, &last, &note)); /* makes the folder */
+    put(place->path, buf_slice(&text).ptr, 0600);
+    assert_err(ERR_LIMIT, client_accounts_add(place->path, &last, &note));
+    assert_ok(client_accounts_read(place->path, &there, &note));
+    client_accounts_done(&there);
+    buf_clear(&text);
+    while (buf_len(&text) < CLIENT_ACCOUNTS_BYTES_MAX - 20)
+        buf_adds(&text, "# nine\n");
+    buf_addc(&text, '\0');
+    put(place->path, buf_slice(&text).ptr, 0600);
+    assert_err(ERR_LIMIT, client_accounts_add(place->path, &last, &note));
+    assert_ok(client_accounts_read(place->path, &there, &note));
+    client_accounts_done(&there);
+    buf_done(&text);
+}
+
 static void test_who_may_write(void **state)
 {
     struct place *place = *state;
@@ -492,4 +521,4 @@ TEST_MAIN(cmocka_unit_test(test_every_keyword), cmocka_unit_test(test_oauth),
     cmocka_unit_test(test_defaults_and_line_ends), cmocka_unit_test(test_servers),
     cmocka_unit_test(test_refused), cmocka_unit_test(test_limits), cmocka_unit_test(test_find),
     cmocka_unit_test(test_writes_only_what_it_reads), AT_A_PLACE(test_add_and_remove),
-    AT_A_PLACE(test_who_may_write), AT_A_PLACE(test_paths))
+    AT_A_PLACE(test_add_the_last), AT_A_PLACE(test_who_may_write), AT_A_PLACE(test_paths))

@@ -27,6 +27,8 @@ static enum err take_first_line(
     struct slice line = slice_sub(text, 0, slice_index(text, '\n'));
     if (line.len > 0 && line.ptr[line.len - 1] == '\r')
         line.len--;
+    if (slice_starts(line, SLICE("\xef\xbb\xbf"))) /* some editors begin UTF-8 with it */
+        line = slice_from_index(line, 3);
     if (line.len == 0)
         return err_noted(note, ERR_NOT_FOUND, "%s: the first line is empty", from);
     if (line.len > bytes_max)

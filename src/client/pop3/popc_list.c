@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_UIDL SIZE_MAX
+#define NO_UIDL       SIZE_MAX
+#define SEVERAL_UIDLS (SIZE_MAX - 1)
 
 static enum err too_many(struct popc *popc)
 {
@@ -65,7 +66,7 @@ static struct client_message *find_number(struct popc *popc, size_t *hint, uint3
     return &popc->messages[low];
 }
 
-/* Where the id of message i begins in popc->uidls; a message that got two ids has none. */
+/* Where the id of message i begins in popc->uidls; a message that got several ids has none. */
 static void take_uidl(struct popc *popc, struct slice line, size_t *offsets, size_t *hint)
 {
     struct slice uidl = SLICE_EMPTY;
@@ -76,12 +77,19 @@ static void take_uidl(struct popc *popc, struct slice line, size_t *offsets, siz
         return;
     size_t *offset = &offsets[message - popc->messages];
     bool first = *offset == NO_UIDL;
-    *offset = NO_UIDL;
+    *offset = SEVERAL_UIDLS; /* or one that is none */
     if (bad || !first)
         return;
     *offset = buf_len(&popc->uidls);
     buf_add(&popc->uidls, uidl);
     buf_addc(&popc->uidls, '\0');
+}
+
+/* A server that has UIDL and cannot now would have us know its messages by their headers: all that was fetched by its UIDL would come once more. */
+static enum err uidl_later(struct popc *popc)
+{
+    (void)err_noted(&popc->failure->note, ERR_BUSY, "UIDL names no message now");
+    return client_failed(popc->failure, CLIENT_WHY_SYS_TEMP, ERR_BUSY);
 }
 
 static enum err read_uidl(struct popc *popc, size_t *offsets)
@@ -91,13 +99,15 @@ static enum err read_uidl(struct popc *popc, size_t *offsets)
     bool more = true;
     size_t hint = 0;
     enum err e = popc_reply(popc, &reply);
+    if (e && popc->has_uidl && popc->failure->why == CLIENT_WHY_REFUSED)
+        return uidl_later(popc); /* what it said is there yet */
     if (popc_goes_on(popc, e))
         return ERR_OK;
     TRY(e);
     for (size_t lines = 0;; lines++) {
         TRY(popc_answer_line(popc, &line, &more));
         if (!more)
-            return ERR_OK;
+            return lines == 0 && popc->count > 0 && popc->has_uidl ? uidl_later(popc) : ERR_OK;
         if (lines == POPC_MESSAGES_MAX)
             return too_many(popc);
         take_uidl(popc, line, offsets, &hint);
@@ -133,7 +143,7 @@ static enum err take_uidls(struct popc *popc)
         offsets[i] = NO_UIDL;
     enum err e = read_uidl(popc, offsets);
     for (size_t i = 0; !e && i < popc->count; i++)
-        if (offsets[i] != NO_UIDL)
+        if (offsets[i] < SEVERAL_UIDLS)
             popc->messages[i].id = buf_slice(&popc->uidls).ptr + offsets[i];
     free(offsets);
     if (!e)

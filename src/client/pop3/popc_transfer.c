@@ -56,7 +56,9 @@ struct body_limit {
 
 static struct body_limit limit_of(const struct transfer *t, const struct client_message *message)
 {
-    uint64_t bytes = t->top ? POPC_HEADER_BYTES_MAX : message->bytes;
+    /* a header may be all of a message: who takes only its beginning lets the rest pass, for a session that ended here would end here each time */
+    uint64_t bytes =
+        t->top && message->bytes < POPC_HEADER_BYTES_MAX ? POPC_HEADER_BYTES_MAX : message->bytes;
     if (bytes > INT64_MAX / 4000)
         bytes = INT64_MAX / 4000;
     return (struct body_limit){
