@@ -132,10 +132,11 @@ static enum err announce(struct sync_folder *folder, struct near_file *file, str
     enum err e = near_read_facts(&folder->near, file, &facts, &received_s);
     if (e == ERR_NOT_FOUND)
         return ERR_OK; /* gone or renamed since it was listed: next time */
-    if (e != ERR_OK) {
+    if (e != ERR_OK)
         sync_tell_unreadable(folder, file);
+    if (e == ERR_DENIED)
         return ERR_OK;
-    }
+    TRY(e); /* no descriptor left, or the disk: what came down now would be there twice once it can be read again */
     struct lost *lost = find_lost(list, folder, file->base, &facts);
     bool first = folder->row.far.uidnext == 0; /* both sides may have it already */
     uint32_t bound = first                    ? 1
